@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What can only be judged once all files are read: folders, what lies within what, keys that
+ * depend on each other. Looks at folders, and replaces the path of a store by the resolved one;
+ * must not create or open anything.
+ */
+
+#include "daemon/config-private.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#define PLACE_MAX (PATH_MAX + 64)
+
+/* A key with a mistake: where to report it. */
+struct subject {
+        const struct config_key *key;
+        size_t store;
+};
+
+static const struct config_key *global_key(enum config_section section, const char *name) {
+        return config_key_find(section, name);
+}
+
+static struct subject store_path(size_t store) {
+        return (struct subject){ config_key_find(SECTION_STORE, "path"), store };
+}
+
+static const struct config_origin *origin_of(const struct config_builder *b, struct subject s) {
+        return config_origin_of(b->config, s.key, s.store);
+}
+
+_printf_(3, 4) static void subject_error(struct config_builder *b, struct subject s,
+                                         const char *format, ...) {
+        const struct config_origin *origin = origin_of(b, s);
+        char label[CONFIG_LABEL_MAX], *text = NULL;
+        va_list ap;
+        int n;
+
+        if (!origin->file && b->incomplete)
+                return;
+        va_start(ap, format);
+        n = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (n < 0) {
+                b->no_memory = true;
+                return;
+        }
+        config_error(b, origin->file ? origin->file : b->main_file, origin->line,
+                     config_label(b->config, s.key->section, s.store, label), s.key->name, "%s%s",
+                     text, origin->text ? config_hash_hint(origin->text) : "");
+        free(text);
+}
+
+/* Whether the key has the value that was meant for it. */
+static bool is_set_right(const struct config_builder *b, struct subject s) {
+        return !origin_of(b, s)->refused;
+}
+
+/* "FILE:LINE" of a key, or "default". */
+static const char *place(const struct config_builder *b, struct subject s,
+                         char buffer[static PLACE_MAX]) {
+        const struct config_origin *origin = origin_of(b, s);
+
+        if (!origin->file)
+                return "default";
+        (void)snprintf(buffer, PLACE_MAX, "%s:%u", origin->file, origin->line);
+        return buffer;
+}
+
+/* ---- Folders ---- */
+
+/* Whether child is parent or lies in it; both resolved. */
+static bool lies_in(const char *child, const char *parent) {
+        const char *rest = startswith(child, parent);
+
+        return rest && (*rest == '\0' || *rest == '/' || streq(parent, "/"));
+}
+
+/* The path with the links resolved of those leading parts that exist. NULL: no memory. */
+static char *resolve_leading(const char *path) {
+        _cleanup_free_ char *head = strdup(path);
+        size_t n = strlen(path);
+
+        while (head && n > 0) {
+                _cleanup_free_ char *real = realpath(head, NULL);
+                char *joined;
+
+                if (real) {
+                        const char *rest = path + n + strspn(path + n, "/");
+                        const char *slash = *rest && !streq(real, "/") ? "/" : "";
+
+                        return asprintf(&joined, "%s%s%s", real, slash, rest) < 0 ? NULL : joined;
+                }
+                if (errno == ENOMEM)
+                        return NULL;
+                while (n > 1 && head[n - 1] != '/')
+                        n--;
+                while (n > 1 && head[n - 1] == '/')
+                        n--;
+                head[n] = '\0';
+        }
+        return NULL; /* only without memory: "/" exists */
+}
+
+static void check_database(struct config_builder *b) {
+        struct subject s = { global_key(SECTION_SCANNER, "database") };
+        const char *path = b->config->database;
+        struct stat st;
+
+        if (!is_set_right(b, s))
+                return;
+        if (stat(path, &st) < 0) {
+                /* Whether it can be read is for the loader to say, in its own user's name. */
+                if (errno == ENOENT || errno == ENOTDIR)
+                        subject_error(b, s,
+                                      "'%s'%s does not exist; install signatures there (freshclam "
+                                      "fetches them) or correct the path",
+                                      path, origin_of(b, s)->file ? "" : " (default)");
+        } else if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+                subject_error(b, s, "'%s' is neither a folder nor a file; correct the path", path);
+}
+
+static void check_tmpdir(struct config_builder *b) {
+        struct subject s = { global_key(SECTION_SCANNER, "tmpdir") };
+        struct stat st;
+
+        if (is_set_right(b, s) && stat(b->config->tmpdir, &st) == 0 && !S_ISDIR(st.st_mode))
+                subject_error(b, s, "'%s' is not a folder; remove it or correct the path",
+                              b->config->tmpdir);
+}
+
+/* Resolves the path of a store. False: there was something to complain about. */
+static bool check_store(struct config_builder *b, size_t i) {
+        struct config_store *store = &b->config->stores[i];
+        const struct config_origin *section = config_origin_of_store(b->config, i);
+        _cleanup_free_ char *real = NULL;
+        char label[CONFIG_LABEL_MAX];
+        struct stat st;
+
+        if (!is_set_right(b, store_path(i)))
+                return false;
+        if (!store->path) {
+                config_error(b, section->file, section->line,
+                             config_label(b->config, SECTION_STORE, i, label), "path",
+                             "is missing; write path = /FOLDER below this line");
+                return false;
+        }
+
+        real = realpath(store->path, NULL);
+        if (!real && errno == ENOMEM) {
+                b->no_memory = true;
+                return false;
+        }
+        if (!real && errno == ENOENT) {
+                subject_error(b, store_path(i),
+                              "'%s' does not exist; mount or create it, or correct the path",
+                              store->path);
+                return false;
+        }
+        if (!real || stat(real, &st) < 0) {
+                subject_error(b, store_path(i), "'%s' can't be looked at: %s; correct it",
+                              store->path, strerror(errno));
+                return false;
+        }
+        if (!S_ISDIR(st.st_mode)) {
+                subject_error(b, store_path(i), "'%s' is not a folder; correct the path",
+                              store->path);
+                return false;
+        }
+        free(store->path);
+        store->path = TAKE_PTR(real);
+        return true;
+}
+
+/* ---- What lies within what ---- */
+
+static void check_store_pair(struct config_builder *b, size_t earlier, size_t later) {
+        const struct config_store *a = &b->config->stores[earlier], *c = &b->config->stores[later];
+        bool c_in_a = lies_in(c->path, a->path), a_in_c = lies_in(a->path, c->path);
+        char buffer[PLACE_MAX];
+
+        if (!c_in_a && !a_in_c)
+                return;
+        subject_error(b, store_path(later),
+                      "'%s' %s [store %s] ('%s', %s); stores must not overlap: remove or move one",
+                      c->path,
+                      c_in_a && a_in_c ? "is the same folder as"
+                      : c_in_a         ? "lies inside of"
+                                       : "contains",
+                      a->name, a->path, place(b, store_path(earlier), buffer));
+}
+
+/* storescand's own files in a store: each open of them would wait for storescand. */
+static void check_store_against(struct config_builder *b, size_t i, const char *key_name,
+                                const char *own) {
+        struct subject s = { global_key(SECTION_SCANNER, key_name) };
+        const struct config_store *store = &b->config->stores[i];
+        char buffer[PLACE_MAX];
+
+        if (!is_set_right(b, s))
+                return;
+        if (lies_in(own, store->path)) {
+                const char *why = "storescand would wait for itself: move it out";
+
+                /* A default is nobody's mistake: the line to change is the store's. */
+                if (origin_of(b, s)->file)
+                        subject_error(b, s, "'%s' lies in [store %s] ('%s', %s); %s", own,
+                                      store->name, store->path, place(b, store_path(i), buffer),
+                                      why);
+                else
+                        subject_error(b, store_path(i), "'%s' contains the %s ('%s', default); %s",
+                                      store->path, key_name, own, why);
+        } else if (lies_in(store->path, own))
+                subject_error(b, store_path(i),
+                              "'%s' lies in the %s ('%s', %s); move one of the two", store->path,
+                              key_name, own, place(b, s, buffer));
+}
+
+static int check_places(struct config_builder *b, const bool *good) {
+        _cleanup_free_ char *database = resolve_leading(b->config->database),
+                            *tmpdir = resolve_leading(b->config->tmpdir);
+
+        if (!database || !tmpdir)
+                return -ENOMEM;
+        for (size_t i = 0; i < b->config->n_stores; i++) {
+                if (!good[i])
+                        continue;
+                check_store_against(b, i, "database", database);
+                check_store_against(b, i, "tmpdir", tmpdir);
+                for (size_t j = 0; j < i; j++)
+                        if (good[j])
+                                check_store_pair(b, j, i);
+        }
+        return 0;
+}
+
+/* ---- Keys that depend on each other ---- */
+
+static void check_timeouts(struct config_builder *b) {
+        const struct config *c = b->config;
+        struct subject scan = { global_key(SECTION_SCANNER, "scan_timeout") },
+                       worker = { global_key(SECTION_SCANNER, "worker_timeout") };
+        char scan_text[CONFIG_TEXT_MAX], worker_text[CONFIG_TEXT_MAX], buffer[PLACE_MAX];
+
+        if (!is_set_right(b, scan) || !is_set_right(b, worker) ||
+            c->worker_timeout_usec > c->scan_timeout_usec)
+                return;
+        (void)scan.key->text(scan.key, &c->scan_timeout_usec, scan_text);
+        (void)worker.key->text(worker.key, &c->worker_timeout_usec, worker_text);
+        if (origin_of(b, worker)->file)
+                subject_error(b, worker, "%s is not longer than scan_timeout (%s, %s); raise it",
+                              worker_text, scan_text, place(b, scan, buffer));
+        else
+                subject_error(
+                        b, scan,
+                        "%s is not shorter than worker_timeout (%s, default); raise that, too",
+                        scan_text, worker_text);
+}
+
+int config_check(struct config_builder *b) {
+        _cleanup_free_ bool *good = calloc(b->config->n_stores + 1, sizeof(*good));
+
+        if (!good)
+                return -ENOMEM;
+
+        check_database(b);
+        check_tmpdir(b);
+        check_timeouts(b);
+        if (b->config->n_stores == 0 && !b->incomplete)
+                config_error(b, b->main_file, 0, NULL, NULL,
+                             "no store to guard; add [store NAME] with path = /FOLDER");
+        for (size_t i = 0; i < b->config->n_stores; i++)
+                good[i] = check_store(b, i);
+        return check_places(b, good);
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The key table and the types of values: text to value and back. Owns no state; knows neither
+ * files nor lines, and judges one value at a time.
+ */
+
+#include "daemon/config-private.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sched.h>
+
+/* Words of all enumerations are stored alike, so that one parser serves them. */
+static_assert(sizeof(enum store_kind) == sizeof(unsigned) &&
+                      sizeof(enum store_format) == sizeof(unsigned) &&
+                      sizeof(enum on_infected) == sizeof(unsigned) &&
+                      sizeof(enum on_failure) == sizeof(unsigned) &&
+                      sizeof(enum content_rule) == sizeof(unsigned) &&
+                      sizeof(enum marks_mode) == sizeof(unsigned),
+              "enumerations have the size of unsigned");
+
+#define USER_NAME_MAX 31 /* of useradd(8) */
+
+_printf_(2, 3) static int problem(char text[static CONFIG_PROBLEM_MAX], const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(text, CONFIG_PROBLEM_MAX, format, ap);
+        va_end(ap);
+        return -EINVAL;
+}
+
+/* ---- Numbers, with or without a unit ---- */
+
+struct unit {
+        const char *name;
+        uint64_t factor;
+};
+
+/* Largest first: a value is written in the first unit that divides it. */
+static const struct unit size_units[] = {
+        { "G", UINT64_C(1) << 30 },
+        { "M", UINT64_C(1) << 20 },
+        { "K", UINT64_C(1) << 10 },
+        { "", 1 },
+        {},
+};
+
+static const struct unit duration_units[] = {
+        { "h", 3600 * USEC_PER_SEC },
+        { "min", 60 * USEC_PER_SEC },
+        { "s", USEC_PER_SEC },
+        { "ms", USEC_PER_MSEC },
+        {},
+};
+
+/* Reads digits and nothing else: no sign, no blank, no other base. Returns what is behind them;
+ * NULL: there are none. A value beyond 64 bits becomes UINT64_MAX, which no range includes. */
+static const char *parse_digits(const char *text, uint64_t *ret) {
+        bool overflow = false;
+        const char *p = text;
+        uint64_t v = 0;
+
+        for (; *p >= '0' && *p <= '9'; p++)
+                overflow = overflow || __builtin_mul_overflow(v, UINT64_C(10), &v) ||
+                           __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v);
+        if (p == text)
+                return NULL;
+        *ret = overflow ? UINT64_MAX : v;
+        return p;
+}
+
+static int parse_with_unit(const struct unit *units, const char *text, uint64_t *ret) {
+        uint64_t v = 0;
+        const char *unit = parse_digits(text, &v);
+
+        if (!unit)
+                return -EINVAL;
+        for (const struct unit *u = units; u->name; u++)
+                if (strcasecmp(u->name, unit) == 0) {
+                        if (__builtin_mul_overflow(v, u->factor, &v))
+                                v = UINT64_MAX;
+                        *ret = v;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static const char *text_with_unit(const struct unit *units, uint64_t v,
+                                  char buffer[static CONFIG_TEXT_MAX]) {
+        const struct unit *u = units;
+
+        while (u[1].name && (v < u->factor || v % u->factor != 0))
+                u++;
+        (void)snprintf(buffer, CONFIG_TEXT_MAX, "%" PRIu64 "%s", v / u->factor, u->name);
+        return buffer;
+}
+
+static int parse_scaled(const struct config_key *key, const struct unit *units, const char *what,
+                        const char *text, uint64_t *field,
+                        char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        char min[CONFIG_TEXT_MAX], max[CONFIG_TEXT_MAX];
+        uint64_t v;
+
+        (void)text_with_unit(units, key->min, min);
+        (void)text_with_unit(units, key->max, max);
+        if (parse_with_unit(units, text, &v) < 0)
+                return problem(ret_problem, "'%s' is not a %s, from %s to %s", text, what, min,
+                               max);
+        if (v < key->min || v > key->max)
+                return problem(ret_problem, "'%s' is out of range; write %s to %s", text, min, max);
+        *field = v;
+        return 0;
+}
+
+static int parse_size(const struct config_key *key, const char *text, void *field,
+                      char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        return parse_scaled(key, size_units,
+                            "size; write bytes, or a number with K, M or G behind it", text, field,
+                            ret_problem);
+}
+
+static const char *text_size(const struct config_key *key, const void *field,
+                             char buffer[static CONFIG_TEXT_MAX]) {
+        return text_with_unit(size_units, *(const uint64_t *)field, buffer);
+}
+
+static int parse_duration(const struct config_key *key, const char *text, void *field,
+                          char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        return parse_scaled(key, duration_units,
+                            "duration; write a number with ms, s, min or h behind it", text, field,
+                            ret_problem);
+}
+
+static const char *text_duration(const struct config_key *key, const void *field,
+                                 char buffer[static CONFIG_TEXT_MAX]) {
+        return text_with_unit(duration_units, *(const uint64_t *)field, buffer);
+}
+
+static int parse_count(const struct config_key *key, const char *text, void *field,
+                       char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        const char *or_auto = key->auto_value ? ", or auto" : "", *end;
+        unsigned *value = field;
+        uint64_t v;
+
+        if (key->auto_value && streq(text, "auto")) {
+                *value = key->auto_value();
+                return 0;
+        }
+        end = parse_digits(text, &v);
+        if (!end || *end)
+                return problem(ret_problem,
+                               "'%s' is not a whole number; write %" PRIu64 " to %" PRIu64 "%s",
+                               text, key->min, key->max, or_auto);
+        if (v < key->min || v > key->max)
+                return problem(ret_problem,
+                               "'%s' is out of range; write %" PRIu64 " to %" PRIu64 "%s", text,
+                               key->min, key->max, or_auto);
+        *value = (unsigned)v;
+        return 0;
+}
+
+static const char *text_count(const struct config_key *key, const void *field,
+                              char buffer[static CONFIG_TEXT_MAX]) {
+        unsigned v = *(const unsigned *)field;
+
+        if (v == 0 && key->auto_value)
+                return "auto";
+        (void)snprintf(buffer, CONFIG_TEXT_MAX, "%u", v);
+        return buffer;
+}
+
+/* Two workers a CPU keep it busy while others wait for content, and one more for a large mail. */
+static unsigned auto_workers(void) {
+        unsigned cpus = 0;
+        cpu_set_t set;
+
+        /* Fails only for more CPUs than cpu_set_t holds: far beyond the maximum. */
+        if (sched_getaffinity(0, sizeof(set), &set) < 0)
+                return WORKERS_MAX;
+        cpus = (unsigned)CPU_COUNT(&set);
+        return MIN(2 * cpus + 1, (unsigned)WORKERS_MAX);
+}
+
+static unsigned auto_zero(void) {
+        return 0;
+}
+
+/* ---- Words ---- */
+
+#define DEFINE_WORDS(func, max, ...)                                                 \
+        static const char *func(unsigned value) {                                    \
+                static const char *const words[] = { __VA_ARGS__ };                  \
+                static_assert(ELEMENTSOF(words) == (max), "a word for every value"); \
+                return value < (max) ? words[value] : NULL;                          \
+        }                                                                            \
+        struct _words_semicolon_
+
+DEFINE_WORDS(word_infected,
+             _ON_INFECTED_MAX, [ON_INFECTED_BLOCK] = "block", [ON_INFECTED_DETECT] = "detect");
+DEFINE_WORDS(word_failure,
+             _ON_FAILURE_MAX, [ON_FAILURE_DENY] = "deny", [ON_FAILURE_ALLOW] = "allow");
+DEFINE_WORDS(word_rule, _CONTENT_RULE_MAX, [CONTENT_UNSCANNABLE] = "unscannable",
+             [CONTENT_INFECTED] = "infected", [CONTENT_IGNORE] = "ignore");
+DEFINE_WORDS(word_marks, _MARKS_MODE_MAX, [MARKS_AUTO] = "auto", [MARKS_FILESYSTEM] = "filesystem",
+             [MARKS_DIRECTORIES] = "directories");
+
+/* What exceeds a limit was not looked at: it can't be ignored, since unscanned is never clean. */
+static const char *word_limits(unsigned value) {
+        static_assert(CONTENT_IGNORE == _CONTENT_RULE_MAX - 1, "ignore is the last word");
+        return value != CONTENT_IGNORE ? word_rule(value) : NULL;
+}
+
+static const char *word_kind(unsigned value) {
+        return value < _STORE_KIND_MAX ? store_kind_name(value) : NULL;
+}
+
+static const char *word_format(unsigned value) {
+        return value < _STORE_FORMAT_MAX ? store_format_name(value) : NULL;
+}
+
+static int parse_word(const struct config_key *key, const char *text, void *field,
+                      char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        for (unsigned v = 0; key->word(v); v++)
+                if (streq(key->word(v), text)) {
+                        memcpy(field, &v, sizeof(v));
+                        return 0;
+                }
+        return problem(ret_problem, "'%s' is not among its words; write %s", text, key->type);
+}
+
+static const char *text_word(const struct config_key *key, const void *field,
+                             char buffer[static CONFIG_TEXT_MAX]) {
+        unsigned v;
+
+        memcpy(&v, field, sizeof(v));
+        return key->word(v);
+}
+
+static int parse_yes_no(const struct config_key *key, const char *text, void *field,
+                        char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        bool *value = field;
+
+        if (!streq(text, "yes") && !streq(text, "no"))
+                return problem(ret_problem, "'%s' is neither yes nor no; write yes or no", text);
+        *value = streq(text, "yes");
+        return 0;
+}
+
+static const char *text_yes_no(const struct config_key *key, const void *field,
+                               char buffer[static CONFIG_TEXT_MAX]) {
+        return *(const bool *)field ? "yes" : "no";
+}
+
+/* ---- Texts ---- */
+
+static int set_text(char **field, const char *text) {
+        char *copy = strdup(text);
+
+        if (!copy)
+                return -ENOMEM;
+        free(*field);
+        *field = copy;
+        return 0;
+}
+
+static bool has_control(const char *text) {
+        for (; *text; text++)
+                if (iscntrl((unsigned char)*text))
+                        return true;
+        return false;
+}
+
+static bool has_dotdot(const char *path) {
+        for (const char *p = strstr(path, "/.."); p; p = strstr(p + 1, "/.."))
+                if (p[3] == '\0' || p[3] == '/')
+                        return true;
+        return false;
+}
+
+static int parse_path(const struct config_key *key, const char *text, void *field,
+                      char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        if (text[0] == '"' || text[0] == '\'')
+                return problem(ret_problem, "%s is quoted; write the path without quotes", text);
+        if (text[0] != '/')
+                return problem(ret_problem, "'%s' is a relative path; write it from / on", text);
+        if (has_control(text))
+                return problem(ret_problem, "'%s' has control characters; rename the folder", text);
+        /* A path that doesn't exist yet is compared as text, where ".." would hide a place. */
+        if (has_dotdot(text))
+                return problem(ret_problem, "'%s' has a '..' part; write the path without it",
+                               text);
+        if (strlen(text) >= PATH_MAX)
+                return problem(ret_problem, "path is too long; %d characters are the most",
+                               PATH_MAX - 1);
+        return set_text(field, text);
+}
+
+static int parse_user(const struct config_key *key, const char *text, void *field,
+                      char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        size_t n = 0;
+
+        while (text[n] && (isalnum((unsigned char)text[n]) || strchr("_-.", text[n])))
+                n++;
+        if (text[n] || n > USER_NAME_MAX || !(isalpha((unsigned char)text[0]) || text[0] == '_'))
+                return problem(ret_problem,
+                               "'%s' can't be a user's name; write at most %d of A-Z a-z 0-9 _ - "
+                               ". that begin with a letter or _",
+                               text, USER_NAME_MAX);
+        return set_text(field, text);
+}
+
+static const char *text_text(const struct config_key *key, const void *field,
+                             char buffer[static CONFIG_TEXT_MAX]) {
+        return *(char *const *)field;
+}
+
+const char *config_hash_hint(const char *text) {
+        return strstr(text, " #") ? " (a comment behind a value begins with ;)" : "";
+}
+
+/* ---- The table ---- */
+
+#define PATH             .parse = parse_path, .text = text_text
+#define USER             .parse = parse_user, .text = text_text
+#define YES_NO           .parse = parse_yes_no, .text = text_yes_no
+#define SIZE(lo, hi)     .parse = parse_size, .text = text_size, .min = lo, .max = hi
+#define DURATION(lo, hi) .parse = parse_duration, .text = text_duration, .min = lo, .max = hi
+#define COUNT(lo, hi)    .parse = parse_count, .text = text_count, .min = lo, .max = hi
+#define WORD(func)       .parse = parse_word, .text = text_word, .word = func
+
+#define KEY(section, name, member, type, default_text, help, ...) \
+        { section, name, type, default_text, help, .offset = offsetof(OBJECT, member), __VA_ARGS__ }
+
+#define SCANNER(...) KEY(SECTION_SCANNER, __VA_ARGS__)
+#define STAMP(...)   KEY(SECTION_STAMP, __VA_ARGS__)
+#define GATE(...)    KEY(SECTION_GATE, __VA_ARGS__)
+#define STORE(...)   KEY(SECTION_STORE, __VA_ARGS__)
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+/* clang-format off */
+#define OBJECT struct config
+const struct config_key config_global_keys[] = {
+        SCANNER("database", database, "path", STORESCAN_DATABASE,
+                "Folder, or single file, of ClamAV signatures.", PATH),
+        SCANNER("tmpdir", tmpdir, "path", "/run/storescan/scan",
+                "Folder on tmpfs where workers unpack; made at start.", PATH),
+        SCANNER("user", user, "user name", "storescan-worker",
+                "Unprivileged user that workers run as.", USER),
+        SCANNER("workers", workers, "auto | 1 to 64", "auto",
+                "Worker processes; auto is twice the CPUs plus one.",
+                COUNT(1, WORKERS_MAX), .auto_value = auto_workers),
+        /* libclamav maps nothing beyond 2 GiB. */
+        SCANNER("max_file_size", max_file_size, "size", "100M",
+                "Largest file, and part of a file, that is scanned.", SIZE(1, 2047 * MIB)),
+        SCANNER("max_scan_size", max_scan_size, "size", "400M",
+                "Most bytes that are scanned for one file, unpacked parts included.",
+                SIZE(1, 64 * GIB)),
+        SCANNER("max_files", max_files, "1 to 1000000", "10000",
+                "Most parts of one file that are scanned.", COUNT(1, 1000000)),
+        SCANNER("max_recursion", max_recursion, "1 to 100", "17",
+                "How deep parts within parts are scanned.", COUNT(1, 100)),
+        SCANNER("scan_timeout", scan_timeout_usec, "duration", "30s",
+                "How long an opener waits for a verdict before on_error decides.",
+                DURATION(10 * USEC_PER_MSEC, 3600 * USEC_PER_SEC)),
+        SCANNER("worker_timeout", worker_timeout_usec, "duration", "60s",
+                "How long a worker may take for one file before it is killed.",
+                DURATION(10 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC)),
+        SCANNER("limits", limits, "unscannable | infected", "unscannable",
+                "What content is that exceeds a limit.", WORD(word_limits)),
+        SCANNER("encrypted", encrypted, "unscannable | infected | ignore", "unscannable",
+                "What encrypted archives and documents are.", WORD(word_rule)),
+        SCANNER("broken", broken, "unscannable | infected | ignore", "unscannable",
+                "What damaged executables, documents and media files are.", WORD(word_rule)),
+        SCANNER("pua", pua, "yes | no", "no",
+                "Whether signatures of possibly unwanted applications count.", YES_NO),
+        SCANNER("phishing", phishing, "yes | no", "no",
+                "Whether heuristics look for phishing links.", YES_NO),
+        STAMP("enabled", stamps, "yes | no", "yes",
+                "Whether verdicts are kept in trusted.avstamp and believed when found there.",
+                YES_NO),
+        GATE("max_pending", max_pending, "auto | 1 to 1000000", "auto",
+                "Most opens held at once; auto is as many as the open file limit bears.",
+                COUNT(1, 1000000), .auto_value = auto_zero),
+        GATE("log_queue", log_queue, "64 to 65536", "512",
+                "Most log records that wait for the journal before some are dropped.",
+                COUNT(64, 65536)),
+};
+#undef OBJECT
+
+#define OBJECT struct config_store
+const struct config_key config_store_keys[] = {
+        STORE("path", path, "path", NULL,
+                "Folder of the store.", PATH),
+        STORE("kind", kind, "mailbox | public-folder", "mailbox",
+                "Whose mail it is.", WORD(word_kind)),
+        STORE("format", format, "maildir", "maildir",
+                "How mail is kept.", WORD(word_format)),
+        STORE("on_infected", on_infected, "block | detect", "block",
+                "What an open of infected mail meets.", WORD(word_infected)),
+        STORE("on_error", on_error, "deny | allow", "deny",
+                "What an open meets when the scan failed or took too long.", WORD(word_failure)),
+        STORE("on_unscannable", on_unscannable, "deny | allow", "allow",
+                "What an open meets of content that can't be judged.", WORD(word_failure)),
+        STORE("marks", marks, "auto | filesystem | directories", "auto",
+                "How the kernel is told to report opens.", WORD(word_marks)),
+};
+#undef OBJECT
+/* clang-format on */
+
+const size_t config_n_global_keys = ELEMENTSOF(config_global_keys);
+const size_t config_n_store_keys = ELEMENTSOF(config_store_keys);

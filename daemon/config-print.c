@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The configuration as a file again, which loads to the same values, and the key table for
+ * documentation. Reads the object only.
+ */
+
+#include "daemon/config-private.h"
+
+#include <ctype.h>
+#include <ini.h>
+
+/* inih's shortest line, less newline and NUL: what every build of it can read. */
+#define LINE_LENGTH_MAX (INI_MAX_LINE - 2)
+
+/* Whether inih would give the text back as it is. A resolved path may hold anything. */
+static bool can_be_written(const struct config_key *key, const char *text) {
+        size_t n = strlen(text);
+
+        if (strlen(key->name) + strlen("=") + n > LINE_LENGTH_MAX ||
+            (n > 0 && isspace((unsigned char)text[n - 1])))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (iscntrl((unsigned char)text[i]) || (text[i] == ' ' && text[i + 1] == ';'))
+                        return false;
+        return true;
+}
+
+/* "default" or "FILE:LINE"; returns its length. With out NULL: only that. */
+static size_t put_origin(const struct config_origin *origin, FILE *out) {
+        char line[16];
+
+        if (!origin->file)
+                return config_put_escaped("default", out);
+        (void)snprintf(line, sizeof(line), ":%u", origin->line);
+        return config_put_escaped(origin->file, out) + config_put_escaped(line, out);
+}
+
+static void put_key(const struct config *config, const struct config_key *key, size_t store,
+                    FILE *out) {
+        const struct config_origin *origin = config_origin_of(config, key, store);
+        char buffer[CONFIG_TEXT_MAX];
+        const char *text = key->text(key, config_key_field(config, key, store), buffer);
+        size_t length;
+
+        /* As it was configured it stands in a file that could be read, and resolves to the same. */
+        if (origin->text && !can_be_written(key, text))
+                text = origin->text;
+
+        length = strlen(key->name) + strlen(" = ") + strlen(text);
+        if (length + strlen(" ; ") + put_origin(origin, NULL) <= LINE_LENGTH_MAX) {
+                (void)fprintf(out, "%s = %s ; ", key->name, text);
+                (void)put_origin(origin, out);
+                (void)fputc('\n', out);
+                return;
+        }
+        (void)fputs("; ", out); /* comments on lines of their own may have any length */
+        (void)put_origin(origin, out);
+        (void)fprintf(out, "\n%s%s%s\n", key->name, length <= LINE_LENGTH_MAX ? " = " : "=", text);
+}
+
+static void put_section(const struct config *config, enum config_section section, size_t store,
+                        FILE *out) {
+        bool in_store = section == SECTION_STORE;
+        const struct config_key *keys = in_store ? config_store_keys : config_global_keys;
+        size_t n = in_store ? config_n_store_keys : config_n_global_keys;
+        char label[CONFIG_LABEL_MAX];
+
+        (void)fprintf(out, "[%s]\n", config_label(config, section, store, label));
+        for (size_t i = 0; i < n; i++)
+                if (keys[i].section == section)
+                        put_key(config, &keys[i], store, out);
+}
+
+void config_print(const struct config *config, FILE *out) {
+        for (enum config_section s = 0; s < SECTION_STORE; s++) {
+                put_section(config, s, 0, out);
+                (void)fputc('\n', out);
+        }
+        for (size_t i = 0; i < config->n_stores; i++) {
+                if (i > 0)
+                        (void)fputc('\n', out);
+                put_section(config, SECTION_STORE, i, out);
+        }
+}
+
+bool config_key(size_t index, struct config_key_info *ret) {
+        const struct config_key *key;
+
+        if (index >= config_n_global_keys + config_n_store_keys)
+                return false;
+        key = index < config_n_global_keys ? &config_global_keys[index]
+                                           : &config_store_keys[index - config_n_global_keys];
+        *ret = (struct config_key_info){
+                .section = config_section_word(key->section),
+                .key = key->name,
+                .type = key->type,
+                .default_text = key->default_text ? key->default_text : "",
+                .help = key->help,
+        };
+        return true;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the files of the configuration share and nobody else may use, tests excepted: the key
+ * table, the object under construction, where mistakes are written.
+ *
+ *     config.c        which files, in which order; the object's life; messages
+ *     config-read.c   one file: lines, sections, keys
+ *     config-keys.c   the key table, texts to values and back
+ *     config-table.c  finding keys, sections, values and origins
+ *     config-print.c  the object as a file again
+ *     config-check.c  what can only be judged once all files are read
+ */
+
+#include <stdarg.h>
+
+#include "daemon/config.h"
+
+#define STORES_MAX      1000
+#define STORE_NAME_MAX  64
+#define CONFIG_FILE_MAX (1U << 20)
+
+enum config_section { SECTION_SCANNER, SECTION_STAMP, SECTION_GATE, SECTION_STORE, _SECTION_MAX };
+
+/* The word in [brackets]. */
+const char *config_section_word(enum config_section section);
+
+/* ---- Keys ---- */
+
+#define CONFIG_TEXT_MAX    48  /* of a value that is not a path */
+#define CONFIG_PROBLEM_MAX 640 /* "what is wrong; the fix" of one value */
+
+struct config_key {
+        enum config_section section;
+        const char *name;
+        const char *type;         /* what it takes, for people */
+        const char *default_text; /* NULL: must be set */
+        const char *help;
+
+        /* Reads text into field, which keeps its value on failure. 0; -EINVAL with the problem
+         * said; -ENOMEM. */
+        int (*parse)(const struct config_key *key, const char *text, void *field,
+                     char ret_problem[static CONFIG_PROBLEM_MAX]);
+        /* The text of field: in buffer, or field's own; parse() of it gives field again. */
+        const char *(*text)(const struct config_key *key, const void *field,
+                            char buffer[static CONFIG_TEXT_MAX]);
+        size_t offset; /* in struct config, or, in [store NAME], in struct config_store */
+
+        uint64_t min, max;             /* of numbers, sizes and durations */
+        const char *(*word)(unsigned); /* of enumerations: NULL behind the last */
+        unsigned (*auto_value)(void);  /* what "auto" stands for; NULL: no such word */
+};
+
+extern const struct config_key config_global_keys[], config_store_keys[];
+extern const size_t config_n_global_keys, config_n_store_keys;
+
+/* The key of a section by its name; NULL when there is none. */
+const struct config_key *config_key_find(enum config_section section, const char *name);
+
+/* The same in any section: for hints. */
+const struct config_key *config_key_find_anywhere(const char *name);
+
+/* The key of the section whose name is nearest to name; NULL when none is near. */
+const struct config_key *config_key_near(enum config_section section, const char *name);
+
+/* Whether two words differ so little that one may be the other, mistyped. */
+bool config_words_near(const char *a, const char *b);
+
+/* Where a key's value lives; store is ignored outside of [store NAME]. */
+void *config_key_field(const struct config *config, const struct config_key *key, size_t store);
+
+/* A hint behind a complaint on a value that may hold a comment; "" for others. */
+const char *config_hash_hint(const char *text);
+
+/* ---- Origins ---- */
+
+struct config_origin {
+        char *file;    /* NULL: default */
+        unsigned line; /* 0: the file as a whole */
+        char *text;    /* the value as written */
+        bool refused;  /* it was complained about: the key still has the value before */
+};
+
+/* The origin of a key. Moves when a store is added. */
+struct config_origin *config_origin_of(const struct config *config, const struct config_key *key,
+                                       size_t store);
+
+/* The origin of a store: its first section line. Moves likewise. */
+struct config_origin *config_origin_of_store(const struct config *config, size_t store);
+
+/* A new origin, not refused. 0 or -ENOMEM. text may be NULL. */
+int config_origin_set(struct config_origin *origin, const char *file, unsigned line,
+                      const char *text);
+
+/* ---- The object under construction ---- */
+
+struct config_builder {
+        struct config *config; /* owned */
+        FILE *errors;
+        size_t n_errors;
+        bool no_memory;
+        /* A file or a section was refused, and what it set is unknown: nothing is missed then. */
+        bool incomplete;
+        char *main_file; /* owned: where mistakes in defaults are reported; NULL: none read */
+};
+
+int config_builder_init(struct config_builder *b, FILE *errors);
+void config_builder_done(struct config_builder *b);
+
+/* Adds a store with default values; its index in *ret. 0 or -ENOMEM. */
+int config_add_store(struct config *config, const char *name, size_t *ret);
+
+/* Writes text with its control characters as \xNN, and returns how many characters that makes.
+ * With out NULL: only that. Paths and values are anybody's text: nothing of them may look like a
+ * line of its own, or command a terminal. */
+size_t config_put_escaped(const char *text, FILE *out);
+
+/* Writes the line "FILE:LINE: [SECTION] KEY: MESSAGE." and counts it. Parts that are NULL or 0 are
+ * left out; control characters are escaped, so that it stays one line. */
+void config_error(struct config_builder *b, const char *file, unsigned line, const char *section,
+                  const char *key, const char *format, ...) _printf_(6, 7);
+
+/* Text between the brackets: "scanner", "store NAME". */
+#define CONFIG_LABEL_MAX (STORE_NAME_MAX + 16)
+const char *config_label(const struct config *config, enum config_section section, size_t store,
+                         char buffer[static CONFIG_LABEL_MAX]);
+
+/* Reads one text into the object. 0, also after mistakes; -ENOMEM. */
+int config_read_text(struct config_builder *b, const char *file, const char *data, size_t size);
+
+/* Judges the whole. Mistakes are counted. 0 or -ENOMEM. */
+int config_check(struct config_builder *b);
+
+/* ---- Entry points for tests ---- */
+
+/* config_load(NULL) with another folder than STORESCAN_CONFDIR. */
+int config_load_dir(const char *confdir, FILE *errors, struct config **ret);
+
+/* config_load() of a text that comes from no file; name stands for the file in messages. */
+int config_load_text(const char *name, const char *data, size_t size, FILE *errors,
+                     struct config **ret);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The configuration: read once by libinih into one immutable object, every key from one static
+ * table (name, type, default, range, help), every mistake of all files reported in one go.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "store/format.h"
+#include "store/util.h"
+#include "store/verdict.h"
+
+enum on_infected { ON_INFECTED_BLOCK, ON_INFECTED_DETECT, _ON_INFECTED_MAX };
+enum on_failure { ON_FAILURE_DENY, ON_FAILURE_ALLOW, _ON_FAILURE_MAX };
+
+/* How a class of content that libclamav recognises but can't look into is taken. */
+enum content_rule {
+        CONTENT_UNSCANNABLE, /* verdict unscannable: the store's on_unscannable decides */
+        CONTENT_INFECTED,    /* verdict infected */
+        CONTENT_IGNORE,      /* not looked for (not available for limits: unscanned is never clean) */
+        _CONTENT_RULE_MAX
+};
+
+enum marks_mode { MARKS_AUTO, MARKS_FILESYSTEM, MARKS_DIRECTORIES, _MARKS_MODE_MAX };
+
+#define WORKERS_MAX 64
+
+struct config_store {
+        char *name; /* the NAME of [store NAME] */
+        char *path; /* absolute, symbolic links resolved, no trailing slash */
+        enum store_kind kind;
+        enum store_format format;
+        enum on_infected on_infected;
+        enum on_failure on_error;
+        enum on_failure on_unscannable;
+        enum marks_mode marks;
+};
+
+struct config {
+        /* [scanner] */
+        char *database; /* signature folder or file, absolute */
+        char *tmpdir;   /* on tmpfs; made at start, owned by the worker's user */
+        char *user;     /* the unprivileged user of workers */
+        unsigned workers; /* resolved: never 0 */
+        uint64_t max_file_size; /* bytes; also libclamav's MaxFileSize */
+        uint64_t max_scan_size;
+        unsigned max_files;
+        unsigned max_recursion;
+        uint64_t scan_timeout_usec;   /* an opener waits no longer */
+        uint64_t worker_timeout_usec; /* a worker that takes longer is killed; > scan_timeout */
+        enum content_rule limits, encrypted, broken;
+        bool pua, phishing;
+        /* [stamp] */
+        bool stamps; /* read and write trusted.avstamp */
+        /* [gate] */
+        unsigned max_pending; /* 0: as many as RLIMIT_NOFILE bears */
+        unsigned log_queue;   /* records that wait for the journal before dropping */
+        /* [store NAME] */
+        struct config_store *stores;
+        size_t n_stores;
+
+        struct config_origin *origins; /* private to config.c: which file and line set each key */
+        size_t n_origins;
+};
+
+/* Reads path, or with NULL STORESCAN_CONFDIR/storescan.conf and then
+ * STORESCAN_CONFDIR/conf.d/?*.conf in the order of their names (each optional, not all of them).
+ * Checks everything that can be checked without privileges: keys, values, that folders exist, that
+ * stores don't overlap each other nor the database or tmpdir. Every mistake is written to errors as
+ * one line "FILE:LINE: [SECTION] KEY: what is wrong; the fix.". Returns 0; -EINVAL after mistakes;
+ * -ENOMEM. */
+int config_load(const char *path, FILE *errors, struct config **ret);
+struct config *config_free(struct config *config);
+DEFINE_CLEANUP(struct config *, config_free);
+
+/* The effective values as a valid configuration file, each with its origin ("default" or
+ * "FILE:LINE") as a comment behind it. */
+void config_print(const struct config *config, FILE *out);
+
+/* For tests and documentation: walks the key table. section is "store" for [store NAME].
+ * Returns false behind the last key. */
+struct config_key_info {
+        const char *section, *key, *type, *default_text, *help;
+};
+bool config_key(size_t index, struct config_key_info *ret);

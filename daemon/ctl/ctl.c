@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * storescanctl's command line: options, the table of verbs, help. What a verb does with stamps is
+ * in stamp-verbs.c. Must not touch a store itself.
+ */
+
+#include "daemon/ctl/ctl.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/ctl/escape.h"
+#include "store/util.h"
+
+static verb_func verb_check_config, verb_version, verb_help;
+
+struct verb {
+        const char *name, *sub; /* "stamp", "show"; sub is NULL for verbs of one word */
+        const char *args, *help;
+        int min_args, max_args;
+        bool json;
+        verb_func *run;
+};
+
+/* clang-format off */
+static const struct verb verbs[] = {
+        { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                       1, INT_MAX, true,  verb_stamp_show },
+        { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",           1, INT_MAX, true,  verb_stamp_verify },
+        { "stamp", "clear",  "PATH...", "Remove the stamp: the next open has the file scanned",       1, INT_MAX, false, verb_stamp_clear },
+        { "check-config", NULL, "[FILE]", "Check the configuration and name every mistake in it",     0, 1,       false, verb_check_config },
+        { "version", NULL,   "",        "Show the version",                                           0, 0,       false, verb_version },
+        { "help",    NULL,   "",        "Show this help",                                             0, 0,       false, verb_help },
+};
+
+static const struct {
+        struct option option;
+        const char *help;
+} options[] = {
+        { { "json",    no_argument, NULL, 'j' }, "Print one JSON object a line" },
+        { { "help",    no_argument, NULL, 'h' }, "Show this help" },
+        { { "version", no_argument, NULL, 'V' }, "Show the version" },
+};
+/* clang-format on */
+
+static int verb_help(const struct ctl *ctl, char **args, int n) {
+        printf("storescanctl [OPTION...] COMMAND [ARGUMENT...]\n\n"
+               "Look at the stamps and the configuration of the mail store scanner.\n\n"
+               "Commands:\n");
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                const struct verb *v = &verbs[i];
+                char left[64];
+
+                (void)snprintf(left, sizeof(left), "%s%s%s%s%s", v->name, v->sub ? " " : "",
+                               v->sub ? v->sub : "", v->args[0] ? " " : "", v->args);
+                printf("  %-24s %s\n", left, v->help);
+        }
+        printf("\nOptions:\n");
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                printf("  -%c --%-19s %s\n", options[i].option.val, options[i].option.name,
+                       options[i].help);
+        printf("\nSee the storescanctl(1) man page for exit statuses and examples.\n");
+        return STATUS_OK;
+}
+
+static int verb_version(const struct ctl *ctl, char **args, int n) {
+        printf("storescanctl " STORESCAN_VERSION "\n");
+        return STATUS_OK;
+}
+
+static int verb_check_config(const struct ctl *ctl, char **args, int n) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        int r;
+
+        r = config_load(n > 0 ? args[0] : NULL, stderr, &config);
+        if (r == -EINVAL)
+                return STATUS_FOUND;
+        if (r < 0) {
+                fprintf(stderr, "storescanctl: the configuration could not be read: %s\n",
+                        strerror(-r));
+                return STATUS_ERROR;
+        }
+        printf("The configuration is valid and has %zu %s.\n", config->n_stores,
+               config->n_stores == 1 ? "store" : "stores");
+        return STATUS_OK;
+}
+
+/* Says what is wrong with the command line, and where the right one is written. */
+_printf_(1, 2) static int usage(const char *format, ...) {
+        va_list ap;
+
+        fputs("storescanctl: ", stderr);
+        va_start(ap, format);
+        (void)vfprintf(stderr, format, ap);
+        va_end(ap);
+        fputs("; see 'storescanctl help'.\n", stderr);
+        return STATUS_ERROR;
+}
+
+/* The verb that words begin with; NULL after telling what is wrong with them. */
+static const struct verb *find_verb(char **words, int n) {
+        _cleanup_free_ char *word = NULL;
+        bool group = false;
+
+        if (n == 0) {
+                (void)usage("no command given");
+                return NULL;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                if (!streq(verbs[i].name, words[0]))
+                        continue;
+                if (!verbs[i].sub || (n > 1 && streq(verbs[i].sub, words[1])))
+                        return &verbs[i];
+                group = true;
+        }
+        if (group && n == 1) {
+                (void)usage("'%s' needs a second word", words[0]);
+                return NULL;
+        }
+        word = escape_terminal(words[group], strlen(words[group]));
+        if (group)
+                (void)usage("'%s' has no command '%s'", words[0], word ?: "?");
+        else
+                (void)usage("no command '%s'", word ?: "?");
+        return NULL;
+}
+
+static int run(const struct ctl *ctl, char **words, int n) {
+        const struct verb *verb = find_verb(words, n);
+        int used;
+
+        if (!verb)
+                return STATUS_ERROR;
+
+        used = verb->sub ? 2 : 1;
+        if (n - used < verb->min_args || n - used > verb->max_args)
+                return usage("usage: storescanctl %s%s%s %s", verb->name, verb->sub ? " " : "",
+                             verb->sub ?: "", verb->args[0] ? verb->args : "(no argument)");
+        if (ctl->json && !verb->json)
+                return usage("this command has no --json");
+        return verb->run(ctl, words + used, n - used);
+}
+
+int main(int argc, char **argv) {
+        struct option longopts[ELEMENTSOF(options) + 1] = {};
+        struct ctl ctl = {};
+        int c, r;
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                longopts[i] = options[i].option;
+
+        while ((c = getopt_long(argc, argv, "jhV", longopts, NULL)) >= 0)
+                switch (c) {
+                case 'j': ctl.json = true; break;
+                case 'h': return verb_help(&ctl, NULL, 0);
+                case 'V': return verb_version(&ctl, NULL, 0);
+                default: return STATUS_ERROR; /* getopt named it */
+                }
+
+        r = run(&ctl, argv + optind, argc - optind);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                fprintf(stderr, "storescanctl: standard output: %m\n");
+                return STATUS_ERROR;
+        }
+        return r;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Every kind of log event, one line each: identifier, stable word (STORESCAN_EVENT=), MESSAGE_ID,
+ * priority, meaning. units/storescan.catalog explains each to admins; a test holds the two
+ * together. An id, once released, is never given to another meaning.
+ */
+
+/* clang-format off */
+#define EVENT_TABLE(X) \
+        X(STARTED,        "started",        "81659458cc0e4e04a6d02e20e77ec95c", LOG_INFO,    "storescand guards its stores") \
+        X(STOPPED,        "stopped",        "0907997a689a4b7c996a05cee23aa267", LOG_NOTICE,  "storescand was stopped: stores are open") \
+        X(KERNEL,         "kernel",         "5c1a8087a11744c2afce9c0a61797f46", LOG_INFO,    "what this kernel offers") \
+        X(ENGINE_LOADED,  "engine-loaded",  "a92111c9081542f1aa7c8dd617838481", LOG_INFO,    "a signature set is loaded and found its canary") \
+        X(ENGINE_FAILED,  "engine-failed",  "9f68ae6858644da087fa8d4cc4182a4e", LOG_ERR,     "the loader could not make an engine") \
+        X(STORE_GUARDED,  "store-guarded",  "6f8700bf0d224e8c8eea412f025f88ed", LOG_INFO,    "marks are in place on a store") \
+        X(STORE_LOST,     "store-lost",     "b73e334225dd43d78aa2e7a26efb5bf5", LOG_WARNING, "a store's folder is gone: nothing to guard there") \
+        X(MARK_FAILED,    "mark-failed",    "cfe6bb0738b2496fb1de420697babdd9", LOG_ERR,     "a folder could not be marked: opens there pass unscanned") \
+        X(BLOCKED,        "blocked",        "8f59b7742ad84151b1cb459bc4158e06", LOG_WARNING, "an open of infected mail was denied") \
+        X(DETECTED,       "detected",       "a6882e2263dd42adb959f5ca93c418cb", LOG_WARNING, "infected mail was found and let through, or found with nobody waiting") \
+        X(UNSCANNABLE,    "unscannable",    "c4b0535d7adb4a55902ac0a591cda62a", LOG_NOTICE,  "content that can't be judged was met") \
+        X(UNDECIDED,      "undecided",      "e062349ddeba47829900cdc271130e48", LOG_ERR,     "a scan failed; on_error decided") \
+        X(WORKER_DIED,    "worker-died",    "39315fec3d074b91b875a2f73eea3ff3", LOG_WARNING, "a worker crashed or was killed from outside") \
+        X(WORKER_HUNG,    "worker-hung",    "e55834af113f459880db658a22ec750b", LOG_WARNING, "a worker took too long and was killed") \
+        X(STAMP_FAILED,   "stamp-failed",   "084acb24f6954230a28880578220b89c", LOG_WARNING, "a stamp could not be written") \
+        X(PRESSURE,       "pressure",       "31bb63f2e55e4462aa23f49bbbde7e3e", LOG_WARNING, "more opens wait than storescand may hold at once") \
+        X(LOG_DROPPED,    "log-dropped",    "42d97be802e748b68930ba2407e1fe68", LOG_WARNING, "log records were dropped because the journal was slow") \
+        X(CONFIG_CHECKED, "config-checked", "bdcec691ea1e49dfb63c4129fb6e42e5", LOG_NOTICE,  "SIGHUP: the configuration on disk was checked, it takes effect at a restart") \
+        X(STATS,          "stats",          "b13c45e62681481c9bf02db5413a8f9f", LOG_INFO,    "counters, on SIGUSR1 and at the end")
+/* clang-format on */
+
+enum event_kind {
+#define X(id, word, message_id, priority, meaning) EVENT_##id,
+        EVENT_TABLE(X)
+#undef X
+        _EVENT_MAX
+};

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns: the permission group's fd, the batch of answers, the count of event fds that are open.
+ * An event fd belongs to the judge between gate_event_fn and gate_answer(). Must not own: any idea
+ * of stores, stamps or scans; must never block, open a path or log.
+ *
+ * Facts relied on, each with a system test (tests/system/kernel-*):
+ * - FAN_NONBLOCK: an io_uring READ on the group waits for an event; with a blocking group a write
+ *   of an answer through a ring would hang for ever.
+ * - One write(2) takes one answer, a writev(2) of n answers takes n.
+ * - FAN_UNLIMITED_QUEUE: a limited queue lets opens pass unseen when it is full (fanotify(7)).
+ * - An answer names its event by the fd's number: the fd is closed after the answer, never before,
+ *   or the number could name the next event.
+ */
+
+#include "daemon/gate.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <sys/fanotify.h>
+#include <sys/uio.h>
+
+/* Newer than Debian 12's headers. */
+#ifndef FAN_REPORT_FD_ERROR
+#        define FAN_REPORT_FD_ERROR 0x00002000
+#endif
+#ifndef FAN_PRE_ACCESS
+#        define FAN_PRE_ACCESS 0x00100000
+#endif
+
+#define BATCH 64         /* events a read, answers a write */
+#define READS_PER_WAKE 8 /* further reads before the ring gets its turn */
+
+struct gate {
+        struct ring *ring;
+        struct gate_kernel kernel;
+        gate_event_fn on_event;
+        void *userdata;
+        struct stats *stats;
+
+        int fd;
+        struct ring_op read_op;
+        bool reading; /* a READ is in the ring */
+        bool paused;  /* max_held was reached */
+        bool stopped;
+        unsigned held, max_held;
+
+        struct fanotify_response answers[BATCH];
+        bool keep[BATCH];
+        size_t n_answers;
+
+        struct fanotify_event_metadata events[BATCH];
+};
+
+/* O_NONBLOCK: the kernel opens the event fd itself, and opening a FIFO for reading would wait for a
+ * writer, in the gate's read(2). O_NOATIME: scanning must not look like reading. */
+#define EVENT_FLAGS (O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME | O_NONBLOCK)
+#define GROUP_FLAGS (FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS)
+
+static int open_group(struct gate_kernel *kernel, FILE *errors) {
+        static const struct gate_kernel tries[] = {
+                { .pre_content = true, .fd_error = true },
+                { .pre_content = true },
+                {},
+        };
+        int fd = -EBADF, probe;
+
+        for (size_t i = 0; i < ELEMENTSOF(tries) && fd < 0; i++) {
+                unsigned class = tries[i].pre_content ? FAN_CLASS_PRE_CONTENT : FAN_CLASS_CONTENT;
+
+                fd = fanotify_init(GROUP_FLAGS | class |
+                                           (tries[i].fd_error ? FAN_REPORT_FD_ERROR : 0),
+                                   EVENT_FLAGS);
+                if (fd >= 0)
+                        *kernel = tries[i];
+                else if (errno != EINVAL)
+                        break;
+        }
+        if (fd < 0) {
+                int r = -errno;
+
+                if (r == -EPERM)
+                        fprintf(errors, "fanotify_init(2) is not permitted; storescand needs "
+                                        "CAP_SYS_ADMIN in the initial user namespace (run it as root "
+                                        "or by its unit).\n");
+                else if (r == -ENOSYS)
+                        fprintf(errors, "This kernel has no fanotify (or a seccomp filter hides it); "
+                                        "storescand needs Linux 6.1 with "
+                                        "CONFIG_FANOTIFY_ACCESS_PERMISSIONS=y.\n");
+                else if (r == -EINVAL)
+                        fprintf(errors, "This kernel's fanotify has no permission events with an "
+                                        "unlimited queue; storescand needs Linux 6.1 with "
+                                        "CONFIG_FANOTIFY_ACCESS_PERMISSIONS=y.\n");
+                else
+                        fprintf(errors, "Failed to open a fanotify group: %s.\n", strerror(-r));
+                return r;
+        }
+
+        /* PRE_ACCESS is refused at the mark, by kernel (EINVAL) or file system (EOPNOTSUPP); a mask
+         * that is known is refused for the bad dirfd only. */
+        probe = fanotify_mark(fd, FAN_MARK_ADD, FAN_PRE_ACCESS, -1, NULL);
+        kernel->pre_access = kernel->pre_content && probe < 0 && errno == EBADF;
+        return fd;
+}
+
+static void read_done(struct ring_op *op, int res);
+
+int gate_new(struct ring *ring, unsigned max_held, gate_event_fn on_event, void *userdata,
+             struct stats *stats, FILE *errors, struct gate **ret) {
+        _cleanup_free_ struct gate *gate = calloc(1, sizeof(*gate));
+
+        if (!gate)
+                return -ENOMEM;
+        *gate = (struct gate){
+                .ring = ring,
+                .on_event = on_event,
+                .userdata = userdata,
+                .stats = stats,
+                .read_op.done = read_done,
+                .max_held = MAX(max_held, 2U * BATCH),
+        };
+        gate->fd = open_group(&gate->kernel, errors);
+        if (gate->fd < 0)
+                return gate->fd;
+        *ret = TAKE_PTR(gate);
+        return 0;
+}
+
+struct gate *gate_free(struct gate *gate) {
+        if (!gate)
+                return NULL;
+        gate->fd = close_fd(gate->fd);
+        free(gate);
+        return NULL;
+}
+
+const struct gate_kernel *gate_kernel(const struct gate *gate) {
+        return &gate->kernel;
+}
+
+static void take_event(struct gate *gate, const struct fanotify_event_metadata *event) {
+        if (event->vers != FANOTIFY_METADATA_VERSION)
+                abort(); /* another kernel interface than we were built for: nothing here can be trusted */
+
+        if (!(event->mask & FAN_OPEN_PERM)) {
+                if (event->fd >= 0)
+                        close_fd(event->fd);
+                return;
+        }
+        gate->stats->events++;
+        if (event->fd < 0) {
+                /* The kernel could not give us an fd (no memory, stale handle) and has denied the
+                 * open. */
+                gate->stats->lost++;
+                return;
+        }
+        gate->held++;
+        gate->on_event(gate->userdata, event->fd, event->pid);
+}
+
+static void take_events(struct gate *gate, size_t size) {
+        const struct fanotify_event_metadata *event = gate->events;
+
+        for (size_t left = size; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left))
+                take_event(gate, event);
+}
+
+/* How many bytes of events may be read now: every event is an fd. */
+static size_t read_size(const struct gate *gate) {
+        unsigned room = gate->max_held - MIN(gate->held, gate->max_held);
+
+        return MIN(room, (unsigned)BATCH) * sizeof(struct fanotify_event_metadata);
+}
+
+static void submit_read(struct gate *gate) {
+        struct io_uring_sqe *sqe;
+        size_t size = read_size(gate);
+
+        if (gate->stopped || gate->reading)
+                return;
+        if (size == 0) {
+                if (!gate->paused)
+                        gate->stats->pressure++;
+                gate->paused = true;
+                return;
+        }
+        gate->paused = false;
+        gate->reading = true;
+        sqe = ring_entry(gate->ring);
+        io_uring_prep_read(sqe, gate->fd, gate->events, (unsigned)size, 0);
+        ring_bind(sqe, &gate->read_op);
+}
+
+/* Reads without sleeping; whether there was something. */
+static bool read_now(struct gate *gate) {
+        size_t size = read_size(gate);
+        ssize_t n;
+
+        if (size == 0)
+                return false;
+        n = read(gate->fd, gate->events, size);
+        if (n <= 0)
+                return false;
+        take_events(gate, (size_t)n);
+        gate_flush(gate);
+        return true;
+}
+
+static void read_done(struct ring_op *op, int res) {
+        struct gate *gate = container_of(op, struct gate, read_op);
+
+        gate->reading = false;
+        if (res > 0) {
+                take_events(gate, (size_t)res);
+                gate_flush(gate);
+                for (unsigned i = 1; i < READS_PER_WAKE && read_now(gate); i++)
+                        ;
+        }
+        submit_read(gate);
+}
+
+void gate_start(struct gate *gate) {
+        submit_read(gate);
+}
+
+void gate_stop(struct gate *gate) {
+        gate->stopped = true;
+}
+
+void gate_drain(struct gate *gate) {
+        while (read_now(gate))
+                ;
+}
+
+void gate_resume(struct gate *gate) {
+        if (gate->paused && gate->held + BATCH <= gate->max_held)
+                submit_read(gate);
+}
+
+void gate_answer(struct gate *gate, int fd, bool allow, bool keep) {
+        gate->answers[gate->n_answers] = (struct fanotify_response){
+                .fd = fd,
+                .response = allow ? FAN_ALLOW : FAN_DENY,
+        };
+        gate->keep[gate->n_answers++] = keep;
+        if (allow)
+                gate->stats->allowed++;
+        else
+                gate->stats->denied++;
+        if (gate->n_answers == BATCH)
+                gate_flush(gate);
+}
+
+/* Writes the answers from the first on; every one is tried, one that the kernel refuses is left
+ * behind: there is nobody to answer (ENOENT). */
+static void write_answers(struct gate *gate) {
+        struct iovec iov[BATCH];
+        size_t n = gate->n_answers;
+
+        for (size_t i = 0; i < n; i++)
+                iov[i] = (struct iovec){
+                        .iov_base = &gate->answers[i],
+                        .iov_len = sizeof(gate->answers[i]),
+                };
+        for (size_t i = 0; i < n;) {
+                ssize_t w = n - i == 1 ? write(gate->fd, iov[i].iov_base, iov[i].iov_len)
+                                       : writev(gate->fd, iov + i, (int)(n - i));
+
+                if (w < 0 && errno == EINTR)
+                        continue;
+                i += w > 0 ? (size_t)w / sizeof(struct fanotify_response) : 1;
+        }
+}
+
+/* Closes the fds that are not kept; runs of consecutive numbers by one call. */
+static void close_answered(struct gate *gate) {
+        size_t n = gate->n_answers;
+
+        for (size_t i = 0, end; i < n; i = end) {
+                end = i + 1;
+                if (gate->keep[i])
+                        continue;
+                while (end < n && !gate->keep[end] &&
+                       gate->answers[end].fd == gate->answers[end - 1].fd + 1)
+                        end++;
+                if (end - i == 1)
+                        close_fd(gate->answers[i].fd);
+                else
+                        (void)close_range((unsigned)gate->answers[i].fd,
+                                          (unsigned)gate->answers[end - 1].fd, 0);
+                gate->held -= (unsigned)(end - i);
+        }
+}
+
+void gate_flush(struct gate *gate) {
+        if (gate->n_answers == 0)
+                return;
+        write_answers(gate);
+        close_answered(gate);
+        gate->n_answers = 0;
+}
+
+void gate_close(struct gate *gate, int fd) {
+        assert(gate->held > 0);
+        close_fd(fd);
+        gate->held--;
+}
+
+int gate_mark(const struct gate *gate, unsigned flags, uint64_t mask, int dirfd, const char *path) {
+        return fanotify_mark(gate->fd, flags, mask, dirfd, path) < 0 ? -errno : 0;
+}
+
+void gate_unmark_all(const struct gate *gate) {
+        (void)fanotify_mark(gate->fd, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0, AT_FDCWD, "/");
+        (void)fanotify_mark(gate->fd, FAN_MARK_FLUSH, 0, AT_FDCWD, "/");
+}

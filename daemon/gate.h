@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The gate's fanotify permission group (P): what the kernel offers, reading events, answering
+ * them in batches, and the event fds with their bound. What the answer is, is judge.c's business.
+ * Everything here runs on the gate thread, gate_mark() excepted.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "daemon/ring.h"
+#include "daemon/stats.h"
+#include "store/util.h"
+
+struct gate;
+
+/* What the probe found; printed once. */
+struct gate_kernel {
+        bool pre_content; /* FAN_CLASS_PRE_CONTENT */
+        bool fd_error;    /* FAN_REPORT_FD_ERROR: events whose fd could not be made are told */
+        bool pre_access;  /* FAN_PRE_ACCESS (6.14): range events, for multi-message stores */
+};
+
+/* An open that waits for its answer. fd is an own O_RDONLY|O_NONBLOCK description of the file
+ * whose use raises no events (fanotify(7), FMODE_NONOTIFY). The callee owns fd until it hands it
+ * back with the answer. */
+typedef void (*gate_event_fn)(void *userdata, int fd, pid_t pid);
+
+/* Opens the group. max_held is the number of event fds that may be open at once: reading pauses
+ * there, and the kernel queues the rest (no event is ever dropped or failed for want of fds).
+ * On failure one sentence with the fix goes to errors. */
+int gate_new(struct ring *ring, unsigned max_held, gate_event_fn on_event, void *userdata,
+             struct stats *stats, FILE *errors, struct gate **ret);
+struct gate *gate_free(struct gate *gate);
+DEFINE_CLEANUP(struct gate *, gate_free);
+
+const struct gate_kernel *gate_kernel(const struct gate *gate);
+
+/* Starts reading events; ends it for good (waits for nothing). */
+void gate_start(struct gate *gate);
+void gate_stop(struct gate *gate);
+
+/* Reads what is queued without sleeping, for the orderly end after gate_stop(). */
+void gate_drain(struct gate *gate);
+
+/* Puts an answer into the batch. With keep the fd stays open and the caller's, to be closed by
+ * gate_close() later; otherwise it is closed after the answer. */
+void gate_answer(struct gate *gate, int fd, bool allow, bool keep);
+
+/* Writes the batch of answers: one writev(2). Also done whenever the batch is full. */
+void gate_flush(struct gate *gate);
+
+/* Closes an event fd that was kept; an answer must have gone out before. */
+void gate_close(struct gate *gate, int fd);
+
+/* Resumes reading when it had paused and fds are free again. Called once a loop. */
+void gate_resume(struct gate *gate);
+
+/* Adds or removes a mark of the group (fanotify_mark(2) with these flags, mask, dirfd and path); may be called from any thread.
+ * 0 or negative errno. */
+int gate_mark(const struct gate *gate, unsigned flags, uint64_t mask, int dirfd, const char *path);
+
+/* Takes every mark away: opens pass without an event from then on. */
+void gate_unmark_all(const struct gate *gate);

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns: the loader process, its control socket. The child drops everything that the gate can do
+ * before it executes storescan-worker: user, groups, capabilities, fds, environment. Must not trust
+ * what the loader says (proto_check) nor its pids.
+ */
+
+#include "daemon/loader.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define WORKER_PROGRAM "storescan-worker"
+
+struct loader {
+        struct ring *ring;
+        loader_message_fn on_message;
+        loader_end_fn on_end;
+        void *userdata;
+        pid_t pid;
+        int pidfd; /* the number may be somebody else's once the process was reaped */
+        int sock;
+        struct ring_op receive_op;
+        bool receiving, freed;
+        union proto_message message;
+};
+
+/* ---- What is needed ---- */
+
+/* The program beside ours when we run from the build folder, else the installed one. */
+static int open_program(FILE *errors) {
+        const char *set = secure_getenv("STORESCAN_WORKER");
+        char path[PATH_MAX];
+        const char *tried = set;
+        int fd = -EBADF;
+        ssize_t n;
+
+        if (set)
+                fd = open(set, O_PATH | O_CLOEXEC);
+        else {
+                n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("worker/" WORKER_PROGRAM));
+                if (n > 0) {
+                        char *slash;
+
+                        path[n] = '\0';
+                        slash = strrchr(path, '/');
+                        strcpy(slash + 1, "worker/" WORKER_PROGRAM);
+                        fd = open(path, O_PATH | O_CLOEXEC);
+                }
+                if (fd < 0) {
+                        tried = STORESCAN_LIBEXECDIR "/" WORKER_PROGRAM;
+                        fd = open(tried, O_PATH | O_CLOEXEC);
+                }
+        }
+        if (fd < 0) {
+                int r = -errno;
+
+                fprintf(errors, "Failed to open %s: %s; install storescan, or name the program in the "
+                                "environment as STORESCAN_WORKER.\n", tried, strerror(-r));
+                return r;
+        }
+        return fd;
+}
+
+static int prepare_tmpdir(const char *path, uid_t uid, gid_t gid, FILE *errors) {
+        char parent[PATH_MAX], *slash;
+        struct stat st;
+        int r;
+
+        /* One missing parent is made as well: /run/storescan when no unit made it. */
+        snprintf(parent, sizeof(parent), "%s", path);
+        slash = strrchr(parent, '/');
+        if (slash && slash != parent) {
+                *slash = '\0';
+                (void)mkdir(parent, 0755);
+        }
+        if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+                r = -errno;
+                fprintf(errors, "[scanner] tmpdir: failed to make %s: %s; name a folder on a tmpfs.\n",
+                        path, strerror(-r));
+                return r;
+        }
+        if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+                fprintf(errors, "[scanner] tmpdir: %s is not a folder; name a folder on a tmpfs.\n",
+                        path);
+                return -ENOTDIR;
+        }
+        if ((st.st_uid != uid || st.st_gid != gid) && lchown(path, uid, gid) < 0) {
+                r = -errno;
+                fprintf(errors, "[scanner] tmpdir: failed to give %s to the worker's user: %s.\n",
+                        path, strerror(-r));
+                return r;
+        }
+        if (chmod(path, 0700) < 0 && st.st_uid != uid) {
+                r = -errno;
+                fprintf(errors, "[scanner] tmpdir: failed to make %s private: %s.\n", path,
+                        strerror(-r));
+                return r;
+        }
+        return 0;
+}
+
+int loader_settings_find(const struct config *config, FILE *errors, struct loader_settings *ret) {
+        const struct passwd *pw = getpwnam(config->user);
+        struct loader_settings settings = { .config = config };
+        int r;
+
+        if (!pw) {
+                fprintf(errors, "[scanner] user: there is no user '%s'; create it (systemd-sysusers "
+                                "does, from storescan's sysusers.d file) or name another "
+                                "unprivileged one.\n", config->user);
+                return -ENOENT;
+        }
+        if (pw->pw_uid == 0) {
+                fprintf(errors, "[scanner] user: workers parse hostile mail and do not run as root; "
+                                "name an unprivileged user.\n");
+                return -EINVAL;
+        }
+        settings.uid = pw->pw_uid;
+        settings.gid = pw->pw_gid;
+
+        r = prepare_tmpdir(config->tmpdir, settings.uid, settings.gid, errors);
+        if (r < 0)
+                return r;
+        settings.program_fd = open_program(errors);
+        if (settings.program_fd < 0)
+                return settings.program_fd;
+        *ret = settings;
+        return 0;
+}
+
+/* ---- The process ---- */
+
+static int drop_capabilities(void) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct none[2] = {};
+
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+                return -errno;
+        return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
+/* Between fork and exec. The gate has threads (journal, marker), so only system calls here. */
+static _Noreturn void child(const struct loader_settings *settings, int sock, int program) {
+        static char name[] = WORKER_PROGRAM;
+        char *argv[] = { name, NULL }, *envp[] = { NULL };
+        const struct rlimit no_core = {};
+        sigset_t none;
+
+        /* Both fds out of the way of the numbers they go to; the child's end of the socket first. */
+        sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
+        program = fcntl(program, F_DUPFD_CLOEXEC, 10);
+        if (sock < 0 || program < 0 || dup2(sock, PROTO_LOADER_FD) < 0 ||
+            dup3(program, PROTO_LOADER_FD + 1, O_CLOEXEC) < 0 ||
+            close_range(PROTO_LOADER_FD + 2, ~0U, 0) < 0)
+                _exit(124);
+
+        /* setgroups is refused to a process without CAP_SETGID that has none to drop anyway. */
+        if (syscall(SYS_setgroups, 0, NULL) < 0 ||
+            syscall(SYS_setresgid, settings->gid, settings->gid, settings->gid) < 0 ||
+            syscall(SYS_setresuid, settings->uid, settings->uid, settings->uid) < 0)
+                _exit(125);
+        if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                _exit(126);
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        /* Signals to our process group (Ctrl-C) are for the gate, which ends the workers in order. */
+        (void)setsid();
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        (void)signal(SIGPIPE, SIG_DFL);
+        (void)signal(SIGIO, SIG_DFL);
+        (void)syscall(SYS_execveat, PROTO_LOADER_FD + 1, "", argv, envp, AT_EMPTY_PATH);
+        _exit(127);
+}
+
+static int send_load(struct loader *loader, const struct config *config) {
+        _cleanup_close_ int database = -EBADF;
+        _cleanup_free_ union proto_message *m = calloc(1, sizeof(*m));
+
+        if (!m)
+                return -ENOMEM;
+        database = open(config->database, O_PATH | O_CLOEXEC);
+        if (database < 0)
+                return -errno;
+
+        proto_init(m, PROTO_LOAD);
+        memccpy(m->load.database, config->database, '\0', sizeof(m->load.database) - 1);
+        memccpy(m->load.tmpdir, config->tmpdir, '\0', sizeof(m->load.tmpdir) - 1);
+        m->load.max_file_size = config->max_file_size;
+        m->load.max_scan_size = config->max_scan_size;
+        m->load.max_files = config->max_files;
+        m->load.max_recursion = config->max_recursion;
+        /* libclamav polls its own limit, so give it the chance to say so before it is killed. */
+        m->load.max_scan_msec = (uint32_t)MIN(config->worker_timeout_usec / 1000 * 9 / 10,
+                                              (uint64_t)UINT32_MAX);
+        m->load.limits = (uint8_t)config->limits;
+        m->load.encrypted = (uint8_t)config->encrypted;
+        m->load.broken = (uint8_t)config->broken;
+        m->load.pua = config->pua;
+        m->load.phishing = config->phishing;
+        return proto_send(loader->sock, m, database, -EBADF);
+}
+
+static void receive(struct loader *loader) {
+        struct io_uring_sqe *sqe = ring_entry(loader->ring);
+
+        io_uring_prep_recv(sqe, loader->sock, &loader->message, sizeof(loader->message), 0);
+        ring_bind(sqe, &loader->receive_op);
+        loader->receiving = true;
+}
+
+static void received(struct ring_op *op, int res) {
+        struct loader *loader = container_of(op, struct loader, receive_op);
+        int kind;
+
+        loader->receiving = false;
+        if (loader->freed) {
+                free(loader);
+                return;
+        }
+        if (res == -EINTR || res == -EAGAIN) {
+                receive(loader);
+                return;
+        }
+        kind = res > 0 ? proto_check(&loader->message, (size_t)res) : -EBADMSG;
+        if (kind != PROTO_LOADED && kind != PROTO_REFUSED) {
+                /* Its end, or nonsense: either way the engine can't be relied on. */
+                loader->on_end(loader->userdata);
+                return;
+        }
+        receive(loader);
+        loader->on_message(loader->userdata, &loader->message);
+}
+
+int loader_new(struct ring *ring, const struct loader_settings *settings,
+               loader_message_fn on_message, loader_end_fn on_end, void *userdata,
+               struct loader **ret) {
+        _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+        struct loader *loader;
+        int pair[2], r;
+
+        loader = calloc(1, sizeof(*loader));
+        if (!loader)
+                return -ENOMEM;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+                free(loader);
+                return -errno;
+        }
+        ours = pair[0];
+        theirs = pair[1];
+        *loader = (struct loader){
+                .ring = ring,
+                .on_message = on_message,
+                .on_end = on_end,
+                .userdata = userdata,
+                .receive_op.done = received,
+        };
+
+        loader->pid = fork();
+        if (loader->pid == 0)
+                child(settings, theirs, settings->program_fd);
+        if (loader->pid < 0) {
+                r = -errno;
+                free(loader);
+                return r;
+        }
+        loader->sock = TAKE_FD(ours);
+        loader->pidfd = (int)syscall(SYS_pidfd_open, loader->pid, 0);
+        r = loader->pidfd < 0 ? -errno : send_load(loader, settings->config);
+        if (r < 0) {
+                loader_free(loader);
+                return r;
+        }
+        receive(loader);
+        *ret = loader;
+        return 0;
+}
+
+struct loader *loader_free(struct loader *loader) {
+        if (!loader)
+                return NULL;
+        /* Never waits: it is reaped at SIGCHLD. */
+        (void)syscall(SYS_pidfd_send_signal, loader->pidfd, SIGKILL, NULL, 0);
+        loader->pidfd = close_fd(loader->pidfd);
+        /* The receive under way, if any, ends by the shutdown and frees the object. */
+        (void)shutdown(loader->sock, SHUT_RDWR);
+        loader->sock = close_fd(loader->sock);
+        if (loader->receiving)
+                loader->freed = true;
+        else
+                free(loader);
+        return NULL;
+}
+
+pid_t loader_pid(const struct loader *loader) {
+        return loader->pid;
+}
+
+int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot) {
+        union proto_message m;
+
+        proto_init(&m, PROTO_SPAWN);
+        m.spawn.worker = worker;
+        return proto_send(loader->sock, &m, channel, slot);
+}

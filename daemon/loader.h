@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The gate's side of the loader process: starting it without privileges, handing it its settings,
+ * learning of its engine or its end. See proto.h for what is said.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "daemon/config.h"
+#include "daemon/proto.h"
+#include "daemon/ring.h"
+
+struct loader;
+
+/* What a loader needs, found once at start while names may still be looked up. */
+struct loader_settings {
+        const struct config *config;
+        uid_t uid;
+        gid_t gid;
+        int program_fd; /* storescan-worker, O_PATH: the worker's user needs no way to its folder */
+};
+
+/* Finds user, program and tmpdir (made, if missing, and given to the worker's user). Errors go to
+ * errors as one sentence with the fix. The fd in ret is the caller's. */
+int loader_settings_find(const struct config *config, FILE *errors, struct loader_settings *ret);
+
+/* message is PROTO_LOADED or PROTO_REFUSED. */
+typedef void (*loader_message_fn)(void *userdata, const union proto_message *message);
+/* The loader is gone (crash, kill, or after REFUSED). Nothing is called any more. */
+typedef void (*loader_end_fn)(void *userdata);
+
+/* Starts the process. 0 or negative errno (the signature folder can't be opened, no process). */
+int loader_new(struct ring *ring, const struct loader_settings *settings,
+               loader_message_fn on_message, loader_end_fn on_end, void *userdata,
+               struct loader **ret);
+
+/* Kills the process if it still runs, and every worker that it forked with it (they get SIGKILL
+ * at their parent's death). */
+struct loader *loader_free(struct loader *loader);
+
+pid_t loader_pid(const struct loader *loader);
+
+/* Asks for a worker. The fds stay the caller's. 0 or negative errno. */
+int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot);

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns: every part of the daemon, the signals, the loop. Must not own: any decision about a file.
+ *
+ * Start: ring, group and workers first, so that every mark that is placed is answered from its
+ * first event on; READY=1 when the marks are in place.
+ *
+ * End, in this order: 1. READY is taken back; 2. the marker stops, all marks go, so that no new
+ * open waits; 3. the ones that wait get their verdicts, for a while, then on_error; 4. what the
+ * group still holds is answered; 5. the group closes; 6. the workers; 7. the log.
+ */
+
+#include "daemon/manager.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "daemon/clock.h"
+#include "daemon/gate.h"
+#include "daemon/journal.h"
+#include "daemon/judge.h"
+#include "daemon/marker.h"
+#include "daemon/notify.h"
+#include "daemon/pool.h"
+#include "daemon/ring.h"
+#include "daemon/stats.h"
+
+#define FDS_RESERVED 256     /* for everything that is not an event fd */
+#define HELD_MAX 32768U      /* event fds at once, if RLIMIT_NOFILE bears them */
+#define END_USEC (5 * USEC_PER_SEC)
+#define STALL_SLACK_USEC (5 * USEC_PER_SEC)
+
+struct manager {
+        const struct config *config;
+        const char *config_path;
+        FILE *errors;
+        struct stats stats;
+        struct notify notify;
+        struct journal *journal;
+        struct ring *ring;
+        struct pool *pool;
+        struct judge *judge;
+        struct gate *gate;
+        struct marker *marker;
+
+        int signal_fd;
+        struct ring_op signal_op;
+        struct signalfd_siginfo signal_info;
+
+        int error;    /* why it can't go on */
+        bool workers_ready, guarding, ending;
+        uint64_t pinged_usec;
+};
+
+/* ---- Signals ---- */
+
+static void print_stats(struct manager *m) {
+        char text[LOG_DETAIL_MAX];
+
+        m->stats.log_dropped = journal_dropped(m->journal);
+        stats_format(&m->stats, text, sizeof(text));
+        journal_say(m->journal, EVENT_STATS, NULL, "%s", text);
+}
+
+/* Only checks: what runs is not touched by what is on disk until a restart. */
+static void check_config(struct manager *m) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        FILE *errors = open_memstream(&text, &size);
+        int r;
+
+        if (!errors)
+                return;
+        r = config_load(m->config_path, errors, &config);
+        fclose(errors);
+        journal_say(m->journal, EVENT_CONFIG_CHECKED, NULL, "%s%s",
+                    r < 0 ? "The configuration on disk has mistakes, what runs is kept: " :
+                            "The configuration on disk is good; it takes effect at a restart.",
+                    r < 0 ? text : "");
+}
+
+static void read_signal(struct manager *m) {
+        struct io_uring_sqe *sqe = ring_entry(m->ring);
+
+        io_uring_prep_read(sqe, m->signal_fd, &m->signal_info, sizeof(m->signal_info), 0);
+        ring_bind(sqe, &m->signal_op);
+}
+
+static void on_signal(struct ring_op *op, int res) {
+        struct manager *m = container_of(op, struct manager, signal_op);
+        int signo = res == sizeof(m->signal_info) ? (int)m->signal_info.ssi_signo : 0;
+
+        switch (signo) {
+        case SIGTERM:
+        case SIGINT: m->ending = true; break;
+        case SIGHUP: check_config(m); break;
+        case SIGUSR1: print_stats(m); break;
+        case SIGCHLD:
+                while (waitpid(-1, NULL, WNOHANG) > 0)
+                        ;
+                break;
+        default: break;
+        }
+        read_signal(m);
+}
+
+static int open_signals(struct manager *m) {
+        sigset_t set;
+
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGTERM);
+        (void)sigaddset(&set, SIGINT);
+        (void)sigaddset(&set, SIGHUP);
+        (void)sigaddset(&set, SIGUSR1);
+        (void)sigaddset(&set, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        /* A broken lease raises SIGIO (fcntl(2)), whose default would end us; its state is asked
+         * for where it matters. */
+        (void)signal(SIGIO, SIG_IGN);
+        (void)signal(SIGPIPE, SIG_IGN);
+        m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+        m->signal_op.done = on_signal;
+        return m->signal_fd < 0 ? -errno : 0;
+}
+
+/* ---- The loop ---- */
+
+/* The watchdog is fed while every open is answered in its time, not merely while the loop turns. */
+static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
+        uint64_t oldest = judge_oldest(m->judge), period = m->notify.watchdog_usec / 3;
+
+        if (period == 0)
+                return USEC_INFINITY;
+        if (now - m->pinged_usec >= period &&
+            (oldest == 0 || now - oldest < m->config->scan_timeout_usec + STALL_SLACK_USEC)) {
+                m->pinged_usec = now;
+                (void)notify_send(&m->notify, "WATCHDOG=1");
+        }
+        return MAX(m->pinged_usec + period, now + USEC_PER_SEC / 10);
+}
+
+/* One turn: sleep, dispatch, answer, and then everything that comes after the answers. */
+static int turn(struct manager *m, uint64_t *due) {
+        uint64_t now = now_usec();
+        int r = ring_wait(m->ring, *due == USEC_INFINITY ? USEC_INFINITY : *due > now ? *due - now : 0);
+
+        if (r < 0)
+                return r;
+        now = now_usec();
+        gate_flush(m->gate);
+        *due = judge_run(m->judge, now);
+        *due = MIN(*due, pool_run(m->pool, now));
+        /* A job that ended in pool_run() has its answers in the batch. */
+        gate_flush(m->gate);
+        *due = MIN(*due, judge_run(m->judge, now));
+        *due = MIN(*due, feed_watchdog(m, now));
+        gate_resume(m->gate);
+        return 0;
+}
+
+/* Turns until done says so, an error comes, or we are told to end. */
+static int turn_until(struct manager *m, const bool *done) {
+        uint64_t due = 0;
+
+        while (!*done && !m->ending && m->error >= 0) {
+                int r = turn(m, &due);
+
+                if (r < 0)
+                        return r;
+        }
+        return m->error;
+}
+
+/* ---- Parts ---- */
+
+static void on_pool_ready(void *userdata, int error) {
+        struct manager *m = userdata;
+
+        m->error = error;
+        m->workers_ready = error >= 0;
+}
+
+static void on_placed(void *userdata, int error) {
+        struct manager *m = userdata;
+
+        m->error = error;
+        m->guarding = error >= 0;
+}
+
+static void on_found(void *userdata, int fd) {
+        struct manager *m = userdata;
+
+        judge_found(m->judge, fd);
+}
+
+static void on_found_done(void *userdata) {
+        struct manager *m = userdata;
+
+        marker_found_done(m->marker);
+}
+
+static bool on_is_remote(void *userdata, dev_t dev) {
+        struct manager *m = userdata;
+
+        return m->marker && marker_is_remote(m->marker, dev);
+}
+
+/* As many event fds as the limit on fds bears, which is raised as far as it may be. */
+static unsigned max_held(const struct config *config) {
+        struct rlimit limit;
+        rlim_t room;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 0;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+        room = limit.rlim_cur > FDS_RESERVED ? limit.rlim_cur - FDS_RESERVED : 0;
+        room = MIN(room, (rlim_t)(config->max_pending ? config->max_pending : HELD_MAX));
+        return (unsigned)room;
+}
+
+static void log_kernel(struct manager *m) {
+        const struct gate_kernel *k = gate_kernel(m->gate);
+
+        journal_say(m->journal, EVENT_KERNEL, NULL,
+                    "Kernel: pre-content events %s, event fd errors told %s, range events %s; up to "
+                    "%u opens at once.",
+                    k->pre_content ? "yes" : "no", k->fd_error ? "yes" : "no",
+                    k->pre_access ? "yes" : "no", max_held(m->config));
+}
+
+static int start(struct manager *m) {
+        const struct marker_events events = {
+                .placed = on_placed,
+                .found = on_found,
+                .userdata = m,
+        };
+        const struct judge_hooks hooks = {
+                .found_done = on_found_done,
+                .is_remote = on_is_remote,
+                .userdata = m,
+        };
+        unsigned held = max_held(m->config);
+        int r;
+
+        if (held < 256) {
+                fprintf(m->errors, "RLIMIT_NOFILE is too small: %d fds are needed to begin with; raise "
+                                   "LimitNOFILE= (ulimit -n).\n", 256 + FDS_RESERVED);
+                return -EMFILE;
+        }
+        r = open_signals(m);
+        if (r < 0)
+                return r;
+        r = journal_new(m->config->log_queue, &m->journal);
+        if (r < 0)
+                return r;
+        r = ring_new(m->errors, &m->ring);
+        if (r < 0)
+                return r;
+        read_signal(m);
+        r = pool_new(m->ring, m->config, &m->stats, m->journal, on_pool_ready, m, m->errors, &m->pool);
+        if (r < 0)
+                return r;
+        r = judge_new(m->config, m->pool, m->ring, &m->stats, m->journal, &hooks, &m->judge);
+        if (r < 0)
+                return r;
+        r = gate_new(m->ring, held, judge_event, m->judge, &m->stats, m->errors, &m->gate);
+        if (r < 0)
+                return r;
+        judge_set_gate(m->judge, m->gate);
+        log_kernel(m);
+
+        (void)notify_send(&m->notify, "STATUS=Loading signatures.");
+        r = turn_until(m, &m->workers_ready);
+        if (r < 0 || m->ending)
+                return r;
+        (void)notify_send(&m->notify, "STATUS=Marking stores.");
+        gate_start(m->gate);
+        r = marker_new(m->ring, m->config, m->gate, m->journal, &events, m->errors, &m->marker);
+        if (r < 0)
+                return r;
+        return turn_until(m, &m->guarding);
+}
+
+static void end(struct manager *m) {
+        uint64_t due = 0, until;
+
+        (void)notify_send(&m->notify, "STOPPING=1\nSTATUS=Opening the stores.");
+        m->ending = true;
+        if (m->gate) {
+                gate_unmark_all(m->gate);
+                m->marker = marker_free(m->marker);
+                gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
+                until = now_usec() + END_USEC;
+                gate_drain(m->gate);
+                while (judge_busy(m->judge) && now_usec() < until) {
+                        due = MIN(due, until);
+                        if (turn(m, &due) < 0)
+                                break;
+                }
+                gate_stop(m->gate);
+                judge_give_up(m->judge, REASON_SHUTDOWN);
+                gate_drain(m->gate);
+                judge_give_up(m->judge, REASON_SHUTDOWN);
+        }
+        m->pool = pool_free(m->pool);
+        if (m->gate) {
+                /* The jobs that the pool gave up end here; their openers were answered. */
+                gate_flush(m->gate);
+                for (unsigned i = 0; i < 10 && judge_busy(m->judge); i++) {
+                        (void)judge_run(m->judge, now_usec());
+                        (void)ring_wait(m->ring, 20 * USEC_PER_MSEC);
+                }
+        }
+        if (m->judge && !judge_busy(m->judge))
+                m->judge = judge_free(m->judge);
+        m->gate = gate_free(m->gate);
+}
+
+int manager_run(const struct config *config, const char *config_path, FILE *errors) {
+        struct manager m = {
+                .config = config,
+                .config_path = config_path,
+                .errors = errors,
+                .signal_fd = -EBADF,
+        };
+        char status[128];
+        int r;
+
+        notify_open(&m.notify);
+        r = start(&m);
+        if (r >= 0 && m.guarding) {
+                static const bool never = false;
+
+                journal_say(m.journal, EVENT_STARTED, NULL, "Guarding %zu store%s.", config->n_stores,
+                            config->n_stores == 1 ? "" : "s");
+                snprintf(status, sizeof(status), "READY=1\nSTATUS=Guarding %zu store%s.",
+                         config->n_stores, config->n_stores == 1 ? "" : "s");
+                (void)notify_send(&m.notify, status);
+                r = turn_until(&m, &never);
+        }
+        end(&m);
+        if (m.journal) {
+                print_stats(&m);
+                if (m.guarding)
+                        journal_say(m.journal, EVENT_STOPPED, NULL,
+                                    "Stores are open from here on%s%s.",
+                                    r < 0 ? ", after an error: " : "", r < 0 ? strerrordesc_np(-r) : "");
+        }
+        m.journal = journal_free(m.journal);
+        m.ring = ring_free(m.ring);
+        close_fd(m.signal_fd);
+        notify_close(&m.notify);
+        return r;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Places and keeps the marks: a thread of its own, since it opens folders, which the gate thread
+ * never does. Follows mounts, stores that vanish and come back, and, where folders are marked one
+ * by one, new and renamed-in folders (group N, fanotify notification events with file handles).
+ */
+
+#include <stdio.h>
+
+#include "daemon/config.h"
+#include "daemon/gate.h"
+#include "daemon/journal.h"
+#include "daemon/ring.h"
+
+struct marker;
+
+/* Called on the gate thread. */
+struct marker_events {
+        /* The first round is over: every store that is there is guarded (0), or one can't be
+         * (-errno; the reason was written to errors). */
+        void (*placed)(void *userdata, int error);
+        /* A file that lay in a folder before its mark did; fd is the callee's. Each is followed by
+         * a marker_found_done() some time later. */
+        void (*found)(void *userdata, int fd);
+        void *userdata;
+};
+
+/* Starts the thread. errors must live until placed() was called. */
+int marker_new(struct ring *ring, const struct config *config, const struct gate *gate,
+               struct journal *journal, const struct marker_events *events, FILE *errors,
+               struct marker **ret);
+
+/* Ends the thread (waits for the folder operation under way, at most a second). The gate's marks
+ * stay. */
+struct marker *marker_free(struct marker *marker);
+DEFINE_CLEANUP(struct marker *, marker_free);
+
+/* A found file is through with: the next may come. */
+void marker_found_done(struct marker *marker);
+
+/* Whether files of this device may be written by another host, unseen: no stamp holds there. */
+bool marker_is_remote(const struct marker *marker, dev_t dev);

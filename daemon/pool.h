@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The workers as the gate sees them: a queue of jobs, high before low, first come first served in
+ * each; slots that content is read into; results; the replacement of workers that crash, hang or
+ * talk nonsense. A job that loses its worker gets one more. Every job ends in exactly one done().
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/queue.h>
+
+#include "daemon/config.h"
+#include "daemon/journal.h"
+#include "daemon/loader.h"
+#include "daemon/proto.h"
+#include "daemon/ring.h"
+#include "daemon/stats.h"
+
+struct pool;
+struct pool_job;
+
+struct pool_result {
+        enum verdict verdict;
+        enum reason reason;
+        bool known; /* the content has the digest that the job told; verdict says nothing */
+        bool has_digest;
+        uint8_t digest[DIGEST_SIZE];
+        char signature[PROTO_SIGNATURE_MAX];
+        uint64_t queue_usec, read_usec, scan_usec;
+};
+
+/* Embedded in the owner's object. */
+struct pool_job {
+        /* Set by the owner before pool_submit(). */
+        int fd;        /* of the content; stays the owner's, open until done() */
+        uint64_t size; /* by fstat */
+        bool exact;    /* nobody can be writing: the size holds */
+        bool low;      /* nobody waits for it */
+        bool has_known;
+        uint8_t known[STAMP_DIGEST_SIZE];
+        void (*done)(struct pool_job *job, const struct pool_result *result);
+
+        /* The pool's own. */
+        TAILQ_ENTRY(pool_job) link;
+        bool queued;
+        unsigned attempts;
+        uint64_t submitted_usec, dispatched_usec, sent_usec;
+};
+
+/* Called once when the first worker is ready (0), or when there can be none (-errno: the reason
+ * was written to errors). */
+typedef void (*pool_ready_fn)(void *userdata, int error);
+
+/* Starts the loader. errors is written to until ready was called, and must live until then. */
+int pool_new(struct ring *ring, const struct config *config, struct stats *stats,
+             struct journal *journal, pool_ready_fn on_ready, void *userdata, FILE *errors,
+             struct pool **ret);
+
+/* Every job must be done before. */
+struct pool *pool_free(struct pool *pool);
+DEFINE_CLEANUP(struct pool *, pool_free);
+
+/* Takes a job; done() is called later, never from in here. */
+void pool_submit(struct pool *pool, struct pool_job *job);
+
+/* Somebody waits for a job now: moves it to the high queue if it is still in the low one. */
+void pool_raise(struct pool *pool, struct pool_job *job);
+
+/* Ends every job that no worker has, with UNKNOWN and this reason. */
+void pool_fail_queued(struct pool *pool, enum reason reason);
+
+/* The running engine's generation; NULL while there is none. */
+const struct generation *pool_generation(const struct pool *pool);
+
+/* Whether pid is the loader (an opener that must never wait for us). */
+bool pool_is_own(const struct pool *pool, pid_t pid);
+
+/* Kills workers that are over their time, starts missing ones. Called once a loop; returns when it
+ * wants to be called next (monotonic, USEC_INFINITY: when something happens). */
+uint64_t pool_run(struct pool *pool, uint64_t now);

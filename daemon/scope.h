@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Which marks a store needs: one on a whole file system, or one on every folder. Reads the mount
+ * table (proc(5), /proc/self/mountinfo); places no mark itself.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/config.h"
+
+struct scope_mount {
+        char *path;   /* where it is mounted */
+        char *root;   /* which folder of the file system is mounted there: "/" is all of it */
+        char *type;   /* "ext4" */
+        uint64_t dev; /* of the super block (major << 32 | minor): the same for all btrfs subvolumes */
+};
+
+struct scope_mounts {
+        struct scope_mount *mounts; /* in the table's order: a later one covers an earlier one */
+        size_t n;
+};
+
+/* The mount table; text is mountinfo's (for tests), or NULL for that of this process. */
+int scope_mounts_read(const char *text, struct scope_mounts *ret);
+void scope_mounts_done(struct scope_mounts *mounts);
+
+/* One place that needs marks. */
+struct scope_place {
+        char *path;
+        bool filesystem; /* one mark on its file system; else one on each folder from path down */
+        bool remote;     /* others may write without our seeing it: stamps are not to be trusted */
+};
+
+struct scope {
+        struct scope_place *places; /* the store's root first, then mounts below it */
+        size_t n;
+};
+
+/* Finds the places of a store. own are paths of ours and the system's that must not lie on a file
+ * system that is marked as a whole, or a gate that hangs would hang the machine (ELEMENTSOF n_own;
+ * "/" and its like are added). -ENOENT: the store's folder is not there. -EPERM: marks =
+ * filesystem is configured where it would be dangerous; one sentence went to errors. */
+int scope_find(const struct config_store *store, const struct scope_mounts *mounts,
+               const char *const *own, size_t n_own, FILE *errors, struct scope *ret);
+void scope_done(struct scope *scope);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns: the fds of files being stamped, from stamper_write() until on_close. A file passes through
+ * three steps: gathering (at most a tick, so that under load the kernel's workers are woken once
+ * for many stamps), writing (FSETXATTR is in the ring) and cooling (writers are kept out by the lease
+ * until the kernel's coarse clock is past the stamp's window, then a last look says whether the
+ * lease held all the time). If a writer came meanwhile, the stamp is withdrawn before it is let in.
+ *
+ * The writer waits for that in open(2) or truncate(2), at most about 40 ms.
+ */
+
+#include "daemon/stamper.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <sys/queue.h>
+#include <sys/xattr.h>
+
+#include "daemon/clock.h"
+
+/* More than these at once means that a file system is stuck: stamps are a saving, not a duty. */
+#define PENDING_MAX 512
+/* Any change made after the coarse clock has left the window has a change time outside of it. */
+#define WINDOW_USEC ((uint64_t)STAMP_AFTER_MSEC * USEC_PER_MSEC)
+#define COOL_USEC (2 * WINDOW_USEC)
+#define GATHER_MAX 64
+/* Due times are rounded up to these, so that many stamps under way cost few wake-ups. */
+#define TICK_USEC (8 * USEC_PER_MSEC)
+
+struct entry {
+        TAILQ_ENTRY(entry) link; /* in gathering or cooling, by due time */
+        struct stamper *stamper;
+        struct ring_op op;
+        int fd;
+        bool is_event;
+        const char *store;
+        struct stamp stamp;
+        uint64_t due_usec;
+        char text[STAMP_SIZE_MAX];
+};
+
+TAILQ_HEAD(entry_list, entry);
+
+struct stamper {
+        struct ring *ring;
+        struct stats *stats;
+        struct journal *journal;
+        stamper_close_fn on_close;
+        void *userdata;
+        struct entry_list gathering, cooling, spare;
+        unsigned pending, gathered;
+        uint64_t complained_usec;
+};
+
+int lease_take(int fd) {
+        return fcntl(fd, F_SETLEASE, F_RDLCK) < 0 ? -errno : 0;
+}
+
+bool lease_holds(int fd) {
+        return fcntl(fd, F_GETLEASE) == F_RDLCK;
+}
+
+void lease_drop(int fd) {
+        (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+}
+
+static uint64_t due_after(uint64_t usec) {
+        return (now_usec() + usec + TICK_USEC) / TICK_USEC * TICK_USEC;
+}
+
+static void entry_end(struct entry *e) {
+        struct stamper *stamper = e->stamper;
+
+        lease_drop(e->fd);
+        stamper->on_close(stamper->userdata, e->fd, e->is_event);
+        stamper->pending--;
+        TAILQ_INSERT_HEAD(&stamper->spare, e, link);
+}
+
+static void complain(struct entry *e, int error) {
+        struct stamper *stamper = e->stamper;
+        uint64_t now = now_usec();
+
+        stamper->stats->stamps_failed++;
+        if (stamper->complained_usec != 0 && now - stamper->complained_usec < 60 * USEC_PER_SEC)
+                return;
+        stamper->complained_usec = now;
+        journal_say(stamper->journal, EVENT_STAMP_FAILED, e->store,
+                    "A stamp could not be written in store '%s' (%s); its content will be scanned "
+                    "again at the next access. Further failures are counted for a minute.",
+                    e->store, strerrordesc_np(error));
+}
+
+static void entry_written(struct ring_op *op, int res) {
+        struct entry *e = container_of(op, struct entry, op);
+        struct stamper *stamper = e->stamper;
+
+        if (res < 0) {
+                /* The opener came through a read-only mount: its event fd does too. */
+                if (res == -EROFS)
+                        stamper->stats->stamps_skipped++;
+                else
+                        complain(e, -res);
+                entry_end(e);
+                return;
+        }
+        e->due_usec = due_after(COOL_USEC);
+        TAILQ_INSERT_TAIL(&stamper->cooling, e, link);
+}
+
+static void entry_write(struct entry *e) {
+        struct io_uring_sqe *sqe;
+        int n;
+
+        e->stamp.time_msec = clock_usec(CLOCK_REALTIME) / 1000;
+        n = stamp_format(&e->stamp, e->text);
+        if (n < 0 || !lease_holds(e->fd)) {
+                e->stamper->stats->stamps_skipped++;
+                entry_end(e);
+                return;
+        }
+        sqe = ring_entry(e->stamper->ring);
+        io_uring_prep_fsetxattr(sqe, e->fd, STAMP_XATTR, e->text, 0, (unsigned)n);
+        ring_bind(sqe, &e->op);
+}
+
+static void write_gathered(struct stamper *stamper) {
+        struct entry *e;
+
+        stamper->gathered = 0;
+        while ((e = TAILQ_FIRST(&stamper->gathering))) {
+                TAILQ_REMOVE(&stamper->gathering, e, link);
+                entry_write(e);
+        }
+}
+
+void stamper_write(struct stamper *stamper, int fd, bool is_event, const char *store,
+                   const struct stamp *stamp) {
+        struct entry *e = TAILQ_FIRST(&stamper->spare);
+
+        if (e)
+                TAILQ_REMOVE(&stamper->spare, e, link);
+        else if (stamper->pending < PENDING_MAX)
+                e = malloc(sizeof(*e));
+        if (!e) {
+                stamper->stats->stamps_skipped++;
+                lease_drop(fd);
+                stamper->on_close(stamper->userdata, fd, is_event);
+                return;
+        }
+        *e = (struct entry){
+                .stamper = stamper,
+                .op.done = entry_written,
+                .fd = fd,
+                .is_event = is_event,
+                .store = store,
+                .stamp = *stamp,
+                .due_usec = due_after(0),
+        };
+        stamper->pending++;
+        TAILQ_INSERT_TAIL(&stamper->gathering, e, link);
+        if (++stamper->gathered >= GATHER_MAX)
+                write_gathered(stamper);
+}
+
+static void removed(struct ring_op *op, int res) {
+        struct entry *e = container_of(op, struct entry, op);
+
+        (void)res;
+        entry_end(e);
+}
+
+/* A writer waits for the lease: the stamp must not outlive this moment, since what is written
+ * could carry a change time inside of its window. There is no FREMOVEXATTR in io_uring, so the
+ * stamp is replaced by one that says nothing. */
+static void withdraw(struct entry *e) {
+        struct io_uring_sqe *sqe = ring_entry(e->stamper->ring);
+
+        e->stamper->stats->stamps_withdrawn++;
+        e->op.done = removed;
+        e->text[0] = '-';
+        io_uring_prep_fsetxattr(sqe, e->fd, STAMP_XATTR, e->text, 0, 1);
+        ring_bind(sqe, &e->op);
+}
+
+/* Whether the coarse clock, which change times are taken from, still is in the stamp's window: wall
+ * clocks can be set back, then the window passes later. */
+static bool in_window(const struct entry *e) {
+        uint64_t coarse = clock_usec(CLOCK_REALTIME_COARSE) / 1000;
+
+        return coarse <= e->stamp.time_msec + STAMP_AFTER_MSEC &&
+               coarse + STAMP_BEFORE_MSEC >= e->stamp.time_msec;
+}
+
+uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
+        uint64_t next = USEC_INFINITY;
+        struct entry *e;
+
+        while ((e = TAILQ_FIRST(&stamper->cooling))) {
+                if (e->due_usec > now) {
+                        next = e->due_usec;
+                        break;
+                }
+                TAILQ_REMOVE(&stamper->cooling, e, link);
+                if (!lease_holds(e->fd))
+                        withdraw(e);
+                else if (in_window(e)) {
+                        e->due_usec = due_after(COOL_USEC);
+                        TAILQ_INSERT_TAIL(&stamper->cooling, e, link);
+                } else {
+                        stamper->stats->stamps_written++;
+                        entry_end(e);
+                }
+        }
+        e = TAILQ_FIRST(&stamper->gathering);
+        if (e && e->due_usec <= now)
+                write_gathered(stamper);
+        else if (e)
+                next = MIN(next, e->due_usec);
+        return next;
+}
+
+unsigned stamper_pending(const struct stamper *stamper) {
+        return stamper->pending;
+}
+
+int stamper_new(struct ring *ring, struct stats *stats, struct journal *journal,
+                stamper_close_fn on_close, void *userdata, struct stamper **ret) {
+        struct stamper *stamper = calloc(1, sizeof(*stamper));
+
+        if (!stamper)
+                return -ENOMEM;
+        stamper->ring = ring;
+        stamper->stats = stats;
+        stamper->journal = journal;
+        stamper->on_close = on_close;
+        stamper->userdata = userdata;
+        TAILQ_INIT(&stamper->gathering);
+        TAILQ_INIT(&stamper->cooling);
+        TAILQ_INIT(&stamper->spare);
+        *ret = stamper;
+        return 0;
+}
+
+struct stamper *stamper_free(struct stamper *stamper) {
+        struct entry *e;
+
+        if (!stamper)
+                return NULL;
+        assert(stamper->pending == 0);
+        while ((e = TAILQ_FIRST(&stamper->spare))) {
+                TAILQ_REMOVE(&stamper->spare, e, link);
+                free(e);
+        }
+        free(stamper);
+        return NULL;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Writes stamps, after the answer, without ever waiting: through the ring (its kernel workers may
+ * hang in a frozen file system, the gate does not), and keeps writers out by a read lease until the
+ * clock is past the stamp's window, so that no change can hide in the window (stamp.h).
+ */
+
+#include <stdint.h>
+
+#include "daemon/gate.h"
+#include "daemon/journal.h"
+#include "daemon/ring.h"
+#include "daemon/stats.h"
+#include "store/stamp.h"
+
+struct stamper;
+
+/* Gives an fd back when the stamper is through with it. */
+typedef void (*stamper_close_fn)(void *userdata, int fd, bool is_event);
+
+int stamper_new(struct ring *ring, struct stats *stats, struct journal *journal,
+                stamper_close_fn on_close, void *userdata, struct stamper **ret);
+struct stamper *stamper_free(struct stamper *stamper);
+DEFINE_CLEANUP(struct stamper *, stamper_free);
+
+/* Takes a read lease on an fd that was opened for reading. 0: nobody has the file open for
+ * writing, nor will until lease_drop() or the fd's end, unless lease_holds() says no. -EAGAIN:
+ * somebody writes, or the open that waits for its answer is one for writing. Other: no leases
+ * here (EINVAL: the file system has none; EACCES: no CAP_LEASE). fcntl(2), F_SETLEASE. */
+int lease_take(int fd);
+bool lease_holds(int fd);
+void lease_drop(int fd);
+
+/* Takes fd, with a lease on it, and writes the stamp's verdict, generation, size and digest with
+ * the time of now. on_close gets fd back in any case, later or before this returns. */
+void stamper_write(struct stamper *stamper, int fd, bool is_event, const char *store,
+                   const struct stamp *stamp);
+
+/* Lets go of the files whose window has passed. Called once a loop; returns when it wants to be
+ * called next (monotonic; USEC_INFINITY: when something happens). */
+uint64_t stamper_run(struct stamper *stamper, uint64_t now);
+
+/* How many stamps are under way. */
+unsigned stamper_pending(const struct stamper *stamper);

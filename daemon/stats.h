@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Counters, one line each: identifier and what it counts. Only the gate thread writes them. They
+ * are logged as "key=value" words on SIGUSR1 and at the end.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* clang-format off */
+#define STATS_TABLE(X) \
+        X(events,          "permission events read") \
+        X(allowed,         "events answered with allow") \
+        X(denied,          "events answered with deny") \
+        X(lost,            "events that the kernel itself denied because it could not hand them over") \
+        X(own,             "opens by storescand itself") \
+        X(control,         "opens of files that are not mail, or not regular, or empty") \
+        X(in_progress,     "opens of messages that are being delivered") \
+        X(stamp_hits,      "opens answered by a valid stamp") \
+        X(digest_hits,     "contents known by the digest in their stamp") \
+        X(joined,          "opens that joined a scan under way") \
+        X(found,           "files judged with nobody waiting") \
+        X(scans,           "contents scanned") \
+        X(bytes,           "bytes scanned") \
+        X(clean,           "contents found clean") \
+        X(infected,        "contents found infected") \
+        X(unscannable,     "contents that can't be judged") \
+        X(undecided,       "scans that failed") \
+        X(timeouts,        "openers answered by on_error at their deadline") \
+        X(stamps_written,  "stamps written and kept") \
+        X(stamps_withdrawn,"stamps removed because a writer came") \
+        X(stamps_skipped,  "stamps not written: writer, read-only mount, or too many under way") \
+        X(stamps_failed,   "stamps refused by the file system") \
+        X(workers_started, "workers that said hello") \
+        X(workers_died,    "workers that ended by themselves") \
+        X(workers_hung,    "workers killed for taking too long") \
+        X(retries,         "jobs given to a second worker") \
+        X(pressure,        "times that reading of events paused for want of fds") \
+        X(log_dropped,     "log records dropped")
+/* clang-format on */
+
+struct stats {
+#define X(name, meaning) uint64_t name;
+        STATS_TABLE(X)
+#undef X
+};
+
+/* Writes "key=value key=value ..." for every counter, cut to size. */
+void stats_format(const struct stats *stats, char *out, size_t size);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Path to store and place. Owns nothing.
+ *
+ * A path under a store's root is judged by its place there. Any other path (opened through a mount
+ * of another namespace, a bind mount, a chroot, or by file handle: then it is "/") still came from
+ * a mark of ours, so it is taken for mail unless its folder and name say otherwise; local users
+ * can't get around the scan by choosing where they look from.
+ */
+
+#include "daemon/stores.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DELETED " (deleted)"
+
+/* The part of path below root, or NULL. */
+static const char *below(const char *path, const char *root) {
+        const char *rest = startswith(path, root);
+
+        if (!rest || *rest != '/')
+                return NULL;
+        while (*rest == '/')
+                rest++;
+        return rest;
+}
+
+/* Of all stores the one whose policy lets least through. */
+static const struct config_store *strictest(const struct config *config) {
+        const struct config_store *best = &config->stores[0];
+        int best_score = -1;
+
+        for (size_t i = 0; i < config->n_stores; i++) {
+                const struct config_store *s = &config->stores[i];
+                int score = (s->on_infected == ON_INFECTED_BLOCK) * 4 +
+                            (s->on_error == ON_FAILURE_DENY) * 2 +
+                            (s->on_unscannable == ON_FAILURE_DENY);
+
+                if (score > best_score) {
+                        best = s;
+                        best_score = score;
+                }
+        }
+        return best;
+}
+
+static void read_path(int fd, const struct stat *st, char path[static PATH_MAX]) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        ssize_t n;
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, path, PATH_MAX - 1);
+        path[MAX(n, 0)] = '\0';
+        if (st->st_nlink == 0 && (size_t)n > strlen(DELETED) &&
+            streq(path + (size_t)n - strlen(DELETED), DELETED))
+                path[(size_t)n - strlen(DELETED)] = '\0';
+}
+
+const struct config_store *stores_find(const struct config *config, int fd, const struct stat *st,
+                                       char path[static PATH_MAX], enum place *ret_place) {
+        const struct config_store *store;
+
+        read_path(fd, st, path);
+        for (size_t i = 0; i < config->n_stores; i++) {
+                const char *rest = below(path, config->stores[i].path);
+
+                /* Stores do not overlap: the first match is the only one. */
+                if (rest) {
+                        *ret_place = format_place(config->stores[i].format, rest);
+                        return &config->stores[i];
+                }
+        }
+        store = strictest(config);
+        *ret_place = format_place_unrooted(store->format, path);
+        return store;
+}

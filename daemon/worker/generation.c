@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns the list of what belongs to a generation. Files are identified by name, size and content, so
+ * that copying or touching a signature set changes nothing.
+ */
+
+#include "daemon/worker/generation.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/digest.h"
+#include "store/util.h"
+
+#define CHUNK_SIZE ((size_t)256 << 10)
+
+DEFINE_CLEANUP(struct digest_ctx *, digest_free);
+
+/* libclamav's own list (CLI_DBEXT of its readdb.h), to be compared with each new version of it. */
+static const char *const extensions[] = {
+        ".cat",  ".cbc",  ".cdb", ".cfg", ".cld", ".crb", ".cud", ".cvd",  ".db",   ".fp",
+        ".ftm",  ".gdb",  ".hdb", ".hdu", ".hsb", ".hsu", ".idb", ".ign",  ".ign2", ".imp",
+        ".info", ".ioc",  ".ldb", ".ldu", ".mdb", ".mdu", ".msb", ".msu",  ".ndb",  ".ndu",
+        ".pdb",  ".pwdb", ".rmd", ".sdb", ".sfp", ".wdb", ".yar", ".yara", ".zmd",
+};
+
+bool generation_is_signature_file(const char *name) {
+        size_t n = strlen(name);
+
+        for (size_t i = 0; i < ELEMENTSOF(extensions); i++) {
+                size_t k = strlen(extensions[i]);
+
+                if (n > k && strcasecmp(name + n - k, extensions[i]) == 0)
+                        return true;
+        }
+        return false;
+}
+
+_printf_(3, 4) static int failed(char problem[static ENGINE_PROBLEM_MAX], int error,
+                                 const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(problem, ENGINE_PROBLEM_MAX, format, ap);
+        va_end(ap);
+        return error;
+}
+
+static int digest_file(int fd, uint64_t *ret_size, uint8_t ret_digest[static DIGEST_SIZE]) {
+        _cleanup_(digest_freep) struct digest_ctx *ctx = digest_new();
+        _cleanup_free_ uint8_t *chunk = malloc(CHUNK_SIZE);
+        uint64_t size = 0;
+
+        if (!ctx || !chunk)
+                return -ENOMEM;
+        for (;;) {
+                ssize_t n = read(fd, chunk, CHUNK_SIZE);
+                int r;
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                size += (uint64_t)n;
+                r = digest_update(ctx, chunk, (size_t)n);
+                if (r < 0)
+                        return r;
+        }
+        *ret_size = size;
+        return digest_final(ctx, ret_digest);
+}
+
+/* Adds one file, if it is one, to the generation. 1: added. */
+static int add_file(struct digest_ctx *ctx, int fd, const char *name,
+                    char problem[static ENGINE_PROBLEM_MAX]) {
+        uint8_t digest[DIGEST_SIZE];
+        char line[NAME_MAX + 64];
+        struct stat st;
+        uint64_t size = 0;
+        int n, r;
+
+        if (fd < 0)
+                return failed(problem, -errno, "%s can't be opened: %m", name);
+        if (fstat(fd, &st) < 0)
+                return failed(problem, -errno, "%s can't be looked at: %m", name);
+        if (!S_ISREG(st.st_mode))
+                return 0;
+        r = digest_file(fd, &size, digest);
+        if (r < 0)
+                return failed(problem, r, "%s can't be read: %s", name, strerror(-r));
+        n = snprintf(line, sizeof(line), "file %s %llu ", name, (unsigned long long)size);
+        r = digest_update(ctx, line, (size_t)n);
+        if (r == 0)
+                r = digest_update(ctx, digest, sizeof(digest));
+        return r < 0 ? failed(problem, r, "libcrypto failed") : 1;
+}
+
+static int is_signature_entry(const struct dirent *de) {
+        return generation_is_signature_file(de->d_name);
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+        return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int add_folder(struct digest_ctx *ctx, int database,
+                      char problem[static ENGINE_PROBLEM_MAX]) {
+        struct dirent **names = NULL;
+        int n, r = 0, files = 0;
+
+        n = scandirat(database, ".", &names, is_signature_entry, by_bytes);
+        if (n < 0)
+                return failed(problem, -errno, "it can't be listed: %m");
+        for (int i = 0; i < n; i++) {
+                if (r >= 0) {
+                        _cleanup_close_ int fd =
+                                openat(database, names[i]->d_name,
+                                       O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+                        r = add_file(ctx, fd, names[i]->d_name, problem);
+                        files += r > 0;
+                }
+                free(names[i]);
+        }
+        free(names);
+        return r < 0 ? r : files;
+}
+
+static int add_options(struct digest_ctx *ctx, const struct engine_options *o) {
+        char text[256];
+        int n;
+
+        n = snprintf(text, sizeof(text),
+                     "storescan %d; %s; level %u; limits %llu %llu %u %u; rules %d %d %d; "
+                     "pua %d; phishing %d\n",
+                     ENGINE_ADAPTER_VERSION, engine_name(), engine_level(),
+                     (unsigned long long)o->max_file_size, (unsigned long long)o->max_scan_size,
+                     o->max_files, o->max_recursion, o->rules.limits, o->rules.encrypted,
+                     o->rules.broken, o->pua, o->phishing);
+        return digest_update(ctx, text, (size_t)n);
+}
+
+int generation_compute(int database, const char *name, const struct engine_options *options,
+                       struct generation *ret, char problem[static ENGINE_PROBLEM_MAX]) {
+        _cleanup_(digest_freep) struct digest_ctx *ctx = digest_new();
+        uint8_t digest[DIGEST_SIZE];
+        struct stat st;
+        int files, r;
+
+        if (!ctx)
+                return failed(problem, -ENOMEM, "there is not enough memory");
+        r = add_options(ctx, options);
+        if (r < 0)
+                return failed(problem, r, "libcrypto failed");
+        if (fstat(database, &st) < 0)
+                return failed(problem, -errno, "it can't be looked at: %m");
+
+        if (S_ISDIR(st.st_mode))
+                files = add_folder(ctx, database, problem);
+        else {
+                _cleanup_close_ int fd = -EBADF;
+                char path[64];
+
+                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", database);
+                fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+                files = add_file(ctx, fd, name, problem);
+        }
+        if (files <= 0)
+                return files;
+        r = digest_final(ctx, digest);
+        if (r < 0)
+                return failed(problem, r, "libcrypto failed");
+        memcpy(ret->id, digest, sizeof(ret->id));
+        return files;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The generation: identity of everything that decides verdicts. Two scanners with the same
+ * generation find the same, so that either may trust the other's stamps.
+ */
+
+#include "daemon/worker/engine.h"
+#include "store/stamp.h"
+
+/* Of libclamav, the options, and the signature files in a folder, or the one file that database (an
+ * O_PATH fd will do) is; name is the file's own, without folders. Two calls give the same unless
+ * something was changed between them.
+ *
+ * Returns the number of signature files (0: none, ret is untouched then); negative errno and in
+ * problem the file that could not be read, without a full stop. */
+int generation_compute(int database, const char *name, const struct engine_options *options,
+                       struct generation *ret, char problem[static ENGINE_PROBLEM_MAX]);
+
+/* Whether libclamav would load a file of this name as signatures. */
+bool generation_is_signature_file(const char *name);

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What system tests share: stores on file systems of their own, storescand on a generated
+# configuration, questions about files. Sourced; owns the folder $WORK, everything that is mounted
+# below it and every process in $PIDS, and takes them away at the end, however the test ends.
+#
+#   BUILD    build folder (with storescand and storescanctl)
+#   SOURCE   source folder
+#   SIGNATURES  signature folder
+
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C.UTF-8
+
+LIB=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+SOURCE=${SOURCE:-$(dirname "$LIB")}
+BUILD=$(readlink -f "${BUILD:-$SOURCE/build}")
+SIGNATURES=${SIGNATURES:-$SOURCE/tests/data/signatures}
+STORESCAND=$BUILD/daemon/storescand
+# shellcheck disable=SC2034 # of the scripts that source this
+STORESCANCTL=$BUILD/daemon/ctl/storescanctl
+MAKE_MAIL=$SOURCE/tests/data/make-mail
+TEST_USER=nobody
+
+WORK=
+CONF=
+PIDS=()
+DAEMON_PID=
+DAEMON_STATUS=
+LOG=
+
+say() { printf -- '-- %s\n' "$*"; }
+
+fail() {
+    printf 'FAIL: %s\n' "$*" >&2
+    exit 1
+}
+
+# A missing program or kernel feature: the test is skipped, and says why.
+skip() {
+    printf 'SKIP: %s\n' "$*" >&2
+    exit 77
+}
+
+need_root() { ((EUID == 0)) || skip 'needs root (fanotify, mount)'; }
+
+need_program() {
+    local program
+    for program; do
+        command -v "$program" >/dev/null || skip "needs the program $program"
+    done
+}
+
+# ---- Beginning and end ----
+
+setup() {
+    need_root
+    need_program getfattr setfattr python3
+    [[ -x $STORESCAND ]] || fail "no $STORESCAND: build first"
+    WORK=$(mktemp -d /var/tmp/storescan-test.XXXXXX)
+    chmod 0755 "$WORK"
+    LOG=$WORK/log
+    CONF=$WORK/storescan.conf
+    trap cleanup EXIT
+    trap 'exit 130' INT TERM
+    mkdir "$WORK/scan"
+    mount -t tmpfs -o mode=0755 storescan-test "$WORK/scan"
+    SCANNER_CONF="database = $SIGNATURES
+tmpdir = $WORK/scan/worker
+user = $TEST_USER
+workers = 3"
+    GATE_CONF=
+    STAMP_CONF=
+    STORES_CONF=
+}
+
+# More to say of a failure than the log; scripts define their own.
+explain_failure() { :; }
+
+# Ends at once what is ours, so that nothing waits for it, and takes away what was mounted.
+cleanup() {
+    local status=$? pid target
+    trap - EXIT INT TERM
+    set +e
+    cd /
+    if ((status != 0 && status != 77)) && [[ -s $LOG ]]; then
+        printf -- '---- storescand said:\n' >&2
+        tail -n 25 "$LOG" | cut -c 1-400 >&2
+    fi
+    ((status == 0 || status == 77)) || explain_failure >&2
+    [[ -z $DAEMON_PID ]] || kill -KILL "$DAEMON_PID" 2>/dev/null
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null; done
+    wait 2>/dev/null
+    if [[ -n $WORK ]]; then
+        awk -v w="$WORK/" 'index($5, w) == 1 { print $5 }' /proc/self/mountinfo | tac |
+            while read -r target; do
+                wait_until 10 umount "$(printf '%b' "$target")" ||
+                    umount --lazy "$(printf '%b' "$target")"
+            done
+        rm -rf --one-file-system "$WORK"
+    fi
+    exit "$status"
+}
+
+# wait_until SECONDS COMMAND...: runs it until it succeeds, 50 times a second.
+wait_until() {
+    local limit=$((${1} * 50)) n
+    shift
+    for ((n = 0; n < limit; n++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.02
+    done
+    return 1
+}
+
+# ---- Stores ----
+
+# make_fs NAME FSTYPE [SIZE]: a file system of its own at $WORK/NAME.
+make_fs() {
+    local name=$1 fstype=$2 size=${3:-64M} target=$WORK/$1
+    mkdir -p "$target"
+    if [[ $fstype == tmpfs ]]; then
+        mount -t tmpfs -o "size=$size,mode=0755" storescan-test "$target"
+        return
+    fi
+    need_program "mkfs.$fstype"
+    grep -qw "$fstype" /proc/filesystems || modprobe "$fstype" 2>/dev/null ||
+        skip "this kernel has no $fstype"
+    case $fstype in
+    xfs) [[ $size == 64M ]] && size=320M ;; # mkfs.xfs takes no less
+    btrfs) [[ $size == 64M ]] && size=128M ;;
+    esac
+    truncate -s "$size" "$WORK/$name.image"
+    "mkfs.$fstype" -q "$WORK/$name.image" >/dev/null
+    mount_fs "$name"
+}
+
+# The image of a file system that make_fs made; the loop device goes with the mount.
+mount_fs() { mount -o loop "$WORK/$1.image" "$WORK/$1"; }
+
+# make_maildir FOLDER...
+make_maildir() {
+    local folder
+    for folder; do mkdir -p "$folder"/{cur,new,tmp}; done
+}
+
+# make_mail FILE KIND [ARGUMENT...]: one message, without opening FILE twice.
+make_mail() {
+    local file=$1
+    shift
+    "$MAKE_MAIL" "$@" >"$file"
+}
+
+# The test virus, put together from pieces so that no scanner takes this file for one.
+# shellcheck disable=SC2016
+eicar() { printf '%s' 'X5O!P%@AP[4\PZX54(P^)7CC)7}' '$EICAR-STANDARD-' 'ANTIVIRUS-TEST-FILE!$H+H*'; }
+
+# ---- storescand ----
+
+# add_store NAME PATH [KEY=VALUE...]
+add_store() {
+    local name=$1 path=$2 line
+    shift 2
+    STORES_CONF+="
+[store $name]
+path = $path
+"
+    for line; do STORES_CONF+="${line%%=*} = ${line#*=}
+"; done
+}
+
+write_config() {
+    cat >"$CONF" <<END
+[scanner]
+$SCANNER_CONF
+[stamp]
+$STAMP_CONF
+[gate]
+$GATE_CONF
+$STORES_CONF
+END
+}
+
+# run_storescand [PREFIX-COMMAND...]: in the background, logging to $LOG; does not wait.
+run_storescand() {
+    : >"$LOG"
+    "$@" "$STORESCAND" --config "$CONF" </dev/null >>"$LOG" 2>&1 &
+    DAEMON_PID=$!
+    DAEMON_STATUS=
+}
+
+is_ready_or_gone() { grep -q '^storescand: started' "$LOG" || ! kill -0 "$DAEMON_PID"; }
+
+# start_storescand [PREFIX-COMMAND...]: and waits until every store is guarded.
+start_storescand() {
+    write_config
+    run_storescand "$@"
+    wait_until 60 is_ready_or_gone || fail 'storescand was not ready within a minute'
+    grep -q '^storescand: started' "$LOG" || fail 'storescand ended instead of starting'
+}
+
+# stop_storescand: SIGTERM, and it must end well within the time of one slow scan.
+stop_storescand() {
+    kill -TERM "$DAEMON_PID"
+    wait_until 30 daemon_is_gone || fail 'storescand did not stop within 30 s'
+    DAEMON_STATUS=0
+    wait "$DAEMON_PID" || DAEMON_STATUS=$?
+    DAEMON_PID=
+    ((DAEMON_STATUS == 0)) || fail "storescand ended with status $DAEMON_STATUS"
+}
+
+# Gone or a zombie that wait can reap.
+daemon_is_gone() {
+    [[ ! -e /proc/$DAEMON_PID ]] || [[ $(awk '/^State:/ { print $2 }' "/proc/$DAEMON_PID/status") == Z ]]
+}
+
+# daemon_refuses [PREFIX-COMMAND...]: it must end by itself, with an error. Status in DAEMON_STATUS.
+daemon_refuses() {
+    write_config
+    run_storescand "$@"
+    wait_until 60 daemon_is_gone || fail 'storescand runs, though it should have refused to'
+    DAEMON_STATUS=0
+    wait "$DAEMON_PID" || DAEMON_STATUS=$?
+    DAEMON_PID=
+    ((DAEMON_STATUS != 0)) || fail 'storescand refused to start, but with status 0'
+}
+
+# wait_for_line PATTERN [SECONDS]: an extended regular expression in the log.
+wait_for_line() {
+    wait_until "${2:-20}" grep -Eq -- "$1" "$LOG" || fail "no line '$1' in the log"
+}
+
+count_lines() { grep -Ec -- "$1" "$LOG" || true; }
+
+# counter KEY: its value now.
+counter() {
+    local before value
+    before=$(count_lines '^storescand: stats: ')
+    kill -USR1 "$DAEMON_PID"
+    wait_until 10 more_stats_than "$before" || fail 'no counters after SIGUSR1'
+    value=$(grep '^storescand: stats: ' "$LOG" | tail -n 1 | tr ' ' '\n' | sed -n "s/^$1=//p")
+    [[ -n $value ]] || fail "no counter $1"
+    printf '%s\n' "$value"
+}
+
+more_stats_than() { (($(count_lines '^storescand: stats: ') > $1)); }
+
+# counter_reaches KEY VALUE: for wait_until.
+counter_reaches() { (($(counter "$1") >= $2)); }
+
+# Worker processes: children of the loader, which is the child of storescand.
+worker_pids() {
+    local loader
+    for loader in $(children "$DAEMON_PID"); do children "$loader"; done
+}
+loader_pid() { children "$DAEMON_PID" | head -n 1; }
+children() { cat "/proc/$1/task/"*/children 2>/dev/null | tr ' ' '\n' | sed '/^$/d'; }
+
+# ---- Questions about files ----
+
+# read_file FILE: its content, or the reason why not; never for ever.
+read_file() { timeout --kill-after=5 "${READ_TIMEOUT:-60}" cat -- "$1"; }
+
+expect_readable() {
+    local file error
+    for file; do
+        error=$(read_file "$file" 2>&1 >/dev/null) || fail "can't be read: $file: $error"
+    done
+}
+
+expect_denied() {
+    local file error
+    for file; do
+        if error=$(read_file "$file" 2>&1 >/dev/null); then
+            fail "was not blocked: $file"
+        fi
+        [[ $error == *'Operation not permitted'* ]] || fail "blocked with another error: $error"
+    done
+}
+
+# The stamp's text; nothing when there is none. Opens nothing.
+stamp_of() { getfattr --absolute-names --only-values -n trusted.avstamp -- "$1" 2>/dev/null || true; }
+
+has_stamp() { [[ $(stamp_of "$1") == "ss1 "${2:-?}* ]]; }
+
+# expect_stamp FILE LETTER: written after the answer, so it may take a moment.
+expect_stamp() {
+    wait_until 10 has_stamp "$1" "$2" || fail "no stamp '$2' but '$(stamp_of "$1")': $1"
+}
+
+expect_no_stamp() {
+    local file
+    for file; do
+        [[ -z $(stamp_of "$file") ]] || fail "has a stamp: $file"
+    done
+}
+
+# expect_equal ACTUAL EXPECTED WHAT
+expect_equal() { [[ $1 == "$2" ]] || fail "$3: is '$1', not '$2'"; }

@@ -1,0 +1,266 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# storescan as it is installed: a Debian with systemd is booted in a container with storescand.service
+# enabled. It starts, guards, logs, survives being killed and hung, refuses mistakes, and stops; and
+# the unit's hardening is what the kernel says of the processes.
+#
+# The Debian is made once, by debootstrap, in $STORESCAN_ROOTFS (/var/tmp/storescan-rootfs); each run
+# works on an overlay of it.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+need_program systemd-nspawn debootstrap meson jq
+ROOTFS=${STORESCAN_ROOTFS:-/var/tmp/storescan-rootfs}
+MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+LEADER=
+
+# ---- The container ----
+
+# Debian packages of the libraries that our programs are linked to.
+library_packages() {
+    ldd "$STORESCAND" "$BUILD/daemon/worker/storescan-worker" "$STORESCANCTL" |
+        awk '$3 ~ /^\// { print $3 }' | sort -u | while read -r library; do
+        dpkg-query --search "$library" 2>/dev/null ||
+            dpkg-query --search "$(readlink -f "$library")" 2>/dev/null || true
+    done | sed 's/:.*//' | sort -u | paste -sd,
+}
+
+make_rootfs() {
+    local packages temporary
+    packages=systemd,systemd-sysv,dbus,attr,$(library_packages)
+    if [[ -e $ROOTFS/packages && $(<"$ROOTFS/packages") == "$packages" ]]; then return; fi
+    say 'a Debian is made for the container (once)'
+    rm -rf --one-file-system "$ROOTFS"
+    temporary=$(mktemp -d "$ROOTFS.XXXXXX")
+    if ! debootstrap --variant=minbase --include="$packages" bookworm "$temporary" "$MIRROR" \
+        >"$WORK/debootstrap.log" 2>&1; then
+        tail -n 5 "$WORK/debootstrap.log" >&2
+        rm -rf --one-file-system "$temporary"
+        skip "debootstrap could not make a Debian from $MIRROR"
+    fi
+    printf '%s\n' "$packages" >"$temporary/packages"
+    mv "$temporary" "$ROOTFS"
+}
+
+# in_container COMMAND...: as a process of its namespaces.
+in_container() { timeout 60 nsenter --target "$LEADER" --all -- "$@"; }
+ctl() { in_container systemctl "$@"; }
+show() { ctl show --value -p "$1" storescand.service; }
+
+has_booted() { [[ $(ctl is-system-running) =~ ^(running|degraded)$ ]]; }
+
+find_leader() {
+    local child
+    for child in $(children "$1"); do
+        if [[ $(awk '/^NSpid/ { print $NF }' "/proc/$child/status" 2>/dev/null) == 1 &&
+            -S /proc/$child/root/run/systemd/private ]]; then
+            LEADER=$child
+            return 0
+        fi
+    done
+    return 1
+}
+
+boot() {
+    mkdir "$WORK"/{root,upper,work}
+    mount -t overlay -o "lowerdir=$ROOTFS,upperdir=$WORK/upper,workdir=$WORK/work" storescan-test "$WORK/root"
+    mkdir "$WORK/dest"
+    meson install -C "$BUILD" --no-rebuild --destdir "$WORK/dest" >"$WORK/install.log" ||
+        fail "meson install: $(tail -n 5 "$WORK/install.log")"
+    # /lib is a symbolic link in Debian; tar can keep it where cp can not.
+    tar -C "$WORK/dest" -c . | tar -C "$WORK/root" -x --keep-directory-symlink --no-overwrite-dir
+    install -d "$WORK/root/srv/mail" "$WORK/root/srv/memory" "$WORK/root/srv/signatures"
+    cp "$SIGNATURES"/* "$WORK/root/srv/signatures/"
+    cat >"$WORK/root/etc/fstab" <<END
+tmpfs /srv/memory tmpfs mode=0755 0 0
+END
+    mkdir -p "$WORK/root/etc/storescan/conf.d"
+    cat >"$WORK/root/etc/storescan/storescan.conf" <<END
+[scanner]
+database = /srv/signatures
+workers = 2
+[store mail]
+path = /srv/mail
+[store memory]
+path = /srv/memory
+on_infected = detect
+END
+    systemctl --root="$WORK/root" enable storescand.service 2>"$WORK/enable.log" ||
+        fail "systemctl enable: $(<"$WORK/enable.log")"
+    journalctl --root="$WORK/root" --update-catalog
+
+    # Without the filter's exception fanotify is refused even to a container with all capabilities.
+    systemd-nspawn --directory="$WORK/root" --machine="storescan-test-$$" --register=no --keep-unit \
+        --boot --console=pipe --bind="$WORK/store:/srv/mail" \
+        --system-call-filter='fanotify_init fanotify_mark open_by_handle_at' \
+        </dev/null >"$WORK/console" 2>&1 &
+    NSPAWN=$!
+    # Before the children: killing nspawn ends the container with all its processes.
+    PIDS+=("$NSPAWN")
+    wait_until 60 find_leader "$NSPAWN" || fail "the container does not boot: $(tail -n 5 "$WORK/console")"
+    find_leader "$NSPAWN"
+    PIDS+=("$LEADER")
+    wait_until 30 has_booted || fail "the container is $(ctl is-system-running)"
+}
+
+explain_failure() {
+    [[ ! -s $WORK/console ]] || tail -n 5 "$WORK/console"
+    [[ -z $LEADER ]] || in_container journalctl --no-pager -b -n 40
+}
+
+# read_inside FILE: as a service of its own would.
+read_inside() { in_container cat -- "$1" >/dev/null; }
+denied_inside() {
+    local error
+    if error=$(read_inside "$1" 2>&1); then fail "was not blocked in the container: $1"; fi
+    [[ $error == *'Operation not permitted'* ]] || fail "failed otherwise: $error"
+}
+is_active() { [[ $(ctl is-active storescand.service) == active ]]; }
+is_failed() { [[ $(ctl is-active storescand.service) == failed ]]; }
+main_pid() { show MainPID; }
+# Of a process of the container, by its number there.
+status_of() { in_container awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"; }
+
+make_rootfs
+make_fs store ext4
+make_maildir "$WORK/store/user"
+make_mail "$WORK/store/user/cur/virus" eicar-nested
+make_mail "$WORK/store/user/cur/mail" clean
+boot
+
+say 'started at boot'
+wait_until 60 is_active || fail "storescand.service is $(ctl is-active storescand.service)"
+expect_equal "$(show StatusText)" 'Guarding 2 stores.' 'status text'
+expect_equal "$(ctl show --value -p UnitFileState storescand.service)" enabled 'unit file state'
+read_inside /srv/mail/user/cur/mail
+# An opener that is still there when its name is asked for.
+in_container bash -c ': <"$1" || { sleep 1; exit 1; }' opener /srv/mail/user/cur/virus 2>/dev/null &&
+    fail 'was not blocked in the container'
+denied_inside /srv/mail/user/cur/virus
+expect_stamp "$WORK/store/user/cur/mail" c
+expect_stamp "$WORK/store/user/cur/virus" i
+in_container bash -c 'mkdir -p /srv/memory/cur && cat >/srv/memory/cur/virus' <"$SOURCE/tests/lib.sh"
+make_mail "$WORK/virus" eicar-base64
+in_container bash -c 'cat >/srv/memory/cur/virus' <"$WORK/virus"
+read_inside /srv/memory/cur/virus
+
+say 'the journal: fields, MESSAGE_ID, catalog'
+in_container journalctl --sync
+record=$(in_container journalctl --no-pager -b -o json STORESCAN_EVENT=blocked | head -n 1)
+[[ -n $record ]] || fail 'nothing about the blocked open in the journal'
+expect_field() { expect_equal "$(jq -r ".$1" <<<"$record")" "$2" "journal field $1"; }
+expect_field STORESCAN_STORE mail
+expect_field STORESCAN_PATH /srv/mail/user/cur/virus
+expect_field STORESCAN_VERDICT infected
+expect_field STORESCAN_REASON none
+expect_field STORESCAN_ACTION denied
+expect_field STORESCAN_TIER scan
+expect_field STORESCAN_SIZE "$(stat -c %s "$WORK/store/user/cur/virus")"
+expect_field STORESCAN_COMM bash
+expect_field STORESCAN_UID 0
+expect_field _SYSTEMD_UNIT storescand.service
+expect_field PRIORITY 4
+expect_field MESSAGE_ID \
+    "$(sed -n 's/.*X(BLOCKED,.*"\([0-9a-f]\{32\}\)".*/\1/p' "$SOURCE/daemon/events.h")"
+for field in STORESCAN_SIGNATURE STORESCAN_GENERATION STORESCAN_PID STORESCAN_QUEUE_USEC STORESCAN_READ_USEC \
+    STORESCAN_SCAN_USEC STORESCAN_ANSWER_USEC; do
+    [[ $(jq -r ".$field // empty" <<<"$record") != '' ]] || fail "no journal field $field"
+done
+expect_equal "$(jq -r .STORESCAN_GENERATION <<<"$record")" \
+    "$(stamp_of "$WORK/store/user/cur/virus" | cut -d ' ' -f 3)" 'generation in journal and stamp'
+explained=$(in_container journalctl --no-pager -b -x STORESCAN_EVENT=blocked)
+grep -q 'Infected mail was blocked in store mail' <<<"$explained" || fail 'no catalog text'
+grep -q '^. *.*/srv/mail/user/cur/virus' <<<"$explained" || fail 'no path in the catalog text'
+# No text may show a field that the message does not have.
+explained=$(in_container journalctl --no-pager -b -x -u storescand.service)
+! grep -q '@STORESCAN_\|^.*░.*STORESCAN_[A-Z]*[^=A-Z]' <<<"$(grep -v 'journalctl' <<<"$explained")" ||
+    fail "an empty field in a catalog text: $(grep -v journalctl <<<"$explained" | grep '░.*STORESCAN_')"
+
+say 'the hardening, as the kernel sees it'
+pid=$(main_pid)
+user() { in_container id -u "$1"; }
+expect_equal "$(status_of "$pid" Uid)" "$(user storescan)" 'user of storescand'
+expect_equal "$(status_of "$pid" NoNewPrivs)" 1 'no new privileges'
+expect_equal "$(status_of "$pid" Seccomp)" 2 'seccomp of storescand'
+# chown 0, dac_read_search 2, kill 5, setgid 6, setuid 7, sys_admin 21, lease 28
+caps=$(printf '%016x' $((1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 21 | 1 << 28)))
+expect_equal "$(status_of "$pid" CapEff)" "$caps" 'capabilities of storescand'
+expect_equal "$(status_of "$pid" CapBnd)" "$caps" 'bounding set of storescand'
+if in_container bash -c 'echo -900 >/proc/self/oom_score_adj && ulimit -Hn 524288' 2>/dev/null; then
+    expect_equal "$(in_container cat "/proc/$pid/oom_score_adj")" -900 'OOM score of storescand'
+    expect_equal "$(in_container awk '/Max open files/ { print $4 }' "/proc/$pid/limits")" 524288 'descriptors'
+else
+    say '(no CAP_SYS_RESOURCE here: OOM score and descriptor limit are left out)'
+fi
+in_namespace() { in_container nsenter --target "$pid" --mount -- "$@"; }
+expect_equal "$(in_namespace stat -f -c %T /run/storescan/scan)" tmpfs 'file system of the workers'
+in_namespace touch /usr/lib/intruder 2>/dev/null && fail '/usr is writable for storescand'
+in_namespace touch /srv/mail/intruder 2>/dev/null && fail 'stores are writable for storescand'
+expect_equal "$(in_container awk 'NR > 2 { print $1 }' "/proc/$pid/net/dev")" 'lo:' 'network'
+workers=0
+for worker in $(in_container bash -c 'for exe in /proc/[0-9]*/exe; do
+    [[ $(readlink $exe) != */storescan-worker ]] || { exe=${exe#/proc/}; echo ${exe%/exe}; }; done'); do
+    ((workers += 1))
+    expect_equal "$(status_of "$worker" Uid)" "$(user storescan-worker)" 'user of a worker'
+    expect_equal "$(status_of "$worker" CapEff)" 0000000000000000 'capabilities of a worker'
+    expect_equal "$(status_of "$worker" CapPrm)" 0000000000000000 'permitted capabilities of a worker'
+    expect_equal "$(status_of "$worker" NoNewPrivs)" 1 'no new privileges of a worker'
+    expect_equal "$(status_of "$worker" Seccomp)" 2 'seccomp of a worker'
+    (($(in_container cat "/proc/$worker/oom_score_adj") > -900)) || fail 'a worker is as protected as the gate'
+done
+((workers >= 3)) || fail "$workers worker processes, with the loader there should be three"
+
+say 'killed: up again at once, and guarding'
+ctl kill --signal=SIGKILL --kill-whom=main storescand.service
+restarted() { [[ $(main_pid) != 0 && $(main_pid) != "$pid" ]] && is_active; }
+wait_until 30 restarted || fail 'it was not started again'
+denied_inside /srv/mail/user/cur/virus
+pid=$(main_pid)
+
+say 'hung: the watchdog sees it'
+in_container mkdir -p /run/systemd/system/storescand.service.d
+in_container bash -c 'printf "[Service]\nWatchdogSec=2\n" >/run/systemd/system/storescand.service.d/test.conf'
+ctl daemon-reload
+ctl restart storescand.service
+pid=$(main_pid)
+in_container bash -c 'kill -STOP "$1"' kill "$pid"
+wait_until 30 restarted || fail 'the watchdog did not act'
+in_container journalctl --no-pager -b -u storescand.service | grep -q -i 'watchdog timeout' ||
+    fail 'it was restarted, but not by the watchdog'
+denied_inside /srv/mail/user/cur/virus
+# With work to do, it is fed.
+pid=$(main_pid)
+make_maildir "$WORK/store/busy"
+"$MAKE_MAIL" clean -n 300 -s 20000 -o "$WORK/store/busy/cur" >/dev/null
+in_container bash -c 'for n in {1..40}; do cat /srv/mail/busy/cur/* >/dev/null; done'
+expect_equal "$(main_pid)" "$pid" 'process after work under the watchdog'
+
+say 'mistakes: refused once, not tried for ever'
+in_container bash -c 'printf "[store mail]\non_infected = perhaps\n" >/etc/storescan/conf.d/50-mistake.conf'
+ctl restart storescand.service 2>/dev/null && fail 'started with a mistake in its configuration'
+wait_until 20 is_failed || fail "it is $(ctl is-active storescand.service), not failed"
+expect_equal "$(show ExecMainStatus)" 78 'exit status'
+restarts=$(show NRestarts)
+in_container journalctl --no-pager -b -u storescand.service | grep -q '50-mistake.conf:2: .*on_infected' ||
+    fail 'the mistake is not in the journal'
+sleep 1
+expect_equal "$(show NRestarts)" "$restarts" 'restarts'
+is_failed || fail 'it did not stay failed'
+in_container rm /etc/storescan/conf.d/50-mistake.conf
+ctl start storescand.service
+
+say 'stopped: nothing is left, the stores are open'
+denied_inside /srv/mail/user/cur/virus
+ctl stop storescand.service
+expect_equal "$(show Result)" success 'result'
+expect_equal "$(show ExecMainStatus)" 0 'exit status'
+read_inside /srv/mail/user/cur/virus
+! ctl show --value -p TasksCurrent storescand.service | grep -qx '[1-9][0-9]*' ||
+    fail 'processes were left behind'
+[[ -z $(in_container bash -c 'ls /run/storescan 2>/dev/null') ]] || fail '/run/storescan was left behind'
+
+say 'the container ends'
+kill -s RTMIN+4 "$LEADER"
+gone() { ! kill -0 "$NSPAWN" 2>/dev/null; }
+wait_until 60 gone || fail 'the container does not end'
+wait_until 20 umount "$WORK/store" || fail 'the store is still busy'

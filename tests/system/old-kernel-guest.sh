@@ -1,0 +1,184 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+#
+# /init of the virtual machine that TEST-30-old-kernel.sh boots: runs the kernel tests and storescand
+# there and prints TAP, each line with the prefix "guest: ". Owns the machine, which it switches off.
+
+export PATH=/bin
+CONF=/run/storescan.conf
+LOG=/run/log
+STORE=/store/ext4
+
+say() { echo "guest: $*"; }
+
+held() { say "ok $*"; }
+
+broken() {
+    say "not ok $*"
+    [ ! -s "$LOG" ] || tail -n 30 "$LOG" | sed 's/^/guest: # /'
+}
+
+# check NAME COMMAND...
+check() {
+    name=$1
+    shift
+    if "$@"; then held "$name"; else broken "$name"; fi
+}
+
+# soon COMMAND...: until it succeeds, for ten seconds.
+soon() {
+    n=0
+    until "$@"; do
+        n=$((n + 1))
+        [ "$n" -lt 200 ] || return 1
+        sleep 0.05
+    done
+}
+
+# ---- The machine ----
+
+boot() {
+    mount -t proc none /proc
+    mount -t sysfs none /sys
+    mount -t devtmpfs none /dev 2>/dev/null
+    mkdir -p /dev/shm /run /tmp /store/ext4 /store/xfs /store/btrfs /store/tmpfs
+    mount -t tmpfs -o mode=0755 none /run
+    mount -t tmpfs none /tmp
+    mount -t tmpfs -o mode=0755 none /store/tmpfs
+    for module in /modules/*; do insmod "$module"; done
+    set -- a b c
+    for fs in ext4 xfs btrfs; do
+        soon test -b "/dev/vd$1" && mount -t "$fs" "/dev/vd$1" "/store/$fs" || broken "mounting $fs"
+        shift
+    done
+    say "# Linux $(uname -r), $(nproc) processors, up $(cut -d ' ' -f 1 /proc/uptime) s"
+}
+
+# ---- Kernel tests ----
+
+# kernel_tests FS PROGRAM...
+kernel_tests() {
+    fs=$1
+    shift
+    for program; do
+        "/storescan/kernel-$program" "/store/$fs" >/run/tap
+        status=$?
+        sed -n "s/^\(ok\|not ok\) [0-9]* - /guest: \1 $fs, $program: /p; s/^# /guest: # /p" /run/tap
+        [ $status -le 1 ] || broken "$fs, $program: status $status"
+    done
+    say "# $fs: up $(cut -d ' ' -f 1 /proc/uptime) s"
+}
+
+# ---- storescand ----
+
+# configure PATH [LINE...]: one store.
+configure() {
+    {
+        printf '[scanner]\ndatabase = /signatures\ntmpdir = /run/worker\nuser = nobody\nworkers = 2\n'
+        printf '[store test]\npath = %s\n' "$1"
+        shift
+        for line; do echo "$line"; done
+    } >$CONF
+}
+
+launch() {
+    : >$LOG
+    /storescan/storescand --config $CONF </dev/null >>$LOG 2>&1 &
+    pid=$!
+}
+
+is_ready() { grep -q '^storescand: started' $LOG; }
+is_gone() { ! kill -0 "$pid" 2>/dev/null; }
+is_ready_or_gone() { is_ready || is_gone; }
+
+start() {
+    launch
+    soon is_ready_or_gone || soon is_ready_or_gone
+    is_ready
+}
+
+# It must end by itself, with status 0, soon.
+stop() {
+    kill -TERM "$pid" && soon is_gone && wait "$pid"
+}
+
+# The value of a counter when it ended.
+final() { grep '^storescand: .*stats' $LOG | tail -n 1 | tr ' ' '\n' | sed -n "s/^$1=//p"; }
+
+reads() { timeout 20 cat "$1" >/dev/null 2>/run/error; }
+denied() { ! reads "$1" && grep -q 'Operation not permitted' /run/error; }
+stamp_is() { [ "$(getfattr --absolute-names --only-values -n trusted.avstamp "$1" 2>/dev/null | cut -c 1-5)" = "ss1 $2" ]; }
+
+whole_file_system() {
+    mkdir -p $STORE/user/cur $STORE/user/new $STORE/user/tmp
+    cp /mail/clean $STORE/user/cur/clean
+    cp /mail/infected $STORE/user/cur/infected
+    mkfifo $STORE/user/cur/fifo
+    configure $STORE
+    check 'storescand starts' start
+    sed -n 's/^/guest: # /p' $LOG
+    check 'clean mail can be read' reads $STORE/user/cur/clean
+    check 'infected mail is blocked with EPERM' denied $STORE/user/cur/infected
+    check 'clean mail is stamped' soon stamp_is $STORE/user/cur/clean c
+    check 'infected mail is stamped' soon stamp_is $STORE/user/cur/infected i
+    (echo through the pipe >$STORE/user/cur/fifo) &
+    check 'a FIFO passes' test "$(timeout 20 cat $STORE/user/cur/fifo)" = 'through the pipe'
+    cp /mail/infected $STORE/user/tmp/delivery
+    mv $STORE/user/tmp/delivery $STORE/user/new/delivery
+    check 'delivered mail is blocked' denied $STORE/user/new/delivery
+    check 'SIGTERM ends it' stop
+    check 'infected mail can be read when nobody guards it' reads $STORE/user/cur/infected
+
+    check 'storescand starts again' start
+    check 'clean mail can be read after the restart' reads $STORE/user/cur/clean
+    check 'infected mail is blocked after the restart' denied $STORE/user/cur/infected
+    check 'SIGTERM ends it again' stop
+    check 'stamps were believed' test "$(final stamp_hits),$(final scans)" = '2,0'
+}
+
+by_folders() {
+    configure $STORE/user 'marks = directories'
+    check 'storescand starts, marking folders' start
+    check 'it did mark folders' grep -q 'folders marked' $LOG
+    check 'infected mail is blocked, by the mark of its folder' denied $STORE/user/cur/infected
+    check 'clean mail can be read, by the mark of its folder' reads $STORE/user/cur/clean
+    mkdir -p $STORE/user/.New/cur
+    cp /mail/infected $STORE/user/.New/cur/infected
+    check 'infected mail in a new folder is blocked' soon denied $STORE/user/.New/cur/infected
+    mkdir -p $STORE/outside/a/cur
+    cp /mail/infected $STORE/outside/a/cur/infected
+    mv $STORE/outside/a $STORE/user/.Moved
+    check 'infected mail in a moved-in folder is blocked' soon denied $STORE/user/.Moved/cur/infected
+    check 'mail found in it is stamped' soon stamp_is $STORE/user/.Moved/cur/infected i
+    check 'SIGTERM ends it, marking folders' stop
+}
+
+# Folder by folder, this kernel can't follow a subvolume; storescand must say so and not start.
+subvolume() {
+    btrfs -q subvolume create /store/btrfs/volume
+    mkdir -p /store/btrfs/volume/cur
+    cp /mail/infected /store/btrfs/volume/cur/infected
+    configure /store/btrfs/volume 'marks = directories'
+    launch
+    check 'a btrfs subvolume can not be guarded by folders' soon is_gone
+    check 'and it says why' grep -q 'btrfs subvolume' $LOG
+    sed -n 's/^/guest: # /p' $LOG
+    configure /store/btrfs
+    check 'a whole btrfs can be guarded' start
+    check 'infected mail in a subvolume is blocked' denied /store/btrfs/volume/cur/infected
+    check 'SIGTERM ends it, on btrfs' stop
+}
+
+boot
+kernel_tests ext4 answers lease stamp marks
+kernel_tests xfs lease stamp
+kernel_tests btrfs lease stamp marks
+kernel_tests tmpfs lease stamp
+whole_file_system
+by_folders
+subvolume
+say "# up $(cut -d ' ' -f 1 /proc/uptime) s"
+say 'done'
+sync
+poweroff -f

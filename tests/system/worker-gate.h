@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A small gate for tests and benchmarks of the worker: starts a loader as storescand does, and
+ * talks to it and to its workers, one at a time. Waits are bounded: -ETIMEDOUT.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "daemon/proto.h"
+
+#define GATE_WAIT_MSEC 30000
+
+struct gate {
+        pid_t loader;
+        int control;
+        int errors; /* a memfd: what was written to stderr */
+};
+
+struct gate_worker {
+        pid_t pid;
+        int channel;
+        int slot_fd;
+        uint8_t *slot;
+        uint64_t last_id;
+};
+
+/* How the loader's process begins; zero: as storescand makes it. */
+struct gate_start {
+        const char *program;
+        bool keep_root;         /* for tests run as root: do not drop it */
+        bool keep_capabilities; /* drop root, but keep a capability */
+        bool no_landlock;       /* the kernel has none, as far as the process can tell */
+};
+
+/* The user that a loader is run as: our own, or with root nobody. */
+uid_t gate_user(void);
+
+int gate_start(struct gate *gate, const struct gate_start *how);
+
+/* Defaults as of storescan.conf. */
+void gate_load_init(union proto_message *load, const char *database, const char *tmpdir);
+
+/* Sends load with the database's fd and waits for the answer: PROTO_LOADED, PROTO_REFUSED, or
+ * negative errno. */
+int gate_load(struct gate *gate, const union proto_message *load, union proto_message *ret);
+
+/* Asks for a worker and waits for its HELLO. -EPIPE: it ended instead. */
+int gate_spawn(struct gate *gate, unsigned number, struct gate_worker *ret);
+void gate_worker_free(struct gate_worker *worker);
+
+/* A job by slot, or by fd when that is not negative. known: NULL, or a digest to compare. */
+struct gate_job {
+        const void *data;
+        size_t size;
+        int fd;
+        const uint8_t *known;
+};
+int gate_submit(struct gate_worker *worker, const struct gate_job *job);
+int gate_wait(struct gate_worker *worker, union proto_message *ret);
+int gate_scan(struct gate_worker *worker, const struct gate_job *job, struct proto_result *ret);
+
+/* Waits until the worker's end of the channel is closed. 0 or -ETIMEDOUT. */
+int gate_wait_end(struct gate_worker *worker);
+
+/* Closes the control socket, waits for the loader's end: its exit status, 128 + signal. */
+int gate_stop(struct gate *gate);
+/* The same without closing the socket first. */
+int gate_wait_exit(struct gate *gate);
+
+/* What was written to stderr so far; released with free(). */
+char *gate_errors(struct gate *gate);
+
+/* Polls until the condition holds. 0 or -ETIMEDOUT. */
+int gate_until(bool (*condition)(void *userdata), void *userdata);

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The configuration where it is right: defaults, every type of value, files that override each
+ * other, and printing that loads to the same values.
+ */
+
+#include <sched.h>
+
+#include "tests/unit/config-fixture.h"
+#include "tests/unit/unit.h"
+
+static void assert_path(const char *path, const char *expected) {
+        _cleanup_free_ char *full = expand(expected);
+
+        ck_assert_str_eq(path, full);
+}
+
+START_TEST(defaults) {
+        _cleanup_(config_freep) struct config *c = load_good(VALID);
+        const struct config_store *s = c->stores;
+        cpu_set_t cpus;
+
+        assert_path(c->database, "@/db");
+        ck_assert_str_eq(c->tmpdir, "/run/storescan/scan");
+        ck_assert_str_eq(c->user, "storescan-worker");
+        ck_assert_int_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+        ck_assert_uint_eq(c->workers, MIN(2 * (unsigned)CPU_COUNT(&cpus) + 1, 64U));
+        ck_assert_uint_eq(c->max_file_size, 100 << 20);
+        ck_assert_uint_eq(c->max_scan_size, 400 << 20);
+        ck_assert_uint_eq(c->max_files, 10000);
+        ck_assert_uint_eq(c->max_recursion, 17);
+        ck_assert_uint_eq(c->scan_timeout_usec, 30 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->worker_timeout_usec, 60 * USEC_PER_SEC);
+        ck_assert_int_eq(c->limits, CONTENT_UNSCANNABLE);
+        ck_assert_int_eq(c->encrypted, CONTENT_UNSCANNABLE);
+        ck_assert_int_eq(c->broken, CONTENT_UNSCANNABLE);
+        ck_assert(!c->pua);
+        ck_assert(!c->phishing);
+        ck_assert(c->stamps);
+        ck_assert_uint_eq(c->max_pending, 0);
+        ck_assert_uint_eq(c->log_queue, 512);
+
+        ck_assert_uint_eq(c->n_stores, 1);
+        ck_assert_str_eq(s->name, "a");
+        assert_path(s->path, "@/a");
+        ck_assert_int_eq(s->kind, STORE_KIND_MAILBOX);
+        ck_assert_int_eq(s->format, STORE_FORMAT_MAILDIR);
+        ck_assert_int_eq(s->on_infected, ON_INFECTED_BLOCK);
+        ck_assert_int_eq(s->on_error, ON_FAILURE_DENY);
+        ck_assert_int_eq(s->on_unscannable, ON_FAILURE_ALLOW);
+        ck_assert_int_eq(s->marks, MARKS_AUTO);
+}
+END_TEST
+
+static const char every_key_text[] =
+        "[scanner]\ndatabase = @/db\ntmpdir = @/scan\nuser = _scan.d-1\nworkers = 64\n"
+        "max_file_size = 2047M\nmax_scan_size = 64G\nmax_files = 1000000\nmax_recursion = 100\n"
+        "scan_timeout = 1500ms\nworker_timeout = 24h\nlimits = infected\nencrypted = ignore\n"
+        "broken = infected\npua = yes\nphishing = yes\n"
+        "[stamp]\nenabled = no\n"
+        "[gate]\nmax_pending = 4096\nlog_queue = 65536\n"
+        "[store B_1.x-]\npath = @/b\nkind = public-folder\nformat = maildir\n"
+        "on_infected = detect\non_error = allow\non_unscannable = deny\nmarks = directories\n"
+        "[store a]\npath = @//a/\nmarks = filesystem\n";
+
+START_TEST(every_key) {
+        _cleanup_(config_freep) struct config *c = load_good(every_key_text);
+        const struct config_store *s = c->stores;
+
+        assert_path(c->tmpdir, "@/scan");
+        ck_assert_str_eq(c->user, "_scan.d-1");
+        ck_assert_uint_eq(c->workers, 64);
+        ck_assert_uint_eq(c->max_file_size, UINT64_C(2047) << 20);
+        ck_assert_uint_eq(c->max_scan_size, UINT64_C(64) << 30);
+        ck_assert_uint_eq(c->max_files, 1000000);
+        ck_assert_uint_eq(c->max_recursion, 100);
+        ck_assert_uint_eq(c->scan_timeout_usec, 1500 * USEC_PER_MSEC);
+        ck_assert_uint_eq(c->worker_timeout_usec, 24 * 3600 * USEC_PER_SEC);
+        ck_assert_int_eq(c->limits, CONTENT_INFECTED);
+        ck_assert_int_eq(c->encrypted, CONTENT_IGNORE);
+        ck_assert_int_eq(c->broken, CONTENT_INFECTED);
+        ck_assert(c->pua);
+        ck_assert(c->phishing);
+        ck_assert(!c->stamps);
+        ck_assert_uint_eq(c->max_pending, 4096);
+        ck_assert_uint_eq(c->log_queue, 65536);
+
+        ck_assert_uint_eq(c->n_stores, 2);
+        ck_assert_str_eq(s[0].name, "B_1.x-");
+        assert_path(s[0].path, "@/b");
+        ck_assert_int_eq(s[0].kind, STORE_KIND_PUBLIC_FOLDER);
+        ck_assert_int_eq(s[0].on_infected, ON_INFECTED_DETECT);
+        ck_assert_int_eq(s[0].on_error, ON_FAILURE_ALLOW);
+        ck_assert_int_eq(s[0].on_unscannable, ON_FAILURE_DENY);
+        ck_assert_int_eq(s[0].marks, MARKS_DIRECTORIES);
+        assert_path(s[1].path, "@/a");
+        ck_assert_int_eq(s[1].marks, MARKS_FILESYSTEM);
+        ck_assert_int_eq(s[1].on_error, ON_FAILURE_DENY);
+}
+END_TEST
+
+static const struct {
+        const char *key, *text;
+        uint64_t value;
+        const char *printed;
+} values[] = {
+        { "max_scan_size", "1", 1, "1" },
+        { "max_scan_size", "1000", 1000, "1000" },
+        { "max_scan_size", "1024", 1024, "1K" },
+        { "max_scan_size", "007k", 7 << 10, "7K" },
+        { "max_scan_size", "1536K", 1536 << 10, "1536K" },
+        { "max_scan_size", "2048K", 2 << 20, "2M" },
+        { "max_scan_size", "1g", 1 << 30, "1G" },
+        { "scan_timeout", "10ms", 10 * USEC_PER_MSEC, "10ms" },
+        { "scan_timeout", "2000MS", 2 * USEC_PER_SEC, "2s" },
+        { "worker_timeout", "90s", 90 * USEC_PER_SEC, "90s" },
+        { "worker_timeout", "2min", 120 * USEC_PER_SEC, "2min" },
+        { "worker_timeout", "120min", 7200 * USEC_PER_SEC, "2h" },
+};
+
+START_TEST(sizes_and_durations) {
+        const struct config_key *key = config_key_find(SECTION_SCANNER, values[_i].key);
+        _cleanup_(config_freep) struct config *c = NULL;
+        char text[256], buffer[CONFIG_TEXT_MAX];
+        void *field;
+
+        (void)snprintf(text, sizeof(text), VALID "[scanner]\n%s = %s\n", values[_i].key,
+                       values[_i].text);
+        c = load_good(text);
+        field = config_key_field(c, key, 0);
+        ck_assert_uint_eq(*(uint64_t *)field, values[_i].value);
+        ck_assert_str_eq(key->text(key, field, buffer), values[_i].printed);
+}
+END_TEST
+
+/* Defaults say what they become; types list the words that are taken, in the table's own order. */
+START_TEST(table) {
+        for (size_t i = 0; i < config_n_global_keys + config_n_store_keys; i++) {
+                const struct config_key *key =
+                        i < config_n_global_keys ? &config_global_keys[i]
+                                                 : &config_store_keys[i - config_n_global_keys];
+                char words[128] = "", problem[CONFIG_PROBLEM_MAX], buffer[CONFIG_TEXT_MAX];
+                union {
+                        char *text;
+                        uint64_t number;
+                        unsigned count;
+                } field = {};
+                struct config_key_info info;
+
+                ck_assert(config_key(i, &info));
+                ck_assert_str_eq(info.section, config_section_word(key->section));
+                ck_assert_str_eq(info.key, key->name);
+                ck_assert(*info.help && info.help[strlen(info.help) - 1] == '.');
+                ck_assert_ptr_eq(config_key_find(key->section, key->name), key);
+
+                for (unsigned v = 0; key->word && key->word(v); v++) {
+                        (void)strcat(words, v > 0 ? " | " : "");
+                        (void)strcat(words, key->word(v));
+                }
+                if (key->word)
+                        ck_assert_str_eq(info.type, words);
+
+                if (!key->default_text) {
+                        ck_assert_str_eq(info.default_text, "");
+                        continue;
+                }
+                ck_assert_str_eq(info.default_text, key->default_text);
+                ck_assert_int_eq(key->parse(key, key->default_text, &field, problem), 0);
+                if (!key->auto_value && !streq(info.type, "duration")) /* 60s is also 1min */
+                        ck_assert_str_eq(key->text(key, &field, buffer), key->default_text);
+                if (streq(info.type, "path") || streq(info.type, "user name"))
+                        free(field.text);
+        }
+}
+END_TEST
+
+START_TEST(end_of_table) {
+        struct config_key_info info = {};
+
+        ck_assert(!config_key(config_n_global_keys + config_n_store_keys, &info));
+        ck_assert(!config_key(SIZE_MAX, &info));
+        ck_assert_ptr_null(info.key);
+}
+END_TEST
+
+/* A byte order mark, CRLF, blanks, both comments, a section twice, no newline at the end, values
+ * with ';' and '#' that begin no comment, lines of any length that are comments. */
+START_TEST(layout) {
+        _cleanup_(config_freep) struct config *c = NULL;
+        char text[1024];
+
+        make_folder("@/a;b");
+        make_folder("@/a #b");
+        (void)snprintf(text, sizeof(text),
+                       "\xef\xbb\xbf  [ store \t a ]\r\n\tpath=@/a;b\t; not ;this\r\n\r\n"
+                       "# workers = 1\n ;workers = 2\n[gate] ; comment\nlog_queue:64\n"
+                       "[scanner]#comment\n  database   =   @/db   ; x\n#%0300d\n[store a]\n"
+                       "marks = directories\n[store c]\npath = @/a #b\n[gate]\nmax_pending = 7",
+                       0);
+        c = load_good(text);
+        ck_assert_uint_eq(c->n_stores, 2);
+        assert_path(c->stores[0].path, "@/a;b");
+        assert_path(c->stores[1].path, "@/a #b");
+        ck_assert_int_eq(c->stores[0].marks, MARKS_DIRECTORIES);
+        ck_assert_uint_eq(c->log_queue, 64);
+        ck_assert_uint_eq(c->max_pending, 7);
+        ck_assert_ptr_null(
+                config_origin_of(c, config_key_find(SECTION_SCANNER, "workers"), 0)->file);
+}
+END_TEST
+
+START_TEST(links_are_resolved) {
+        _cleanup_(config_freep) struct config *c = NULL;
+
+        make_link("@/b", "@/link");
+        c = load_good(DATABASE "[store a]\npath = @/link/\n");
+        assert_path(c->stores[0].path, "@/b");
+}
+END_TEST
+
+/* ---- Several files ---- */
+
+static void assert_origin(const struct config *c, enum config_section section, const char *key,
+                          size_t store, const char *file, unsigned line) {
+        const struct config_origin *o = config_origin_of(c, config_key_find(section, key), store);
+
+        if (file)
+                assert_path(o->file, file);
+        else
+                ck_assert_ptr_null(o->file);
+        ck_assert_uint_eq(o->line, line);
+}
+
+START_TEST(overriding) {
+        _cleanup_(config_freep) struct config *c = NULL;
+
+        write_file("@/storescan.conf", VALID "on_error = allow\n[gate]\nlog_queue = 64\n");
+        write_file("@/conf.d/9.conf", "[gate]\nlog_queue = 90\n");
+        write_file("@/conf.d/10.conf", "[gate]\n\nlog_queue = 100\n[store a]\nmarks = auto\n");
+        write_file("@/conf.d/B.conf", "[store b]\npath = @/b\n");
+        write_file("@/conf.d/a.conf", "[store a]\non_error = deny\non_infected = detect\n");
+        /* None of these is read. */
+        write_file("@/conf.d/z.conf.example", "nonsense\n");
+        write_file("@/conf.d/z.conf~", "nonsense\n");
+        write_file("@/conf.d/.z.conf", "nonsense\n");
+        write_file("@/conf.d/.conf", "nonsense\n");
+        write_file("@/conf.d/zconf", "nonsense\n");
+
+        c = load(NULL, "");
+        ck_assert_uint_eq(c->n_stores, 2);
+        ck_assert_str_eq(c->stores[0].name, "a");
+        ck_assert_str_eq(c->stores[1].name, "b");
+        ck_assert_uint_eq(c->log_queue, 90); /* "10" sorts before "9" */
+        ck_assert_int_eq(c->stores[0].on_error, ON_FAILURE_DENY);
+        ck_assert_int_eq(c->stores[0].on_infected, ON_INFECTED_DETECT);
+
+        assert_origin(c, SECTION_SCANNER, "database", 0, "@/storescan.conf", 2);
+        assert_origin(c, SECTION_SCANNER, "workers", 0, NULL, 0);
+        assert_origin(c, SECTION_GATE, "log_queue", 0, "@/conf.d/9.conf", 2);
+        assert_origin(c, SECTION_STORE, "path", 0, "@/storescan.conf", 4);
+        assert_origin(c, SECTION_STORE, "on_error", 0, "@/conf.d/a.conf", 2);
+        assert_origin(c, SECTION_STORE, "marks", 0, "@/conf.d/10.conf", 5);
+        assert_origin(c, SECTION_STORE, "marks", 1, NULL, 0);
+        assert_origin(c, SECTION_STORE, "path", 1, "@/conf.d/B.conf", 2);
+}
+END_TEST
+
+START_TEST(dropins_alone) {
+        _cleanup_(config_freep) struct config *c = NULL;
+
+        write_file("@/conf.d/only.conf", VALID);
+        c = load(NULL, "");
+        ck_assert_uint_eq(c->n_stores, 1);
+}
+END_TEST
+
+/* A file that is named is read alone. */
+START_TEST(one_file) {
+        _cleanup_(config_freep) struct config *c = NULL;
+
+        write_file("@/storescan.conf", "nonsense\n");
+        write_file("@/conf.d/x.conf", "nonsense\n");
+        write_file("@/other", VALID);
+        c = load("@/other", "");
+        ck_assert_uint_eq(c->n_stores, 1);
+}
+END_TEST
+
+/* ---- Printing ---- */
+
+static char *print(const struct config *config) {
+        char *out = NULL;
+        size_t size;
+        FILE *f = open_memstream(&out, &size);
+
+        ck_assert_ptr_nonnull(f);
+        config_print(config, f);
+        ck_assert_int_eq(fclose(f), 0);
+        return out;
+}
+
+START_TEST(printed_text) {
+        _cleanup_(config_freep) struct config *c = NULL;
+        _cleanup_free_ char *printed = NULL, *expected = NULL;
+
+        write_file("@/storescan.conf", DATABASE "workers = 3\nmax_scan_size = 1024M\n" STORE);
+        write_file("@/conf.d/x.conf", "[store a]\n\nmarks = directories\n");
+        c = load(NULL, "");
+        printed = print(c);
+        expected = expand("[scanner]\n"
+                          "database = @/db ; @/storescan.conf:2\n"
+                          "tmpdir = /run/storescan/scan ; default\n"
+                          "user = storescan-worker ; default\n"
+                          "workers = 3 ; @/storescan.conf:3\n"
+                          "max_file_size = 100M ; default\n"
+                          "max_scan_size = 1G ; @/storescan.conf:4\n"
+                          "max_files = 10000 ; default\n"
+                          "max_recursion = 17 ; default\n"
+                          "scan_timeout = 30s ; default\n"
+                          "worker_timeout = 1min ; default\n"
+                          "limits = unscannable ; default\n"
+                          "encrypted = unscannable ; default\n"
+                          "broken = unscannable ; default\n"
+                          "pua = no ; default\n"
+                          "phishing = no ; default\n"
+                          "\n"
+                          "[stamp]\n"
+                          "enabled = yes ; default\n"
+                          "\n"
+                          "[gate]\n"
+                          "max_pending = auto ; default\n"
+                          "log_queue = 512 ; default\n"
+                          "\n"
+                          "[store a]\n"
+                          "path = @/a ; @/storescan.conf:6\n"
+                          "kind = mailbox ; default\n"
+                          "format = maildir ; default\n"
+                          "on_infected = block ; default\n"
+                          "on_error = deny ; default\n"
+                          "on_unscannable = allow ; default\n"
+                          "marks = directories ; @/conf.d/x.conf:3\n");
+        ck_assert_str_eq(printed, expected);
+}
+END_TEST
+
+/* Loads what is printed of c, and compares every value. */
+static void assert_round_trip(const struct config *c) {
+        _cleanup_(config_freep) struct config *again = NULL;
+        _cleanup_free_ char *printed = print(c);
+
+        write_bytes("@/printed", printed, strlen(printed));
+        again = load("@/printed", "");
+        ck_assert_uint_eq(again->n_stores, c->n_stores);
+        for (size_t i = 0; i < config_n_global_keys; i++) {
+                const struct config_key *key = &config_global_keys[i];
+                char a[CONFIG_TEXT_MAX], b[CONFIG_TEXT_MAX];
+
+                ck_assert_str_eq(key->text(key, config_key_field(again, key, 0), b),
+                                 key->text(key, config_key_field(c, key, 0), a));
+        }
+        for (size_t s = 0; s < c->n_stores; s++) {
+                ck_assert_str_eq(again->stores[s].name, c->stores[s].name);
+                for (size_t i = 0; i < config_n_store_keys; i++) {
+                        const struct config_key *key = &config_store_keys[i];
+                        char a[CONFIG_TEXT_MAX], b[CONFIG_TEXT_MAX];
+
+                        ck_assert_str_eq(key->text(key, config_key_field(again, key, s), b),
+                                         key->text(key, config_key_field(c, key, s), a));
+                }
+        }
+}
+
+START_TEST(round_trip) {
+        _cleanup_(config_freep) struct config *c = load_good(VALID);
+
+        assert_round_trip(c);
+        config_free(c);
+        c = load_good(every_key_text);
+        assert_round_trip(c);
+}
+END_TEST
+
+/* Paths that resolve to what can't be written in a file; lines that get too long with the origin
+ * behind them, or fit only without blanks around the '='. */
+START_TEST(round_trip_of_paths) {
+        static const char *const hostile[] = { "@/x ;y", "@/x\ny", "@/x ", "@/x\t;", "@/x\x1b[2J" };
+        _cleanup_(config_freep) struct config *c = NULL;
+        char name[PATH_MAX], text[4 * PATH_MAX] = DATABASE;
+        size_t n = strlen(root);
+
+        for (size_t i = 0; i < ELEMENTSOF(hostile); i++) {
+                char link[32];
+
+                (void)snprintf(link, sizeof(link), "@/link%zu", i);
+                make_folder(hostile[i]);
+                make_link(hostile[i], link);
+                (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                               "[store %zu]\npath = %s\n", i, link);
+        }
+
+        /* "path=" and 193 characters: the longest line there is. */
+        (void)snprintf(name, sizeof(name), "@/%0*d", (int)(193 - n - 1), 0);
+        make_folder(name);
+        (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "[store l]\npath=%s\n",
+                       name);
+        /* Longer than any line. */
+        (void)snprintf(name, sizeof(name), "@/%0200d", 1);
+        make_folder(name);
+        make_link(name, "@/longer");
+        (void)strcat(text, "[store m]\npath = @/longer\n");
+
+        c = load_good(text);
+        assert_path(c->stores[0].path, hostile[0]);
+        assert_path(c->stores[ELEMENTSOF(hostile) + 1].path, name);
+        assert_round_trip(c);
+}
+END_TEST
+
+/* The origin's file may have a long or hostile name as well. */
+START_TEST(round_trip_of_origins) {
+        char name[300] = "@/x ;y\n[store z]\n.conf";
+
+        for (size_t i = 0; i < 2; i++) {
+                _cleanup_(config_freep) struct config *c = NULL;
+
+                write_file(name, every_key_text);
+                c = load(name, "");
+                assert_round_trip(c);
+                (void)snprintf(name, sizeof(name), "@/%0240d", 0);
+        }
+}
+END_TEST
+
+int main(void) {
+        const TTest *const tests[] = {
+                defaults,
+                every_key,
+                table,
+                end_of_table,
+                layout,
+                overriding,
+                dropins_alone,
+                one_file,
+                printed_text,
+                round_trip,
+                round_trip_of_paths,
+                round_trip_of_origins,
+                links_are_resolved,
+        };
+        Suite *suite = suite_create("config");
+        TCase *tcase = tcase_create("config");
+
+        tcase_add_checked_fixture(tcase, make_root, remove_root);
+        for (size_t i = 0; i < ELEMENTSOF(tests); i++)
+                tcase_add_test(tcase, tests[i]);
+        tcase_add_loop_test(tcase, sizes_and_durations, 0, ELEMENTSOF(values));
+        suite_add_tcase(suite, tcase);
+        return unit_run(suite);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* scope.c: the mount table's text, and the rule for a store's marks. */
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "daemon/scope.h"
+#include "unit.h"
+
+static struct scope_mounts mounts;
+static struct scope scope;
+static char *messages;
+static size_t messages_size;
+static char folder[] = "/tmp/storescan-scope.XXXXXX";
+
+static void read_mounts(const char *text) {
+        ck_assert_int_eq(scope_mounts_read(text, &mounts), 0);
+}
+
+/* The rule for a store at path (which exists) under the mount table text. */
+static int find(const char *text, const char *path, enum marks_mode marks, const char *own) {
+        struct config_store store = {
+                .name = (char *)(uintptr_t) "s",
+                .path = (char *)(uintptr_t)path,
+                .marks = marks,
+        };
+        FILE *errors = open_memstream(&messages, &messages_size);
+        int r;
+
+        read_mounts(text);
+        r = scope_find(&store, &mounts, &own, own ? 1 : 0, errors, &scope);
+        fclose(errors);
+        return r;
+}
+
+#define ROOT "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+
+START_TEST(test_table) {
+        read_mounts(ROOT "36 1 98:0 /sub /mnt/with\\040blank\\011tab\\134 rw,noatime shared:1 master:2 - "
+                         "fuse.sshfs host:/x rw\n");
+        ck_assert_uint_eq(mounts.n, 2);
+        ck_assert_str_eq(mounts.mounts[1].path, "/mnt/with blank\ttab\\");
+        ck_assert_str_eq(mounts.mounts[1].root, "/sub");
+        ck_assert_str_eq(mounts.mounts[1].type, "fuse.sshfs");
+        ck_assert_uint_eq(mounts.mounts[1].dev, UINT64_C(98) << 32);
+}
+END_TEST
+
+START_TEST(test_table_broken) {
+        struct scope_mounts untouched = { .n = 77 };
+
+        ck_assert_int_eq(scope_mounts_read("nonsense\n", &untouched), -EINVAL);
+        ck_assert_int_eq(scope_mounts_read(ROOT "2 1 8:2 / /x rw no dash\n", &untouched), -EINVAL);
+        ck_assert_uint_eq(untouched.n, 77);
+}
+END_TEST
+
+START_TEST(test_table_own) {
+        read_mounts(NULL);
+        ck_assert_uint_ge(mounts.n, 1);
+}
+END_TEST
+
+/* Makes the folder; @ in text becomes its name. */
+static char *table(const char *text) {
+        char *out = NULL;
+        size_t size;
+        FILE *f = open_memstream(&out, &size);
+
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        for (; *text; text++)
+                if (*text == '@')
+                        fputs(folder, f);
+                else
+                        fputc(*text, f);
+        fclose(f);
+        return out;
+}
+
+static void check_one(bool filesystem) {
+        ck_assert_uint_eq(scope.n, 1);
+        ck_assert_str_eq(scope.places[0].path, folder);
+        ck_assert_int_eq(scope.places[0].filesystem, filesystem);
+}
+
+START_TEST(test_own_file_system) {
+        char *t = table(ROOT "2 1 8:2 / @ rw - ext4 /dev/sdb rw\n");
+
+        ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), 0);
+        check_one(true);
+        ck_assert_int_eq(find(t, folder, MARKS_DIRECTORIES, NULL), 0);
+        check_one(false);
+}
+END_TEST
+
+START_TEST(test_sub_folder) {
+        char *t = table(ROOT "2 1 8:2 / /tmp rw - ext4 /dev/sdb rw\n");
+
+        ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), 0);
+        check_one(false);
+}
+END_TEST
+
+/* A bind mount of a folder is a mount point, but not all of its file system. */
+START_TEST(test_bind_mount) {
+        char *t = table(ROOT "2 1 8:2 /mail @ rw - ext4 /dev/sdb rw\n");
+
+        ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), 0);
+        check_one(false);
+}
+END_TEST
+
+/* btrfs subvolumes share a super block: the device in the table says so, st_dev would not. */
+START_TEST(test_system_subvolume) {
+        char *t = table("1 0 0:30 /ROOT / rw - btrfs /dev/sda1 rw\n"
+                        "2 1 0:30 / @ rw - btrfs /dev/sda1 rw\n");
+
+        ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), 0);
+        check_one(false);
+        ck_assert_int_eq(find(t, folder, MARKS_FILESYSTEM, NULL), -EPERM);
+        ck_assert_ptr_nonnull(strstr(messages, "[store s] marks: "));
+        ck_assert_ptr_nonnull(strstr(messages, "use marks = directories"));
+}
+END_TEST
+
+START_TEST(test_own_files_there) {
+        char *t = table(ROOT "2 1 8:2 / @ rw - ext4 /dev/sdb rw\n"
+                             "3 2 8:2 /db /opt rw - ext4 /dev/sdb rw\n");
+
+        /* The signature folder lies on the store's file system, by way of another mount. */
+        ck_assert_int_eq(find(t, folder, MARKS_AUTO, "/opt/none-such/signatures"), 0);
+        check_one(false);
+        ck_assert_int_eq(find(t, folder, MARKS_FILESYSTEM, "/opt/none-such/signatures"), -EPERM);
+}
+END_TEST
+
+START_TEST(test_covered_mount) {
+        char *t = table(ROOT "2 1 8:2 / @ rw - ext4 /dev/sdb rw\n"
+                             "3 2 8:1 /tmp/x @ rw - ext4 /dev/sda1 rw\n");
+
+        /* What is mounted last on a point is what is seen there. */
+        ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), 0);
+        check_one(false);
+}
+END_TEST
+
+START_TEST(test_mounts_below) {
+        char *t = table(ROOT "2 1 8:2 / @ rw - ext4 /dev/sdb rw\n"
+                             "3 2 8:3 / @/archive rw - xfs /dev/sdc rw\n"
+                             "4 2 0:50 / @/remote rw - nfs4 host:/x rw\n"
+                             "5 1 8:9 / /elsewhere rw - xfs /dev/sdd rw\n");
+
+        ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), 0);
+        ck_assert_uint_eq(scope.n, 3);
+        ck_assert(scope.places[0].filesystem && scope.places[1].filesystem);
+        ck_assert(!scope.places[0].remote && !scope.places[1].remote && scope.places[2].remote);
+}
+END_TEST
+
+START_TEST(test_missing) {
+        ck_assert_int_eq(find(ROOT, "/none-such/store", MARKS_AUTO, NULL), -ENOENT);
+        ck_assert_int_eq(find(ROOT, "/etc/passwd", MARKS_AUTO, NULL), -ENOENT);
+}
+END_TEST
+
+UNIT_MAIN("scope", test_table, test_table_broken, test_table_own, test_own_file_system,
+          test_sub_folder, test_bind_mount, test_system_subvolume, test_own_files_there,
+          test_covered_mount, test_mounts_below, test_missing);
