@@ -23,7 +23,7 @@ enum on_failure { ON_FAILURE_DENY, ON_FAILURE_ALLOW, _ON_FAILURE_MAX };
 enum content_rule {
         CONTENT_UNSCANNABLE, /* verdict unscannable: the store's on_unscannable decides */
         CONTENT_INFECTED,    /* verdict infected */
-        CONTENT_IGNORE,      /* not looked for (not available for limits: unscanned is never clean) */
+        CONTENT_IGNORE, /* not looked for (not available for limits: unscanned is never clean) */
         _CONTENT_RULE_MAX
 };
 
@@ -44,10 +44,10 @@ struct config_store {
 
 struct config {
         /* [scanner] */
-        char *database; /* signature folder or file, absolute */
-        char *tmpdir;   /* on tmpfs; made at start, owned by the worker's user */
-        char *user;     /* the unprivileged user of workers */
-        unsigned workers; /* resolved: never 0 */
+        char *database;         /* signature folder or file, absolute */
+        char *tmpdir;           /* on tmpfs; made at start, owned by the worker's user */
+        char *user;             /* the unprivileged user of workers */
+        unsigned workers;       /* resolved: never 0 */
         uint64_t max_file_size; /* bytes; also libclamav's MaxFileSize */
         uint64_t max_scan_size;
         unsigned max_files;

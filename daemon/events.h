@@ -34,5 +34,5 @@ enum event_kind {
 #define X(id, word, message_id, priority, meaning) EVENT_##id,
         EVENT_TABLE(X)
 #undef X
-        _EVENT_MAX
+                _EVENT_MAX
 };

@@ -29,8 +29,8 @@
 #        define FAN_PRE_ACCESS 0x00100000
 #endif
 
-#define BATCH 64         /* events a read, answers a write */
-#define READS_PER_WAKE 8 /* further reads before the ring gets its turn */
+#define BATCH          64 /* events a read, answers a write */
+#define READS_PER_WAKE 8  /* further reads before the ring gets its turn */
 
 struct gate {
         struct ring *ring;
@@ -81,13 +81,15 @@ static int open_group(struct gate_kernel *kernel, FILE *errors) {
                 int r = -errno;
 
                 if (r == -EPERM)
-                        fprintf(errors, "fanotify_init(2) is not permitted; storescand needs "
-                                        "CAP_SYS_ADMIN in the initial user namespace (run it as root "
-                                        "or by its unit).\n");
+                        fprintf(errors,
+                                "fanotify_init(2) is not permitted; storescand needs "
+                                "CAP_SYS_ADMIN in the initial user namespace (run it as root "
+                                "or by its unit).\n");
                 else if (r == -ENOSYS)
-                        fprintf(errors, "This kernel has no fanotify (or a seccomp filter hides it); "
-                                        "storescand needs Linux 6.1 with "
-                                        "CONFIG_FANOTIFY_ACCESS_PERMISSIONS=y.\n");
+                        fprintf(errors,
+                                "This kernel has no fanotify (or a seccomp filter hides it); "
+                                "storescand needs Linux 6.1 with "
+                                "CONFIG_FANOTIFY_ACCESS_PERMISSIONS=y.\n");
                 else if (r == -EINVAL)
                         fprintf(errors, "This kernel's fanotify has no permission events with an "
                                         "unlimited queue; storescand needs Linux 6.1 with "

@@ -24,7 +24,7 @@
 
 #include "daemon/clock.h"
 
-#define REPEAT_USEC (10 * USEC_PER_SEC)
+#define REPEAT_USEC  (10 * USEC_PER_SEC)
 #define REPEAT_SLOTS 256
 
 struct journal {
@@ -147,9 +147,10 @@ size_t journal_message(const struct log_record *r, char *out, size_t size) {
                 text_add(&t, "%s", r->detail);
                 return t.n;
         }
-        text_add(&t, "%s ", r->action == LOG_ACTION_DENIED  ? "Denied open of" :
-                            r->action == LOG_ACTION_ALLOWED ? "Allowed open of" :
-                                                              "Found");
+        text_add(&t, "%s ",
+                 r->action == LOG_ACTION_DENIED    ? "Denied open of"
+                 : r->action == LOG_ACTION_ALLOWED ? "Allowed open of"
+                                                   : "Found");
         text_add(&t, "'");
         text_add_escaped(&t, r->path[0] ? r->path : "(unknown path)");
         text_add(&t, "'");
@@ -341,8 +342,8 @@ struct log_record *journal_get(struct journal *j, enum event_kind kind) {
 
         for (;;) {
                 struct log_record *record = &j->records[tail & j->mask];
-                size_t sequence = atomic_load_explicit(&j->sequences[tail & j->mask],
-                                                       memory_order_acquire);
+                size_t sequence =
+                        atomic_load_explicit(&j->sequences[tail & j->mask], memory_order_acquire);
 
                 if (sequence == tail) {
                         if (!atomic_compare_exchange_weak_explicit(&j->tail, &tail, tail + 1,
@@ -372,7 +373,8 @@ void journal_put(struct journal *j, struct log_record *record) {
         (void)sem_post(&j->wake);
 }
 
-void journal_say(struct journal *j, enum event_kind kind, const char *store, const char *format, ...) {
+void journal_say(struct journal *j, enum event_kind kind, const char *store, const char *format,
+                 ...) {
         struct log_record *r = journal_get(j, kind);
         va_list ap;
 

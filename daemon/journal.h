@@ -21,7 +21,7 @@
 enum log_action { LOG_ACTION_NONE, LOG_ACTION_ALLOWED, LOG_ACTION_DENIED };
 enum log_tier { LOG_TIER_NONE, LOG_TIER_STAMP, LOG_TIER_DIGEST, LOG_TIER_SCAN };
 
-#define LOG_COMM_MAX 16
+#define LOG_COMM_MAX   16
 #define LOG_DETAIL_MAX 2048
 
 struct log_record {

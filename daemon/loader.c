@@ -48,7 +48,8 @@ static int open_program(FILE *errors) {
         if (set)
                 fd = open(set, O_PATH | O_CLOEXEC);
         else {
-                n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("worker/" WORKER_PROGRAM));
+                n = readlink("/proc/self/exe", path,
+                             sizeof(path) - sizeof("worker/" WORKER_PROGRAM));
                 if (n > 0) {
                         char *slash;
 
@@ -65,8 +66,10 @@ static int open_program(FILE *errors) {
         if (fd < 0) {
                 int r = -errno;
 
-                fprintf(errors, "Failed to open %s: %s; install storescan, or name the program in the "
-                                "environment as STORESCAN_WORKER.\n", tried, strerror(-r));
+                fprintf(errors,
+                        "Failed to open %s: %s; install storescan, or name the program in the "
+                        "environment as STORESCAN_WORKER.\n",
+                        tried, strerror(-r));
                 return r;
         }
         return fd;
@@ -86,7 +89,8 @@ static int prepare_tmpdir(const char *path, uid_t uid, gid_t gid, FILE *errors) 
         }
         if (mkdir(path, 0700) < 0 && errno != EEXIST) {
                 r = -errno;
-                fprintf(errors, "[scanner] tmpdir: failed to make %s: %s; name a folder on a tmpfs.\n",
+                fprintf(errors,
+                        "[scanner] tmpdir: failed to make %s: %s; name a folder on a tmpfs.\n",
                         path, strerror(-r));
                 return r;
         }
@@ -116,14 +120,17 @@ int loader_settings_find(const struct config *config, FILE *errors, struct loade
         int r;
 
         if (!pw) {
-                fprintf(errors, "[scanner] user: there is no user '%s'; create it (systemd-sysusers "
-                                "does, from storescan's sysusers.d file) or name another "
-                                "unprivileged one.\n", config->user);
+                fprintf(errors,
+                        "[scanner] user: there is no user '%s'; create it (systemd-sysusers "
+                        "does, from storescan's sysusers.d file) or name another "
+                        "unprivileged one.\n",
+                        config->user);
                 return -ENOENT;
         }
         if (pw->pw_uid == 0) {
-                fprintf(errors, "[scanner] user: workers parse hostile mail and do not run as root; "
-                                "name an unprivileged user.\n");
+                fprintf(errors,
+                        "[scanner] user: workers parse hostile mail and do not run as root; "
+                        "name an unprivileged user.\n");
                 return -EINVAL;
         }
         settings.uid = pw->pw_uid;
@@ -201,8 +208,8 @@ static int send_load(struct loader *loader, const struct config *config) {
         m->load.max_files = config->max_files;
         m->load.max_recursion = config->max_recursion;
         /* libclamav polls its own limit, so give it the chance to say so before it is killed. */
-        m->load.max_scan_msec = (uint32_t)MIN(config->worker_timeout_usec / 1000 * 9 / 10,
-                                              (uint64_t)UINT32_MAX);
+        m->load.max_scan_msec =
+                (uint32_t)MIN(config->worker_timeout_usec / 1000 * 9 / 10, (uint64_t)UINT32_MAX);
         m->load.limits = (uint8_t)config->limits;
         m->load.encrypted = (uint8_t)config->encrypted;
         m->load.broken = (uint8_t)config->broken;

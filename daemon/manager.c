@@ -30,9 +30,9 @@
 #include "daemon/ring.h"
 #include "daemon/stats.h"
 
-#define FDS_RESERVED 256     /* for everything that is not an event fd */
-#define HELD_MAX 32768U      /* event fds at once, if RLIMIT_NOFILE bears them */
-#define END_USEC (5 * USEC_PER_SEC)
+#define FDS_RESERVED     256    /* for everything that is not an event fd */
+#define HELD_MAX         32768U /* event fds at once, if RLIMIT_NOFILE bears them */
+#define END_USEC         (5 * USEC_PER_SEC)
 #define STALL_SLACK_USEC (5 * USEC_PER_SEC)
 
 struct manager {
@@ -44,7 +44,8 @@ struct manager {
         struct journal *journal;
         struct ring *ring;
         struct pool *pool;
-        struct judge *judge;
+        struct scans *scans;
+        struct judge judge;
         struct gate *gate;
         struct marker *marker;
 
@@ -52,7 +53,7 @@ struct manager {
         struct ring_op signal_op;
         struct signalfd_siginfo signal_info;
 
-        int error;    /* why it can't go on */
+        int error; /* why it can't go on */
         bool workers_ready, guarding, ending;
         uint64_t pinged_usec;
 };
@@ -80,8 +81,8 @@ static void check_config(struct manager *m) {
         r = config_load(m->config_path, errors, &config);
         fclose(errors);
         journal_say(m->journal, EVENT_CONFIG_CHECKED, NULL, "%s%s",
-                    r < 0 ? "The configuration on disk has mistakes, what runs is kept: " :
-                            "The configuration on disk is good; it takes effect at a restart.",
+                    r < 0 ? "The configuration on disk has mistakes, what runs is kept: "
+                          : "The configuration on disk is good; it takes effect at a restart.",
                     r < 0 ? text : "");
 }
 
@@ -134,7 +135,7 @@ static int open_signals(struct manager *m) {
 
 /* The watchdog is fed while every open is answered in its time, not merely while the loop turns. */
 static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
-        uint64_t oldest = judge_oldest(m->judge), period = m->notify.watchdog_usec / 3;
+        uint64_t oldest = scans_oldest(m->scans), period = m->notify.watchdog_usec / 3;
 
         if (period == 0)
                 return USEC_INFINITY;
@@ -149,17 +150,19 @@ static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
 /* One turn: sleep, dispatch, answer, and then everything that comes after the answers. */
 static int turn(struct manager *m, uint64_t *due) {
         uint64_t now = now_usec();
-        int r = ring_wait(m->ring, *due == USEC_INFINITY ? USEC_INFINITY : *due > now ? *due - now : 0);
+        int r = ring_wait(m->ring, *due == USEC_INFINITY ? USEC_INFINITY
+                                   : *due > now          ? *due - now
+                                                         : 0);
 
         if (r < 0)
                 return r;
         now = now_usec();
         gate_flush(m->gate);
-        *due = judge_run(m->judge, now);
+        *due = scans_run(m->scans, now);
         *due = MIN(*due, pool_run(m->pool, now));
         /* A job that ended in pool_run() has its answers in the batch. */
         gate_flush(m->gate);
-        *due = MIN(*due, judge_run(m->judge, now));
+        *due = MIN(*due, scans_run(m->scans, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
         return 0;
@@ -197,7 +200,7 @@ static void on_placed(void *userdata, int error) {
 static void on_found(void *userdata, int fd) {
         struct manager *m = userdata;
 
-        judge_found(m->judge, fd);
+        judge_found(&m->judge, fd);
 }
 
 static void on_found_done(void *userdata) {
@@ -230,11 +233,12 @@ static unsigned max_held(const struct config *config) {
 static void log_kernel(struct manager *m) {
         const struct gate_kernel *k = gate_kernel(m->gate);
 
-        journal_say(m->journal, EVENT_KERNEL, NULL,
-                    "Kernel: pre-content events %s, event fd errors told %s, range events %s; up to "
-                    "%u opens at once.",
-                    k->pre_content ? "yes" : "no", k->fd_error ? "yes" : "no",
-                    k->pre_access ? "yes" : "no", max_held(m->config));
+        journal_say(
+                m->journal, EVENT_KERNEL, NULL,
+                "Kernel: pre-content events %s, event fd errors told %s, range events %s; up to "
+                "%u opens at once.",
+                k->pre_content ? "yes" : "no", k->fd_error ? "yes" : "no",
+                k->pre_access ? "yes" : "no", max_held(m->config));
 }
 
 static int start(struct manager *m) {
@@ -243,7 +247,7 @@ static int start(struct manager *m) {
                 .found = on_found,
                 .userdata = m,
         };
-        const struct judge_hooks hooks = {
+        const struct scan_hooks hooks = {
                 .found_done = on_found_done,
                 .is_remote = on_is_remote,
                 .userdata = m,
@@ -252,8 +256,10 @@ static int start(struct manager *m) {
         int r;
 
         if (held < 256) {
-                fprintf(m->errors, "RLIMIT_NOFILE is too small: %d fds are needed to begin with; raise "
-                                   "LimitNOFILE= (ulimit -n).\n", 256 + FDS_RESERVED);
+                fprintf(m->errors,
+                        "RLIMIT_NOFILE is too small: %d fds are needed to begin with; raise "
+                        "LimitNOFILE= (ulimit -n).\n",
+                        256 + FDS_RESERVED);
                 return -EMFILE;
         }
         r = open_signals(m);
@@ -266,16 +272,26 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         read_signal(m);
-        r = pool_new(m->ring, m->config, &m->stats, m->journal, on_pool_ready, m, m->errors, &m->pool);
+        r = pool_new(m->ring, m->config, &m->stats, m->journal, on_pool_ready, m, m->errors,
+                     &m->pool);
         if (r < 0)
                 return r;
-        r = judge_new(m->config, m->pool, m->ring, &m->stats, m->journal, &hooks, &m->judge);
+        r = scans_new(m->config, m->pool, m->ring, &m->stats, m->journal, &hooks, &m->scans);
         if (r < 0)
                 return r;
-        r = gate_new(m->ring, held, judge_event, m->judge, &m->stats, m->errors, &m->gate);
+        r = gate_new(m->ring, held, judge_event, &m->judge, &m->stats, m->errors, &m->gate);
         if (r < 0)
                 return r;
-        judge_set_gate(m->judge, m->gate);
+        scans_set_gate(m->scans, m->gate);
+        m->judge = (struct judge){
+                .config = m->config,
+                .pool = m->pool,
+                .scans = m->scans,
+                .gate = m->gate,
+                .stats = &m->stats,
+                .journal = m->journal,
+                .own_pid = getpid(),
+        };
         log_kernel(m);
 
         (void)notify_send(&m->notify, "STATUS=Loading signatures.");
@@ -301,27 +317,27 @@ static void end(struct manager *m) {
                 gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
                 until = now_usec() + END_USEC;
                 gate_drain(m->gate);
-                while (judge_busy(m->judge) && now_usec() < until) {
+                while (scans_busy(m->scans) && now_usec() < until) {
                         due = MIN(due, until);
                         if (turn(m, &due) < 0)
                                 break;
                 }
                 gate_stop(m->gate);
-                judge_give_up(m->judge, REASON_SHUTDOWN);
+                scans_give_up(m->scans, REASON_SHUTDOWN);
                 gate_drain(m->gate);
-                judge_give_up(m->judge, REASON_SHUTDOWN);
+                scans_give_up(m->scans, REASON_SHUTDOWN);
         }
         m->pool = pool_free(m->pool);
         if (m->gate) {
                 /* The jobs that the pool gave up end here; their openers were answered. */
                 gate_flush(m->gate);
-                for (unsigned i = 0; i < 10 && judge_busy(m->judge); i++) {
-                        (void)judge_run(m->judge, now_usec());
+                for (unsigned i = 0; i < 10 && scans_busy(m->scans); i++) {
+                        (void)scans_run(m->scans, now_usec());
                         (void)ring_wait(m->ring, 20 * USEC_PER_MSEC);
                 }
         }
-        if (m->judge && !judge_busy(m->judge))
-                m->judge = judge_free(m->judge);
+        if (m->scans && !scans_busy(m->scans))
+                m->scans = scans_free(m->scans);
         m->gate = gate_free(m->gate);
 }
 
@@ -340,8 +356,8 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
         if (r >= 0 && m.guarding) {
                 static const bool never = false;
 
-                journal_say(m.journal, EVENT_STARTED, NULL, "Guarding %zu store%s.", config->n_stores,
-                            config->n_stores == 1 ? "" : "s");
+                journal_say(m.journal, EVENT_STARTED, NULL, "Guarding %zu store%s.",
+                            config->n_stores, config->n_stores == 1 ? "" : "s");
                 snprintf(status, sizeof(status), "READY=1\nSTATUS=Guarding %zu store%s.",
                          config->n_stores, config->n_stores == 1 ? "" : "s");
                 (void)notify_send(&m.notify, status);
@@ -353,7 +369,8 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                 if (m.guarding)
                         journal_say(m.journal, EVENT_STOPPED, NULL,
                                     "Stores are open from here on%s%s.",
-                                    r < 0 ? ", after an error: " : "", r < 0 ? strerrordesc_np(-r) : "");
+                                    r < 0 ? ", after an error: " : "",
+                                    r < 0 ? strerrordesc_np(-r) : "");
         }
         m.journal = journal_free(m.journal);
         m.ring = ring_free(m.ring);

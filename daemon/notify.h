@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct notify {
-        int sock; /* -EBADF when nobody asked to be notified */
+        int sock;               /* -EBADF when nobody asked to be notified */
         uint64_t watchdog_usec; /* 0: no watchdog wanted */
 };
 

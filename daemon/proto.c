@@ -134,7 +134,8 @@ int proto_send(int sock, const union proto_message *message, int fd0, int fd1) {
                 struct cmsghdr align;
                 char buf[CMSG_SPACE(2 * sizeof(int))];
         } control = {};
-        struct iovec iov = { .iov_base = (void *)(uintptr_t)message, .iov_len = message->header.size };
+        struct iovec iov = { .iov_base = (void *)(uintptr_t)message,
+                             .iov_len = message->header.size };
         struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
         int fds[2] = { fd0, fd1 };
         size_t n = fd0 < 0 ? 0 : fd1 < 0 ? 1 : 2;

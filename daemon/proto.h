@@ -25,10 +25,10 @@
 #include "store/stamp.h"
 #include "store/verdict.h"
 
-#define PROTO_MAGIC UINT32_C(0x53734331) /* "SsC1": raise the digit with any change below */
-#define PROTO_SLOT_SIZE (UINT32_C(1) << 20)
+#define PROTO_MAGIC         UINT32_C(0x53734331) /* "SsC1": raise the digit with any change below */
+#define PROTO_SLOT_SIZE     (UINT32_C(1) << 20)
 #define PROTO_SIGNATURE_MAX 128
-#define PROTO_TEXT_MAX 512
+#define PROTO_TEXT_MAX      512
 
 /* Fds that a loader is started with; everything else is closed. */
 #define PROTO_LOADER_FD 3
@@ -96,8 +96,8 @@ struct proto_hello {
 struct proto_job {
         struct proto_header header;
         uint64_t id;
-        uint64_t size;    /* bytes in the slot; for an fd the size by fstat, a hint */
-        uint8_t has_fd;   /* the content is the fd that comes along */
+        uint64_t size;  /* bytes in the slot; for an fd the size by fstat, a hint */
+        uint8_t has_fd; /* the content is the fd that comes along */
         uint8_t has_known;
         uint8_t reserved[6];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
@@ -106,10 +106,10 @@ struct proto_job {
 
 struct proto_result {
         struct proto_header header;
-        uint64_t id;       /* of the job */
-        uint8_t verdict;   /* enum verdict */
-        uint8_t reason;    /* enum reason */
-        uint8_t known;     /* the digest asked for matched: verdict and reason are then 0 */
+        uint64_t id;     /* of the job */
+        uint8_t verdict; /* enum verdict */
+        uint8_t reason;  /* enum reason */
+        uint8_t known;   /* the digest asked for matched: verdict and reason are then 0 */
         uint8_t has_digest;
         uint32_t digest_usec, scan_usec;
         uint32_t reserved;

@@ -41,18 +41,20 @@ static void explain_setup(FILE *errors, int error) {
         }
         if (error == -EPERM && disabled > 0)
                 fprintf(errors,
-                        "io_uring is switched off by the sysctl kernel.io_uring_disabled = %d; set it "
+                        "io_uring is switched off by the sysctl kernel.io_uring_disabled = %d; set "
+                        "it "
                         "to %s (sysctl -w, and in /etc/sysctl.d).\n",
                         disabled, disabled == 2 ? "0, or 1 with kernel.io_uring_group" : "0");
         else if (error == -EPERM || error == -EACCES)
                 fprintf(errors,
-                        "io_uring_setup(2) is refused, most likely by a seccomp filter; allow it (in a "
+                        "io_uring_setup(2) is refused, most likely by a seccomp filter; allow it "
+                        "(in a "
                         "unit: SystemCallFilter=@io-event or @aio; in a container: its seccomp "
                         "profile).\n");
         else if (error == -ENOSYS)
-                fprintf(errors,
-                        "This kernel has no io_uring (or a seccomp filter hides it); storescand needs "
-                        "Linux 6.1 with CONFIG_IO_URING=y.\n");
+                fprintf(errors, "This kernel has no io_uring (or a seccomp filter hides it); "
+                                "storescand needs "
+                                "Linux 6.1 with CONFIG_IO_URING=y.\n");
         else if (error == -ENOMEM)
                 fprintf(errors, "No memory for io_uring; raise LimitMEMLOCK= (RLIMIT_MEMLOCK).\n");
         else
@@ -64,12 +66,14 @@ static int check_ops(struct io_uring *uring, FILE *errors) {
         int r = 0;
 
         if (!probe) {
-                fprintf(errors, "Failed to ask io_uring for its operations; storescand needs Linux 6.1.\n");
+                fprintf(errors,
+                        "Failed to ask io_uring for its operations; storescand needs Linux 6.1.\n");
                 return -EOPNOTSUPP;
         }
         for (size_t i = 0; i < ELEMENTSOF(ops); i++)
                 if (!io_uring_opcode_supported(probe, ops[i].op)) {
-                        fprintf(errors, "This kernel's io_uring has no %s; storescand needs Linux 6.1.\n",
+                        fprintf(errors,
+                                "This kernel's io_uring has no %s; storescand needs Linux 6.1.\n",
                                 ops[i].name);
                         r = -EOPNOTSUPP;
                 }

@@ -70,8 +70,8 @@ int scope_mounts_read(const char *text, struct scope_mounts *ret) {
         _cleanup_free_ char *line = NULL;
         size_t size = 0;
         int r = 0;
-        FILE *f = text ? fmemopen((void *)(uintptr_t)text, strlen(text), "re") :
-                         fopen("/proc/self/mountinfo", "re");
+        FILE *f = text ? fmemopen((void *)(uintptr_t)text, strlen(text), "re")
+                       : fopen("/proc/self/mountinfo", "re");
 
         if (!f)
                 return -errno;
@@ -125,8 +125,9 @@ static bool holds(const struct scope_mounts *mounts, uint64_t dev, const char *p
 
 static bool holds_system(const struct scope_mounts *mounts, uint64_t dev, const char *const *own,
                          size_t n_own, const char **ret_which) {
-        static const char *const system[] = { "/",    "/usr", "/etc", "/var", "/var/log", "/run",
-                                              "/bin", "/lib", "/dev", "/tmp", "/proc/self/exe" };
+        static const char *const system[] = { "/",        "/usr", "/etc",          "/var",
+                                              "/var/log", "/run", "/bin",          "/lib",
+                                              "/dev",     "/tmp", "/proc/self/exe" };
 
         for (size_t i = 0; i < ELEMENTSOF(system) + n_own; i++) {
                 const char *path = i < n_own ? own[i] : system[i - n_own];
@@ -140,8 +141,10 @@ static bool holds_system(const struct scope_mounts *mounts, uint64_t dev, const 
 }
 
 static bool is_remote(const char *type) {
-        static const char *const types[] = { "nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "ceph",
-                                             "glusterfs", "gfs2", "ocfs2", "afs", "virtiofs" };
+        static const char *const types[] = {
+                "nfs",  "nfs4",      "cifs", "smb3",  "9p",  "fuse",
+                "ceph", "glusterfs", "gfs2", "ocfs2", "afs", "virtiofs"
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
                 if (streq(type, types[i]) || startswith(type, "fuse."))
@@ -185,7 +188,8 @@ static int place_of_mount(const struct config_store *store, const struct scope_m
         else if (store->marks == MARKS_FILESYSTEM) {
                 if (holds_system(mounts, m->dev, own, n_own, &which)) {
                         fprintf(errors,
-                                "[store %s] marks: the file system of %s also holds %s, so a mark on "
+                                "[store %s] marks: the file system of %s also holds %s, so a mark "
+                                "on "
                                 "all of it could hang the system; use marks = directories.\n",
                                 store->name, path, which);
                         return -EPERM;

@@ -14,10 +14,11 @@
 #include "daemon/config.h"
 
 struct scope_mount {
-        char *path;   /* where it is mounted */
-        char *root;   /* which folder of the file system is mounted there: "/" is all of it */
-        char *type;   /* "ext4" */
-        uint64_t dev; /* of the super block (major << 32 | minor): the same for all btrfs subvolumes */
+        char *path; /* where it is mounted */
+        char *root; /* which folder of the file system is mounted there: "/" is all of it */
+        char *type; /* "ext4" */
+        uint64_t
+                dev; /* of the super block (major << 32 | minor): the same for all btrfs subvolumes */
 };
 
 struct scope_mounts {

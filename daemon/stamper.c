@@ -23,8 +23,8 @@
 #define PENDING_MAX 512
 /* Any change made after the coarse clock has left the window has a change time outside of it. */
 #define WINDOW_USEC ((uint64_t)STAMP_AFTER_MSEC * USEC_PER_MSEC)
-#define COOL_USEC (2 * WINDOW_USEC)
-#define GATHER_MAX 64
+#define COOL_USEC   (2 * WINDOW_USEC)
+#define GATHER_MAX  64
 /* Due times are rounded up to these, so that many stamps under way cost few wake-ups. */
 #define TICK_USEC (8 * USEC_PER_MSEC)
 

@@ -20,7 +20,8 @@ static void help(void) {
                "     --config=FILE   Read FILE instead of " STORESCAN_CONFDIR "/storescan.conf\n"
                "                     and " STORESCAN_CONFDIR "/conf.d/*.conf\n"
                "     --check-config  Check the configuration, exit 0 if it is good\n"
-               "     --print-config  Show the effective configuration and where each value is from\n"
+               "     --print-config  Show the effective configuration and where each value is "
+               "from\n"
                "\nSee the storescand(8) and storescan.conf(5) man pages.\n");
 }
 

@@ -35,9 +35,9 @@ struct state {
 static uint64_t mount_of(int fd) {
         struct statx stx;
 
-        return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) == 0 && stx.stx_mask & STATX_MNT_ID ?
-                       stx.stx_mnt_id :
-                       0;
+        return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) == 0 && stx.stx_mask & STATX_MNT_ID
+                       ? stx.stx_mnt_id
+                       : 0;
 }
 
 static int open_folder(int parent, const char *name) {

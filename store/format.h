@@ -9,11 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum store_kind {
-        STORE_KIND_MAILBOX,
-        STORE_KIND_PUBLIC_FOLDER,
-        _STORE_KIND_MAX
-};
+enum store_kind { STORE_KIND_MAILBOX, STORE_KIND_PUBLIC_FOLDER, _STORE_KIND_MAX };
 
 enum store_format {
         STORE_FORMAT_MAILDIR, /* Maildir, Maildir++ and LAYOUT=fs: one message a file */
@@ -23,7 +19,7 @@ enum store_format {
 enum place {
         PLACE_ITEM,        /* holds mail: judge it */
         PLACE_IN_PROGRESS, /* being delivered, no reader is sent there: allow, judge it once moved */
-        PLACE_CONTROL,     /* index, log, lock, control file: allow at once, never stamp, never deny */
+        PLACE_CONTROL, /* index, log, lock, control file: allow at once, never stamp, never deny */
 };
 
 /* Where in a store of this format a path is. path is relative to the store's root, without a

@@ -13,14 +13,15 @@
 #include "store/digest.h"
 #include "store/util.h"
 
-#define STAMP_FORMAT "ss1"
+#define STAMP_FORMAT  "ss1"
 #define TIME_MSEC_MAX UINT64_C(9999999999999) /* ten digits of seconds: until the year 2286 */
-#define SIZE_HEX_MAX 10                       /* 1 TiB: the text then has 64 characters */
+#define SIZE_HEX_MAX  10                      /* 1 TiB: the text then has 64 characters */
 #define DIGEST_LENGTH BASE64URL_LENGTH(STAMP_DIGEST_SIZE)
 
 static_assert(BASE64URL_LENGTH(GENERATION_SIZE) == GENERATION_LENGTH, "generation fits its text");
-static_assert(sizeof(STAMP_FORMAT) + sizeof("cl") + GENERATION_LENGTH + 1 + sizeof("1234567890.123") +
-                      SIZE_HEX_MAX + 1 + DIGEST_LENGTH <= STAMP_SIZE_MAX,
+static_assert(sizeof(STAMP_FORMAT) + sizeof("cl") + GENERATION_LENGTH + 1 +
+                              sizeof("1234567890.123") + SIZE_HEX_MAX + 1 + DIGEST_LENGTH <=
+                      STAMP_SIZE_MAX,
               "the longest stamp fits");
 
 static const struct {
@@ -28,10 +29,8 @@ static const struct {
         enum verdict verdict;
         enum reason reason;
 } verdict_letters[] = {
-        { 'c', VERDICT_CLEAN, REASON_NONE },
-        { 'i', VERDICT_INFECTED, REASON_NONE },
-        { 'l', VERDICT_UNSCANNABLE, REASON_LIMITS },
-        { 'e', VERDICT_UNSCANNABLE, REASON_ENCRYPTED },
+        { 'c', VERDICT_CLEAN, REASON_NONE },         { 'i', VERDICT_INFECTED, REASON_NONE },
+        { 'l', VERDICT_UNSCANNABLE, REASON_LIMITS }, { 'e', VERDICT_UNSCANNABLE, REASON_ENCRYPTED },
         { 'b', VERDICT_UNSCANNABLE, REASON_BROKEN },
 };
 
@@ -59,9 +58,8 @@ int stamp_format(const struct stamp *stamp, char ret_text[static STAMP_SIZE_MAX]
         if (stamp->has_digest)
                 base64url_encode(stamp->digest, sizeof(stamp->digest), digest);
 
-        n = snprintf(text, sizeof(text), STAMP_FORMAT " %cl %s %010llu.%03u %llx %s",
-                     letter, generation,
-                     (unsigned long long)(stamp->time_msec / 1000),
+        n = snprintf(text, sizeof(text), STAMP_FORMAT " %cl %s %010llu.%03u %llx %s", letter,
+                     generation, (unsigned long long)(stamp->time_msec / 1000),
                      (unsigned)(stamp->time_msec % 1000), (unsigned long long)stamp->size, digest);
         if (n < 0 || n > STAMP_SIZE_MAX)
                 return -EINVAL;
@@ -134,7 +132,8 @@ int stamp_parse(const char *text, size_t size, struct stamp *ret) {
                 return r;
 
         n = next_word(&p, end, &word, GENERATION_LENGTH);
-        if (n != GENERATION_LENGTH || base64url_decode(word, stamp.generation.id, GENERATION_SIZE) < 0)
+        if (n != GENERATION_LENGTH ||
+            base64url_decode(word, stamp.generation.id, GENERATION_SIZE) < 0)
                 return -EINVAL;
 
         n = next_word(&p, end, &word, 14);

@@ -25,10 +25,10 @@
 
 #include "store/verdict.h"
 
-#define STAMP_XATTR "trusted.avstamp"
-#define STAMP_SIZE_MAX 64
+#define STAMP_XATTR       "trusted.avstamp"
+#define STAMP_SIZE_MAX    64
 #define STAMP_DIGEST_SIZE 16
-#define GENERATION_SIZE 6
+#define GENERATION_SIZE   6
 #define GENERATION_LENGTH 8 /* base64url characters of GENERATION_SIZE bytes */
 
 /* Setting the attribute moves the file's change time to the kernel's clock of that moment, which
@@ -37,7 +37,7 @@
  * that something happened to the file since. Measured lag: -7.7 to +0.05 ms (HZ=250). Whoever
  * writes a stamp must keep writers out until the clock is past the window. */
 #define STAMP_BEFORE_MSEC 20
-#define STAMP_AFTER_MSEC 10
+#define STAMP_AFTER_MSEC  10
 
 struct generation {
         uint8_t id[GENERATION_SIZE];
@@ -62,10 +62,10 @@ int stamp_format(const struct stamp *stamp, char ret_text[static STAMP_SIZE_MAX]
 int stamp_parse(const char *text, size_t size, struct stamp *ret);
 
 enum stamp_check {
-        STAMP_VALID,        /* the content is as it was scanned, by an acceptable generation */
-        STAMP_TOUCHED,      /* same generation and size, but something happened since: compare digests */
-        STAMP_OUTDATED,     /* another generation */
-        STAMP_CHANGED,      /* another size: another content */
+        STAMP_VALID,   /* the content is as it was scanned, by an acceptable generation */
+        STAMP_TOUCHED, /* same generation and size, but something happened since: compare digests */
+        STAMP_OUTDATED, /* another generation */
+        STAMP_CHANGED,  /* another size: another content */
         _STAMP_CHECK_MAX
 };
 
@@ -78,4 +78,5 @@ enum stamp_check stamp_check(const struct stamp *stamp, const struct stat *st,
 const char *stamp_check_name(enum stamp_check check);
 
 /* The 8 characters of a generation and a NUL. */
-void generation_format(const struct generation *generation, char ret_text[static GENERATION_LENGTH + 1]);
+void generation_format(const struct generation *generation,
+                       char ret_text[static GENERATION_LENGTH + 1]);

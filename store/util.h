@@ -14,33 +14,32 @@
 #include <string.h>
 #include <unistd.h>
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
-#define _printf_(a, b) __attribute__((format(printf, a, b)))
-#define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define container_of(ptr, type, member)                                                            \
-        ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define _cleanup_(f)                    __attribute__((cleanup(f)))
+#define _printf_(a, b)                  __attribute__((format(printf, a, b)))
+#define ELEMENTSOF(x)                   (sizeof(x) / sizeof((x)[0]))
+#define MIN(a, b)                       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                       ((a) > (b) ? (a) : (b))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-#define USEC_PER_SEC UINT64_C(1000000)
+#define USEC_PER_SEC  UINT64_C(1000000)
 #define USEC_PER_MSEC UINT64_C(1000)
 #define NSEC_PER_USEC UINT64_C(1000)
 #define USEC_INFINITY UINT64_MAX
 
-#define TAKE_PTR(p)                                                                                \
-        ({                                                                                         \
-                __typeof__(p) *_pp = &(p);                                                         \
-                __typeof__(p) _v = *_pp;                                                           \
-                *_pp = NULL;                                                                       \
-                _v;                                                                                \
+#define TAKE_PTR(p)                        \
+        ({                                 \
+                __typeof__(p) *_pp = &(p); \
+                __typeof__(p) _v = *_pp;   \
+                *_pp = NULL;               \
+                _v;                        \
         })
 
-#define TAKE_FD(fd)                                                                                \
-        ({                                                                                         \
-                int *_pfd = &(fd);                                                                 \
-                int _vfd = *_pfd;                                                                  \
-                *_pfd = -EBADF;                                                                    \
-                _vfd;                                                                              \
+#define TAKE_FD(fd)                \
+        ({                         \
+                int *_pfd = &(fd); \
+                int _vfd = *_pfd;  \
+                *_pfd = -EBADF;    \
+                _vfd;              \
         })
 
 /* Closes fd unless it is "none" (negative); errno is kept. Returns -EBADF, the "none" value, so
@@ -64,14 +63,14 @@ static inline void freep(void *p) {
 }
 
 #define _cleanup_close_ _cleanup_(close_fdp)
-#define _cleanup_free_ _cleanup_(freep)
+#define _cleanup_free_  _cleanup_(freep)
 
 /* A destructor usable with _cleanup_: DEFINE_CLEANUP(struct config *, config_free). */
-#define DEFINE_CLEANUP(type, func)                                                                 \
-        static inline void func##p(type *p) {                                                      \
-                if (*p)                                                                            \
-                        func(*p);                                                                  \
-        }                                                                                          \
+#define DEFINE_CLEANUP(type, func)            \
+        static inline void func##p(type *p) { \
+                if (*p)                       \
+                        func(*p);             \
+        }                                     \
         struct _cleanup_semicolon_
 
 static inline bool streq(const char *a, const char *b) {

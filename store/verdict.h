@@ -9,10 +9,11 @@
 #include <stdint.h>
 
 enum verdict {
-        VERDICT_UNKNOWN = 0,  /* not judged (yet), or the scan failed: the store's on_error decides */
-        VERDICT_CLEAN,        /* scanned to the end, nothing found */
-        VERDICT_INFECTED,     /* a signature matched */
-        VERDICT_UNSCANNABLE,  /* the engine works, the content can't be judged: on_unscannable */
+        VERDICT_UNKNOWN =
+                0,        /* not judged (yet), or the scan failed: the store's on_error decides */
+        VERDICT_CLEAN,    /* scanned to the end, nothing found */
+        VERDICT_INFECTED, /* a signature matched */
+        VERDICT_UNSCANNABLE, /* the engine works, the content can't be judged: on_unscannable */
         _VERDICT_MAX
 };
 
@@ -20,18 +21,18 @@ enum verdict {
 enum reason {
         REASON_NONE = 0,
         /* UNSCANNABLE */
-        REASON_LIMITS,        /* larger, deeper or more numerous than the configured limits */
-        REASON_ENCRYPTED,     /* encrypted archive or document */
-        REASON_BROKEN,        /* damaged executable, document or media file */
+        REASON_LIMITS,    /* larger, deeper or more numerous than the configured limits */
+        REASON_ENCRYPTED, /* encrypted archive or document */
+        REASON_BROKEN,    /* damaged executable, document or media file */
         /* UNKNOWN */
-        REASON_ENGINE,        /* libclamav failed or warned that it did not look at everything */
-        REASON_TIMEOUT,       /* no verdict before the deadline */
-        REASON_CRASH,         /* the worker died twice on this content */
-        REASON_HANG,          /* the worker was killed twice, hung on this content */
-        REASON_READ,          /* the content could not be read from the store */
-        REASON_OVERLOAD,      /* no memory or no worker to scan with */
-        REASON_SHUTDOWN,      /* storescand stopped before the scan ended */
-        REASON_PROTOCOL,      /* the worker answered nonsense */
+        REASON_ENGINE,   /* libclamav failed or warned that it did not look at everything */
+        REASON_TIMEOUT,  /* no verdict before the deadline */
+        REASON_CRASH,    /* the worker died twice on this content */
+        REASON_HANG,     /* the worker was killed twice, hung on this content */
+        REASON_READ,     /* the content could not be read from the store */
+        REASON_OVERLOAD, /* no memory or no worker to scan with */
+        REASON_SHUTDOWN, /* storescand stopped before the scan ended */
+        REASON_PROTOCOL, /* the worker answered nonsense */
         _REASON_MAX
 };
 

@@ -77,7 +77,7 @@ add_modules() {
 
 add_storescan() {
     local program worker=$BUILD/daemon/worker/storescan-worker
-    for program in answers lease stamp marks; do
+    for program in answers eventfd lease stamp ctime marks news; do
         add_program "$BUILD/tests/system/kernel-$program" "storescan/kernel-$program"
     done
     add_program "$STORESCAND" storescan/storescand

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What daemon/gate.c relies on: how events are read and answered, what becomes of clients when
- * nobody answers, what an event fd is. Must not own: leases, stamps, the reach of marks.
+ * What daemon/gate.c relies on: how events are read and answered, and what becomes of clients when
+ * nobody answers. Must not own: event fds (kernel-eventfd.c), leases, stamps, the reach of marks.
  */
 
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "tests/system/kernel.h"
 
@@ -36,6 +30,7 @@ static void ring_read_waits(void) {
         make_file("file", 10);
         group = group_on_fs();
         ring_open(&ring);
+        note("ring set up with flags %#x", ring.flags);
         io_uring_prep_read(io_uring_get_sqe(&ring), group, &event, sizeof(event), 0);
         expect_equal(ring_result(&ring, QUIET_MSEC), -ETIME);
         client = client_open("file", O_RDONLY);
@@ -91,63 +86,6 @@ static void small_read_leaves_the_rest(void) {
                 expect(client_result(&clients[i]) >= 0);
 }
 
-static void *open_in_thread(void *path) {
-        close_fd(open(path, O_RDONLY | O_CLOEXEC));
-        return NULL;
-}
-
-static void own_opens_raise_events(void) {
-        struct fanotify_event_metadata event;
-        char link[] = "/proc/self/fd/1234567890";
-        pthread_t thread;
-        int group, fd;
-
-        make_file("file", 10);
-        group = group_on_fs();
-        fd = kept_event_fd(group, "file");
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        for (unsigned i = 0; i < 2; i++) {
-                expect_equal(pthread_create(&thread, NULL, open_in_thread, i == 0 ? (char[]){ "file" } : link), 0);
-                event = next_event(group);
-                expect_equal(event.pid, getpid());
-                allow(group, event.fd);
-                expect_equal(pthread_join(thread, NULL), 0);
-        }
-}
-
-static void own_reads_raise_nothing(void) {
-        struct io_uring ring;
-        char buffer[100];
-        volatile char *p;
-        int group, fd;
-        pid_t pid;
-
-        make_file("file", 100000);
-        group = group_open();
-        add_mark(group, FAN_MARK_FILESYSTEM,
-                 FAN_OPEN_PERM | FAN_ACCESS_PERM | FAN_ACCESS | FAN_CLOSE_NOWRITE, ".");
-        fd = kept_event_fd(group, "file");
-        while (!no_event(group)) /* the client's close */
-                close_fd(next_event(group).fd);
-
-        expect_equal(value_of(pread(fd, buffer, sizeof(buffer), 0)), sizeof(buffer));
-        p = mmap(NULL, 65536, PROT_READ, MAP_PRIVATE, fd, 0);
-        expect(p != MAP_FAILED && p[40000] == 'x');
-        ring_open(&ring);
-        io_uring_prep_read(io_uring_get_sqe(&ring), fd, buffer, sizeof(buffer), 8192);
-        expect_equal(ring_result(&ring, PATIENCE_MSEC), sizeof(buffer));
-        /* As a worker does that got the fd. */
-        pid = fork();
-        expect_ok(pid);
-        if (pid == 0)
-                _exit(pread(fd, buffer, sizeof(buffer), 50000) == sizeof(buffer) ? 0 : 1);
-        expect(no_event(group));
-        expect_equal(waitpid(pid, NULL, 0), pid);
-        (void)munmap((void *)(uintptr_t)p, 65536);
-        close_fd(fd);
-        expect(no_event(group));
-}
-
 /* ---- Answering ---- */
 
 static void one_write_one_answer_writev_many(void) {
@@ -163,10 +101,13 @@ static void one_write_one_answer_writev_many(void) {
         expect_queued(group, 4 * EVENT_SIZE);
         expect_equal(value_of(read(group, events, sizeof(events))), sizeof(events));
         for (size_t i = 0; i < 4; i++) {
-                responses[i] = (struct fanotify_response){ .fd = events[i].fd, .response = FAN_ALLOW };
-                iov[i] = (struct iovec){ .iov_base = &responses[i], .iov_len = sizeof(responses[i]) };
+                responses[i] =
+                        (struct fanotify_response){ .fd = events[i].fd, .response = FAN_ALLOW };
+                iov[i] = (struct iovec){ .iov_base = &responses[i],
+                                         .iov_len = sizeof(responses[i]) };
         }
-        expect_equal(value_of(write(group, responses, 2 * sizeof(responses[0]))), sizeof(responses[0]));
+        expect_equal(value_of(write(group, responses, 2 * sizeof(responses[0]))),
+                     sizeof(responses[0]));
         expect_equal(value_of(writev(group, iov + 1, 3)), 3 * sizeof(responses[0]));
         for (size_t i = 0; i < 4; i++)
                 expect(client_result(&clients[i]) >= 0);
@@ -206,7 +147,8 @@ static void wrong_number_in_a_batch(void) {
                         .fd = i % 2 == 0 ? 900 + (int)i : events[i / 2].fd,
                         .response = FAN_DENY,
                 };
-                iov[i] = (struct iovec){ .iov_base = &responses[i], .iov_len = sizeof(responses[i]) };
+                iov[i] = (struct iovec){ .iov_base = &responses[i],
+                                         .iov_len = sizeof(responses[i]) };
         }
         expect_equal(write_all(group, iov, 6), 3);
         for (size_t i = 0; i < 3; i++)
@@ -328,7 +270,8 @@ static void closing_does_not_reach_the_ring(void) {
 }
 
 static void set_queue_limit(const char *text) {
-        _cleanup_close_ int fd = open("/proc/sys/fs/fanotify/max_queued_events", O_WRONLY | O_CLOEXEC);
+        _cleanup_close_ int fd =
+                open("/proc/sys/fs/fanotify/max_queued_events", O_WRONLY | O_CLOEXEC);
 
         expect_ok(fd);
         expect_ok(write(fd, text, strlen(text)));
@@ -380,123 +323,22 @@ static void no_fd_left_denies(void) {
         expect_equal(client_result(&client), -EPERM);
 }
 
-/* ---- The event fd ---- */
-
-static void fifo_never_blocks_the_reader(void) {
-        struct client client;
-        bool raised;
-        int group;
-
-        expect_ok(mkfifo("fifo", 0644));
-        group = group_on_fs();
-        client = client_open("fifo", O_RDWR);
-        raised = !no_event(group);
-        note("opening a FIFO %s", raised ? "raises an event" : "raises none");
-        if (raised) {
-                struct fanotify_event_metadata event = next_event(group);
-
-                expect(fcntl(event.fd, F_GETFL) & O_NONBLOCK);
-                allow(group, event.fd);
-        }
-        expect(client_result(&client) >= 0);
-        client_end(&client);
-
-        client = client_open("fifo", O_WRONLY | O_NONBLOCK);
-        if (!raised) {
-                expect_equal(client_result(&client), -ENXIO);
-                return;
-        }
-        /* The event fd is a reader of the FIFO while it is open. */
-        expect_equal(answer(group, next_event(group).fd, FAN_ALLOW), 0);
-        note("a FIFO's writer without a reader, by the listener's side effect: %s",
-             client_result(&client) >= 0 ? "opens it" : "ENXIO");
-}
-
-static void set_old_atime(const char *path) {
-        const struct timespec times[] = { { .tv_sec = 1 }, { .tv_nsec = UTIME_NOW } };
-
-        expect_ok(utimensat(AT_FDCWD, path, times, 0));
-}
-
-static void event_fd_keeps_atime(void) {
-        _cleanup_close_ int ordinary = -EBADF;
-        char buffer[10];
-        struct stat st;
-        int group, fd;
-
-        make_file("file", 100);
-        set_old_atime("file");
-        ordinary = open("file", O_RDONLY | O_CLOEXEC);
-        group = group_on_fs();
-        fd = kept_event_fd(group, "file");
-        expect_equal(value_of(read(fd, buffer, sizeof(buffer))), sizeof(buffer));
-        expect_ok(fstat(fd, &st));
-        expect_equal(st.st_atim.tv_sec, 1);
-        expect_equal(value_of(read(ordinary, buffer, sizeof(buffer))), sizeof(buffer));
-        expect_ok(fstat(fd, &st));
-        if (st.st_atim.tv_sec == 1)
-                skip("mounted noatime");
-}
-
-static void flags_of_the_event_fd(void) {
-        char buffer[4096];
-        struct io_uring ring;
-        int group, fd;
-
-        make_file("file", 1 << 20);
-        group = group_open();
-        add_mark(group, FAN_MARK_FILESYSTEM, FAN_OPEN_PERM | FAN_ACCESS_PERM, ".");
-        fd = kept_event_fd(group, "file");
-        expect_equal(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK | O_NOATIME),
-                     O_RDONLY | O_NONBLOCK | O_NOATIME);
-        expect(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-
-        ring_open(&ring);
-        expect_ok(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
-        io_uring_prep_read(io_uring_get_sqe(&ring), fd, buffer, sizeof(buffer), 700000);
-        note("ring READ of an O_NONBLOCK event fd, not cached: %d", ring_result(&ring, PATIENCE_MSEC));
-
-        expect_ok(fcntl(fd, F_SETFL, O_NOATIME | O_LARGEFILE));
-        expect_equal(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_NOATIME), O_NOATIME);
-        expect_ok(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
-        io_uring_prep_read(io_uring_get_sqe(&ring), fd, buffer, sizeof(buffer), 700000);
-        expect_equal(ring_result(&ring, PATIENCE_MSEC), sizeof(buffer));
-        expect_equal(value_of(pread(fd, buffer, sizeof(buffer), 0)), sizeof(buffer));
-        expect(no_event(group));
-}
-
-/* How gate.c finds out whether there are range events. */
-static void probe_of_range_events(void) {
-        int group = group_open(), probe, real;
-
-        probe = value_of(fanotify_mark(group, FAN_MARK_ADD, FAN_PRE_ACCESS, -1, NULL));
-        real = value_of(fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_PRE_ACCESS,
-                                      AT_FDCWD, "."));
-        note("PRE_ACCESS: probe %d, mark %d", probe, real);
-        expect(probe == -EBADF ? real == 0 || real == -EOPNOTSUPP : probe == -EINVAL && real == -EINVAL);
-}
-
 int main(int argc, char *argv[]) {
         static const struct kernel_test tests[] = {
                 { "ring READ of an empty group waits for an event", ring_read_waits },
                 { "ring refuses what it was not opened for", ring_is_restricted },
                 { "one read takes many events, one for each open", read_takes_many },
                 { "small read leaves the rest queued", small_read_leaves_the_rest },
-                { "own opens raise events under the own pid", own_opens_raise_events },
-                { "reads through the event fd raise nothing", own_reads_raise_nothing },
                 { "write takes one answer, writev many", one_write_one_answer_writev_many },
                 { "wrong number in a batch costs no other answer", wrong_number_in_a_batch },
                 { "answer names the number, not the open file", answer_names_a_number },
                 { "killed clients: unread event goes, read one is answered", killed_clients },
                 { "flushed marks leave clients waiting", flushed_marks_leave_clients_waiting },
                 { "closing the group allows what waits", closing_the_group_allows },
-                { "group with a READ in a ring outlives its close, not its process", closing_does_not_reach_the_ring },
+                { "group with a READ in a ring outlives its close, not its process",
+                  closing_does_not_reach_the_ring },
                 { "unlimited queue loses no open", unlimited_queue },
                 { "open is denied when the listener has no fd left", no_fd_left_denies },
-                { "FIFO never blocks the listener's read", fifo_never_blocks_the_reader },
-                { "reading the event fd keeps atime", event_fd_keeps_atime },
-                { "F_SETFL clears O_NONBLOCK, keeps O_NOATIME and silence", flags_of_the_event_fd },
-                { "probe of range events tells the truth", probe_of_range_events },
         };
 
         return kernel_main(argc, argv, tests, ELEMENTSOF(tests));

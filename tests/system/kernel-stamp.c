@@ -1,75 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What store/stamp.h and daemon/stamper.c rely on: an attribute can be written through an event fd,
- * it moves the change time to the kernel's clock, and so does every later change. Must not own: the
- * question who may write meanwhile (kernel-lease.c).
+ * What daemon/stamper.c relies on: a stamp can be written through an event fd, by nobody else but
+ * root, and without waiting for a file system that stands still. Must not own: who may write
+ * meanwhile (kernel-lease.c), change times (kernel-ctime.c).
  */
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
-#include <poll.h>
 #include <sched.h>
-#include <stdio.h>
+#include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
-#include <time.h>
 
 #include "store/stamp.h"
 #include "tests/system/kernel.h"
 
-#ifndef XFS_SUPER_MAGIC
-#        define XFS_SUPER_MAGIC 0x58465342
-#endif
-
 #define TEXT "ss1 cl Zm9vYmFy 1795470147.232 4d2f mVQJ3yM6c3q1fZf1yM6c3g"
 
-static int64_t usec_of(const struct timespec *ts) {
-        return (int64_t)ts->tv_sec * 1000000 + ts->tv_nsec / 1000;
+static int write_stamp(int fd) {
+        return value_of(fsetxattr(fd, STAMP_XATTR, TEXT, strlen(TEXT), 0));
 }
-
-static int64_t clock_now(clockid_t clock) {
-        struct timespec ts;
-
-        expect_ok(clock_gettime(clock, &ts));
-        return usec_of(&ts);
-}
-
-static int64_t ctime_of(int fd) {
-        struct stat st;
-
-        expect_ok(fstat(fd, &st));
-        return usec_of(&st.st_ctim);
-}
-
-/* Another text each time, as the stamp's time makes it: ext4 writes nothing, and moves no change
- * time, when an attribute has that value already. */
-static void write_stamp(int fd) {
-        static unsigned n;
-        char text[STAMP_SIZE_MAX];
-
-        snprintf(text, sizeof(text), "%.*s%08x", (int)strlen(TEXT) - 8, TEXT, n++);
-        expect_ok(fsetxattr(fd, STAMP_XATTR, text, strlen(text), 0));
-}
-
-/* ext4 with inodes of 128 bytes, for one: a change within the second of the stamp goes unseen. The
- * nanoseconds are nought there, which they are nowhere else twice. */
-static void need_fine_times(int fd) {
-        write_stamp(fd);
-        if (ctime_of(fd) % 1000000 != 0)
-                return;
-        pause_msec(3);
-        write_stamp(fd);
-        if (ctime_of(fd) % 1000000 == 0)
-                skip("change times are whole seconds here: no stamp can hold");
-}
-
-/* ---- Writing ---- */
 
 static void through_the_event_fd(void) {
         char text[STAMP_SIZE_MAX + 1];
@@ -80,11 +33,11 @@ static void through_the_event_fd(void) {
         group = group_on_fs();
         client = client_open("file", O_RDONLY);
         fd = next_event(group).fd;
-        write_stamp(fd);
+        expect_equal(write_stamp(fd), 0);
         expect_equal(answer(group, fd, FAN_ALLOW), 0);
         expect(client_result(&client) >= 0);
         client_end(&client);
-        write_stamp(fd);
+        expect_equal(write_stamp(fd), 0);
         expect_equal(value_of(fgetxattr(fd, STAMP_XATTR, text, sizeof(text))), strlen(TEXT));
         expect(no_event(group));
 }
@@ -100,7 +53,7 @@ static void through_a_read_only_mount(void) {
         group = group_on_fs();
         client = client_open("mount/file", O_RDONLY);
         fd = next_event(group).fd;
-        expect_equal(value_of(fsetxattr(fd, STAMP_XATTR, TEXT, strlen(TEXT), 0)), -EROFS);
+        expect_equal(write_stamp(fd), -EROFS);
         expect_equal(value_of(fcntl(fd, F_SETLEASE, F_RDLCK)), 0);
         allow(group, fd);
         expect(client_result(&client) >= 0);
@@ -125,28 +78,6 @@ static void owners_cannot_forge(void) {
         expect_ok(chmod(".", 0755));
         client = client_start(forge, "file");
         expect_equal(client_result(&client), -EPERM);
-}
-
-static void through_the_ring(void) {
-        int64_t before, after, changed;
-        struct io_uring ring;
-        int group, fd;
-
-        make_file("file", 10);
-        group = group_on_fs();
-        fd = kept_event_fd(group, "file");
-        need_fine_times(fd);
-        expect_ok(fcntl(fd, F_SETLEASE, F_RDLCK));
-        ring_open(&ring);
-        before = clock_now(CLOCK_REALTIME);
-        io_uring_prep_fsetxattr(io_uring_get_sqe(&ring), fd, STAMP_XATTR, TEXT, 0, strlen(TEXT));
-        expect_equal(ring_result(&ring, PATIENCE_MSEC), 0);
-        after = clock_now(CLOCK_REALTIME);
-        changed = ctime_of(fd);
-        expect(changed >= before - STAMP_BEFORE_MSEC * 1000 &&
-               changed <= after + STAMP_AFTER_MSEC * 1000);
-        expect_equal(fcntl(fd, F_GETLEASE), F_RDLCK);
-        expect(no_event(group));
 }
 
 /* A process that thaws the file system when this one is gone, however it ends. */
@@ -198,197 +129,53 @@ static void frozen_file_system_does_not_stop_the_ring(void) {
         expect_equal(ring_result(&ring, PATIENCE_MSEC), 0);
 }
 
-/* ---- Change times ---- */
-
-/* A stamp whose change time lags more is one that has to be confirmed by the digest: that costs
- * time, and happens where the timer's tick comes late (a virtual machine that is not let run). One
- * that is ahead of the clock would let a later change pass: that must never be. */
-static void ctime_is_within_the_window(void) {
-        int64_t lowest = INT64_MAX, highest = INT64_MIN;
-        unsigned late = 0;
+static int stamp_in_flight(const char *path) {
+        static struct io_uring ring;
         int fd;
 
+        add_mark(group_open(), FAN_MARK_FILESYSTEM, FAN_OPEN_PERM, "mount");
+        fd = (int)expect_ok(open(path, O_RDONLY | O_CLOEXEC));
+        ring_open(&ring);
+        io_uring_prep_fsetxattr(io_uring_get_sqe(&ring), fd, STAMP_XATTR, TEXT, 0, strlen(TEXT));
+        expect_equal(ring_result(&ring, QUIET_MSEC), -ETIME);
+        return 0;
+}
+
+/* What io_uring's threads do in a frozen file system can't be interrupted, and a killed process
+ * keeps its fds until they are through: nobody opens anything in any store until the thaw. */
+static void killed_listener_and_a_frozen_file_system(void) {
+        struct client listener, client;
+        int folder;
+
         make_file("file", 10);
-        fd = (int)expect_ok(open("file", O_RDONLY | O_CLOEXEC));
-        need_fine_times(fd);
-        for (unsigned i = 0; i < 100; i++) {
-                int64_t before = clock_now(CLOCK_REALTIME), changed, after;
-
-                write_stamp(fd);
-                after = clock_now(CLOCK_REALTIME);
-                changed = ctime_of(fd); /* asked for: the next one is a fine-grained one (6.13) */
-                lowest = MIN(lowest, changed - before);
-                highest = MAX(highest, changed - after);
-                late += changed - before < -STAMP_BEFORE_MSEC * 1000;
-                pause_msec(3);
-        }
-        note("change time of a stamp: clock %+.1f ms to %+.1f ms, %u of 100 too late",
-             (double)lowest / 1000, (double)highest / 1000, late);
-        expect(highest <= STAMP_AFTER_MSEC * 1000);
-        expect(late <= 10);
-}
-
-static void store_again(const char *path, bool read_first) {
-        int fd = (int)expect_ok(open(path, O_RDWR | O_CLOEXEC));
-        volatile char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-        expect(p != MAP_FAILED);
-        if (read_first)
-                expect(p[100] != 'y');
-        p[100] = 'y';
-        expect_ok(munmap((void *)(uintptr_t)p, 8192));
-        close_fd(fd);
-}
-
-static void change(const char *path, unsigned how) {
-        const struct timespec times[] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
-        _cleanup_close_ int fd = -EBADF;
-
-        switch (how) {
-        case 0:
-        case 1:
-                fd = (int)expect_ok(open(path, O_WRONLY | O_CLOEXEC));
-                expect_equal(pwrite(fd, how == 0 ? "z" : "x", 1, 0), 1);
-                break;
-        case 2: expect_ok(truncate(path, 4096)); break;
-        case 3: store_again(path, false); break;
-        case 4: expect_ok(utimensat(AT_FDCWD, path, times, 0)); break;
-        case 5: expect_ok(chmod(path, 0600)); break;
-        case 6: expect_ok(link(path, "link")); break;
-        case 7: expect_ok(setxattr(path, "trusted.other", "x", 1, 0)); break;
-        default:
-                fd = (int)expect_ok(open(path, O_WRONLY | O_CLOEXEC));
-                expect_ok(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
-        }
-}
-
-/* After the wait of stamper.c no change has a change time that passes for the stamp's own. */
-static void later_changes_are_outside(void) {
-        for (unsigned how = 0; how < 9; how++) {
-                _cleanup_close_ int fd = -EBADF;
-                int64_t time_msec, changed;
-
-                (void)unlink("link");
-                make_file("file", 8192);
-                fd = (int)expect_ok(open("file", O_RDONLY | O_CLOEXEC));
-                need_fine_times(fd);
-                time_msec = clock_now(CLOCK_REALTIME) / 1000;
-                write_stamp(fd);
-                expect_soon(clock_now(CLOCK_REALTIME_COARSE) / 1000 > time_msec + STAMP_AFTER_MSEC);
-                change("file", how);
-                changed = ctime_of(fd) / 1000;
-                if (changed <= time_msec + STAMP_AFTER_MSEC)
-                        kernel_fail(__FILE__, __LINE__, "change %u moves no change time", how);
-        }
-}
-
-/* Whether a store through a new mapping moves the change time although the page is dirty already. */
-static bool store_moves_ctime(bool read_first) {
-        _cleanup_close_ int fd = -EBADF;
-        int64_t before;
-
-        make_file("file", 8192);
-        fd = (int)expect_ok(open("file", O_RDWR | O_CLOEXEC));
-        need_fine_times(fd);
-        expect_equal(pwrite(fd, "z", 1, 100), 1);
-        before = ctime_of(fd);
-        expect_soon(clock_now(CLOCK_REALTIME_COARSE) > before + 10000);
-        store_again("file", read_first);
-        return ctime_of(fd) > before;
-}
-
-static void first_store_moves_ctime(void) {
-        expect(store_moves_ctime(false));
-}
-
-static void first_store_after_a_read_moves_ctime(void) {
-        if (store_moves_ctime(true))
-                return;
-        if (test_fs() == TMPFS_MAGIC)
-                skip("not on tmpfs: a file that was open for writing can't be vouched for there");
-        expect(!"moves the change time");
-}
-
-/* ---- Content that moves without a change time ---- */
-
-struct move_extent {
-        uint32_t reserved, donor_fd;
-        uint64_t orig_start, donor_start, len, moved_len;
-};
-
-struct swap_extent {
-        int64_t version, fd_target, fd_tmp, offset, length;
-        char pad[16];
-        struct {
-                char ignored[40];
-                struct {
-                        int64_t sec;
-                        int32_t nsec;
-                } atime, mtime, ctime;
-                char rest[48];
-        } stat;
-};
-
-/* The defragmenters' calls: what fd holds becomes what other holds (or is lost). */
-static int exchange(int fd, int other, const struct stat *st) {
-        struct move_extent move = { .donor_fd = (uint32_t)fd,
-                                    .len = (uint64_t)(st->st_size / st->st_blksize) };
-        struct swap_extent swap = { .fd_target = fd, .fd_tmp = other, .length = st->st_size };
-
-        switch (test_fs()) {
-        case EXT4_SUPER_MAGIC: return value_of(ioctl(other, _IOWR('f', 15, struct move_extent), &move));
-        case XFS_SUPER_MAGIC:
-                swap.stat.mtime.sec = st->st_mtim.tv_sec;
-                swap.stat.mtime.nsec = (int32_t)st->st_mtim.tv_nsec;
-                swap.stat.ctime.sec = st->st_ctim.tv_sec;
-                swap.stat.ctime.nsec = (int32_t)st->st_ctim.tv_nsec;
-                return value_of(ioctl(fd, _IOWR('X', 109, struct swap_extent), &swap));
-        default: skip("this file system exchanges no extents");
-        }
-}
-
-static void exchanged_content_needs_a_writer(void) {
-        int fd, other, writer;
-        struct stat st, now;
-        char c = 'x';
-
-        make_file("file", 65536);
-        other = (int)expect_ok(open("other", O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-        for (unsigned i = 0; i < 65536 / 4096; i++)
-                expect_equal(write(other, (char[4096]){ 'i' }, 4096), 4096);
-        expect_ok(fsync(other));
-        fd = (int)expect_ok(open("file", O_RDONLY | O_CLOEXEC));
-        write_stamp(fd);
-        expect_ok(fstat(fd, &st));
-        expect_equal(exchange(fd, other, &st), -EBADF);
-
-        expect_soon(clock_now(CLOCK_REALTIME_COARSE) > usec_of(&st.st_ctim) + 20000);
-        writer = (int)expect_ok(open("file", O_RDWR | O_CLOEXEC));
-        expect_equal(exchange(writer, other, &st), 0);
-        expect_ok(fsync(writer));
-        expect_ok(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
-        expect_equal(pread(fd, &c, 1, 0), 1);
-        expect_ok(fstat(fd, &now));
-        expect_equal(now.st_size, st.st_size);
-        note("extents exchanged by a writer: content %s, change time %s",
-             c == 'x' ? "as before" : c == 'i' ? "the other file's" : "lost",
-             usec_of(&now.st_ctim) == usec_of(&st.st_ctim) ? "as before" : "moved");
+        expect_ok(mkdir("mount", 0755));
+        expect_ok(mount("none", "mount", "tmpfs", 0, NULL));
+        make_file("mount/file", 10);
+        folder = (int)expect_ok(open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        (void)start_thawer(folder);
+        if (ioctl(folder, FIFREEZE, 0) < 0)
+                skip("this file system can't be frozen: %s", strerror(errno));
+        listener = client_start(stamp_in_flight, "file");
+        expect_equal(client_result(&listener), 0);
+        client = client_open("mount/file", O_RDONLY);
+        expect(client_waits(&client));
+        expect_ok(kill(listener.pid, SIGKILL));
+        note("listener killed with a stamp in a frozen file system: clients elsewhere %s",
+             client_waits(&client) ? "wait for the thaw" : "go on");
+        expect_ok(ioctl(folder, FITHAW, 0));
+        expect(client_result(&client) >= 0);
 }
 
 int main(int argc, char *argv[]) {
         static const struct kernel_test tests[] = {
                 { "stamp through the event fd, before and after the answer", through_the_event_fd },
-                { "stamp through a read-only mount is refused, a lease is not", through_a_read_only_mount },
+                { "stamp through a read-only mount is refused, a lease is not",
+                  through_a_read_only_mount },
                 { "stamp can't be forged by the file's owner", owners_cannot_forge },
-                { "stamp through the ring keeps the lease and raises nothing", through_the_ring },
                 { "frozen file system stops neither ring nor answers",
                   frozen_file_system_does_not_stop_the_ring },
-                { "change time of a stamp is within its window", ctime_is_within_the_window },
-                { "change times of later changes are outside", later_changes_are_outside },
-                { "first store through a new mapping moves the change time", first_store_moves_ctime },
-                { "and so it does after a read through it", first_store_after_a_read_moves_ctime },
-                { "content is exchanged only through an fd open for writing",
-                  exchanged_content_needs_a_writer },
+                { "killed listener lets clients go, a frozen file system's thaw provided",
+                  killed_listener_and_a_frozen_file_system },
         };
 
         return kernel_main(argc, argv, tests, ELEMENTSOF(tests));

@@ -76,8 +76,7 @@ void kernel_fail(const char *file, int line, const char *format, ...) {
         va_end(args);
         /* A client's failure makes the test's: the first is the one to tell. */
         if (reason[0] == '\0')
-                snprintf(reason, REASON_SIZE, "%.40s:%d: %s", slash ? slash + 1 : file, line,
-                         text);
+                snprintf(reason, REASON_SIZE, "%.40s:%d: %s", slash ? slash + 1 : file, line, text);
         _exit(STATUS_FAILED);
 }
 
@@ -182,8 +181,10 @@ int kernel_main(int argc, char *argv[], const struct kernel_test *tests, size_t 
                 return 2;
         }
         if (st.st_dev == root.st_dev) {
-                fprintf(stderr, "%s: is on the root file system, which these tests would bring to a "
-                                "halt; name a folder on another one.\n", real);
+                fprintf(stderr,
+                        "%s: is on the root file system, which these tests would bring to a "
+                        "halt; name a folder on another one.\n",
+                        real);
                 return 2;
         }
         strcpy(parent, real);
@@ -356,6 +357,25 @@ int serve(int group, struct client *client, unsigned *ret_events) {
         }
 }
 
+int read_one(const char *path) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        char c;
+
+        return fd < 0 ? -errno : value_of(read(fd, &c, 1));
+}
+
+/* How many events a client's fn(path), which must go well, raises. */
+unsigned events_of(int group, int (*fn)(const char *path), const char *path) {
+        struct client client = client_start(fn, path);
+        unsigned n;
+        int r = serve(group, &client, &n);
+
+        if (r < 0)
+                kernel_fail(__FILE__, __LINE__, "%s: %s", path, strerror(-r));
+        client_end(&client);
+        return n;
+}
+
 int kept_event_fd(int group, const char *path) {
         struct client client = client_open(path, O_RDONLY);
         int fd = next_event(group).fd;
@@ -386,7 +406,8 @@ void ring_open(struct io_uring *ring) {
         }
         expect_ok(syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS,
                           restrictions, ELEMENTSOF(ops)));
-        expect_ok(syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0));
+        expect_ok(syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+                          0));
 }
 
 int ring_result(struct io_uring *ring, unsigned msec) {

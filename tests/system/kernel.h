@@ -43,45 +43,45 @@ _printf_(1, 2) void note(const char *format, ...);
 
 _printf_(3, 4) _Noreturn void kernel_fail(const char *file, int line, const char *format, ...);
 
-#define expect(condition)                                                                          \
-        do {                                                                                       \
-                if (!(condition))                                                                  \
-                        kernel_fail(__FILE__, __LINE__, "%s", #condition);                         \
+#define expect(condition)                                                  \
+        do {                                                               \
+                if (!(condition))                                          \
+                        kernel_fail(__FILE__, __LINE__, "%s", #condition); \
         } while (0)
 
 /* A system call that must succeed; its value. */
-#define expect_ok(call)                                                                            \
-        ({                                                                                         \
-                long _r = (long)(call);                                                            \
-                if (_r < 0)                                                                        \
-                        kernel_fail(__FILE__, __LINE__, "%s: %s", #call, strerror(errno));         \
-                _r;                                                                                \
+#define expect_ok(call)                                                                    \
+        ({                                                                                 \
+                long _r = (long)(call);                                                    \
+                if (_r < 0)                                                                \
+                        kernel_fail(__FILE__, __LINE__, "%s: %s", #call, strerror(errno)); \
+                _r;                                                                        \
         })
 
 /* A value or -errno, and what it must be. */
-#define expect_equal(value, wanted)                                                                \
-        do {                                                                                       \
-                long _v = (long)(value), _w = (long)(wanted);                                      \
-                if (_v != _w)                                                                      \
-                        kernel_fail(__FILE__, __LINE__, "%s is %ld (%s), not %ld", #value, _v,     \
-                                    _v < 0 ? strerrorname_np((int)-_v) : "-", _w);                 \
+#define expect_equal(value, wanted)                                                            \
+        do {                                                                                   \
+                long _v = (long)(value), _w = (long)(wanted);                                  \
+                if (_v != _w)                                                                  \
+                        kernel_fail(__FILE__, __LINE__, "%s is %ld (%s), not %ld", #value, _v, \
+                                    _v < 0 ? strerrorname_np((int)-_v) : "-", _w);             \
         } while (0)
 
 /* A system call's value, or -errno. */
-#define value_of(call)                                                                             \
-        ({                                                                                         \
-                long _r = (long)(call);                                                            \
-                _r < 0 ? -errno : (int)_r;                                                         \
+#define value_of(call)                     \
+        ({                                 \
+                long _r = (long)(call);    \
+                _r < 0 ? -errno : (int)_r; \
         })
 
 /* Waits until the condition holds; the test has failed if it does not within ten seconds. */
-#define expect_soon(condition)                                                                     \
-        do {                                                                                       \
-                for (unsigned _i = 0; !(condition); _i++) {                                        \
-                        if (_i == 1000)                                                            \
-                                kernel_fail(__FILE__, __LINE__, "%s: never", #condition);          \
-                        pause_msec(10);                                                            \
-                }                                                                                  \
+#define expect_soon(condition)                                                            \
+        do {                                                                              \
+                for (unsigned _i = 0; !(condition); _i++) {                               \
+                        if (_i == 1000)                                                   \
+                                kernel_fail(__FILE__, __LINE__, "%s: never", #condition); \
+                        pause_msec(10);                                                   \
+                }                                                                         \
         } while (0)
 
 void pause_msec(unsigned msec);
@@ -149,6 +149,12 @@ void allow(int group, int fd);
 /* Allows everything until the client's next result, which it returns, and counts the events. */
 int serve(int group, struct client *client, unsigned *ret_events);
 
+/* How many events a client's fn(path), which must go well, raises. */
+unsigned events_of(int group, int (*fn)(const char *path), const char *path);
+
+/* For it: opens path and reads a byte. */
+int read_one(const char *path);
+
 /* An event fd of path, as it is after a reader was answered and has gone. */
 int kept_event_fd(int group, const char *path);
 
@@ -160,5 +166,5 @@ void ring_open(struct io_uring *ring);
 /* The result of the next operation that ends; -ETIME when none does within msec. */
 int ring_result(struct io_uring *ring, unsigned msec);
 
-#define QUIET_MSEC 200    /* long enough that nothing comes any more */
+#define QUIET_MSEC    200   /* long enough that nothing comes any more */
 #define PATIENCE_MSEC 10000 /* too long for anything that is to come */

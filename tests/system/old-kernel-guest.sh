@@ -41,6 +41,7 @@ soon() {
 boot() {
     mount -t proc none /proc
     mount -t sysfs none /sys
+    mount -t securityfs none /sys/kernel/security
     mount -t devtmpfs none /dev 2>/dev/null
     mkdir -p /dev/shm /run /tmp /store/ext4 /store/xfs /store/btrfs /store/tmpfs
     mount -t tmpfs -o mode=0755 none /run
@@ -49,19 +50,19 @@ boot() {
     for module in /modules/*; do insmod "$module"; done
     set -- a b c
     for fs in ext4 xfs btrfs; do
-        soon test -b "/dev/vd$1" && mount -t "$fs" "/dev/vd$1" "/store/$fs" || broken "mounting $fs"
+        soon test -b "/dev/vd$1"
+        mount -t "$fs" "/dev/vd$1" "/store/$fs" || broken "mounting $fs"
         shift
     done
     say "# Linux $(uname -r), $(nproc) processors, up $(cut -d ' ' -f 1 /proc/uptime) s"
+    say "# security modules: $(cat /sys/kernel/security/lsm)"
 }
 
 # ---- Kernel tests ----
 
-# kernel_tests FS PROGRAM...
 kernel_tests() {
     fs=$1
-    shift
-    for program; do
+    for program in answers eventfd lease stamp ctime marks news; do
         "/storescan/kernel-$program" "/store/$fs" >/run/tap
         status=$?
         sed -n "s/^\(ok\|not ok\) [0-9]* - /guest: \1 $fs, $program: /p; s/^# /guest: # /p" /run/tap
@@ -171,10 +172,7 @@ subvolume() {
 }
 
 boot
-kernel_tests ext4 answers lease stamp marks
-kernel_tests xfs lease stamp
-kernel_tests btrfs lease stamp marks
-kernel_tests tmpfs lease stamp
+for type in ext4 xfs btrfs tmpfs; do kernel_tests $type; done
 whole_file_system
 by_folders
 subvolume

@@ -46,8 +46,9 @@ START_TEST(test_sentences) {
         expect(&r, "Denied open of '/srv/mail/cur/1' by imap[42] (uid 1000): infected with Eicar.");
         r.tier = LOG_TIER_STAMP;
         r.signature[0] = '\0';
-        expect(&r, "Denied open of '/srv/mail/cur/1' by imap[42] (uid 1000): infected, known by its "
-                   "stamp.");
+        expect(&r,
+               "Denied open of '/srv/mail/cur/1' by imap[42] (uid 1000): infected, known by its "
+               "stamp.");
         r = record();
         r.action = LOG_ACTION_ALLOWED;
         r.verdict = VERDICT_UNSCANNABLE;
@@ -71,8 +72,9 @@ START_TEST(test_hostile_texts) {
 
         strcpy(r.path, "/srv/a\nb\x1b[31m'\\\x7f");
         strcpy(r.comm, "x\ny");
-        expect(&r, "Denied open of '/srv/a\\x0ab\\x1b[31m\\x27\\x5c\\x7f' by x\\x0ay[42] (uid 1000): "
-                   "infected with Eicar.");
+        expect(&r,
+               "Denied open of '/srv/a\\x0ab\\x1b[31m\\x27\\x5c\\x7f' by x\\x0ay[42] (uid 1000): "
+               "infected with Eicar.");
 }
 END_TEST
 
@@ -113,7 +115,7 @@ static size_t count_lines(int fd, const char *word) {
 }
 
 #define PRODUCERS 4
-#define EACH 200
+#define EACH      200
 
 static struct journal *journal;
 
@@ -163,7 +165,8 @@ START_TEST(test_stuck) {
         ck_assert_uint_lt(dropped, 1000);
 
         /* The log moves again: the loss is told. */
-        while (read(out, filler, sizeof(filler)) == sizeof(filler) && count_lines(out, "dropped") == 0)
+        while (read(out, filler, sizeof(filler)) == sizeof(filler) &&
+               count_lines(out, "dropped") == 0)
                 (void)poll(&(struct pollfd){ .fd = out, .events = POLLIN }, 1, 1000);
         (void)journal_free(journal);
 }

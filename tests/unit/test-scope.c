@@ -37,8 +37,10 @@ static int find(const char *text, const char *path, enum marks_mode marks, const
 #define ROOT "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
 
 START_TEST(test_table) {
-        read_mounts(ROOT "36 1 98:0 /sub /mnt/with\\040blank\\011tab\\134 rw,noatime shared:1 master:2 - "
-                         "fuse.sshfs host:/x rw\n");
+        read_mounts(
+                ROOT
+                "36 1 98:0 /sub /mnt/with\\040blank\\011tab\\134 rw,noatime shared:1 master:2 - "
+                "fuse.sshfs host:/x rw\n");
         ck_assert_uint_eq(mounts.n, 2);
         ck_assert_str_eq(mounts.mounts[1].path, "/mnt/with blank\ttab\\");
         ck_assert_str_eq(mounts.mounts[1].root, "/sub");

@@ -23,8 +23,8 @@ static void make(const char *folder) {
 }
 
 static void setup(void) {
-        static const char *const folders[] = { "/a",    "/a/cur",    "/a/tmp",  "/b",
-                                               "/b/new", "/other", "/other/cur", "/aa", "/aa/cur" };
+        static const char *const folders[] = { "/a",     "/a/cur",     "/a/tmp", "/b",     "/b/new",
+                                               "/other", "/other/cur", "/aa",    "/aa/cur" };
 
         ck_assert_ptr_nonnull(mkdtemp(base));
         for (size_t i = 0; i < ELEMENTSOF(folders); i++)

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns: group N, the inotify watches, the mount table's fd, and the list of what is marked.
+ *
+ * - Group N marks every folder that P marks one by one, before the folder is listed: whatever
+ *   appears in it later is told, whatever was there before is found by the walk.
+ * - An inotify watch lies on every root and every folder above it: roots that go, come back or are
+ *   unmounted (IN_UNMOUNT; all marks of the file system are gone then) make a new round.
+ * - A poll on mountinfo tells of mounts (proc(5)).
+ *
+ * Opening folders raises no permission event. Must not open files.
+ */
+
+#include "daemon/places.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+
+#include "daemon/scope.h"
+#include "daemon/walk.h"
+
+#define REMOTE_MAX 64
+
+#define MASK_P FAN_OPEN_PERM
+#define MASK_N (FAN_CREATE | FAN_MOVED_TO | FAN_ONDIR)
+
+/* What makes the folder at a path still the same one. */
+struct identity {
+        dev_t dev;
+        ino_t ino;
+        uint64_t mount;
+        struct statx_timestamp born;
+};
+
+struct guarded {
+        char *path;
+        bool filesystem;
+        struct identity identity;
+        fsid_t fsid;
+        int watch;
+};
+
+struct marked_store {
+        const struct config_store *config;
+        struct guarded *places;
+        size_t n;
+        bool told, lost;
+};
+
+struct places {
+        const struct config *config;
+        const struct gate *gate;
+        struct journal *journal;
+        places_file_fn on_file;
+        void *userdata;
+        FILE *errors; /* of the round under way, or NULL */
+        const char *own[2];
+
+        int group, inotify, mountinfo;
+        struct marked_store *stores;
+        unsigned marked, failed; /* in the walk under way */
+        const char *walking;     /* name of its store */
+
+        _Atomic(unsigned) n_remote;
+        dev_t remote[REMOTE_MAX];
+};
+
+/* ---- Marks ---- */
+
+static void mark_failed(struct places *m, const char *path, int error) {
+        m->failed++;
+        journal_say(
+                m->journal, EVENT_MARK_FAILED, m->walking,
+                "Failed to mark folder %s (%s): opens in it pass unscanned until this is mended "
+                "and storescand restarted.",
+                path, strerrordesc_np(error));
+}
+
+static void walk_error(void *userdata, const char *path, int error) {
+        mark_failed(userdata, path, error);
+}
+
+static int mark_folder(void *userdata, int fd, const char *path) {
+        struct places *m = userdata;
+        int r;
+
+        if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_N, fd, NULL) < 0) {
+                r = -errno;
+                mark_failed(m, path, -r);
+                return r;
+        }
+        r = gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_P | FAN_EVENT_ON_CHILD, fd,
+                      NULL);
+        if (r < 0) {
+                mark_failed(m, path, -r);
+                return r;
+        }
+        m->marked++;
+        return 0;
+}
+
+static void find_file(void *userdata, int parent, const char *name, const char *path) {
+        struct places *m = userdata;
+
+        (void)parent;
+        (void)name;
+        m->on_file(m->userdata, path);
+}
+
+/* Marks the folders from name below parent down; with find, files that lie there already are told. */
+static int mark_tree(struct places *m, const char *store, int parent, const char *name,
+                     const char *path, bool find) {
+        const struct walk walk = {
+                .folder = mark_folder,
+                .file = find ? find_file : NULL,
+                .error = walk_error,
+                .userdata = m,
+        };
+
+        m->marked = m->failed = 0;
+        m->walking = store;
+        return walk_tree(&walk, parent, name, path);
+}
+
+/* ---- Places ---- */
+
+static int identify(const char *path, struct identity *ret) {
+        struct statx stx;
+
+        if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
+                  STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx) < 0)
+                return -errno;
+        if (!S_ISDIR(stx.stx_mode))
+                return -ENOTDIR;
+        memset(ret, 0, sizeof(*ret));
+        ret->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+        ret->ino = stx.stx_ino;
+        ret->mount = stx.stx_mnt_id;
+        ret->born.tv_sec = stx.stx_btime.tv_sec;
+        ret->born.tv_nsec = stx.stx_btime.tv_nsec;
+        return 0;
+}
+
+static void set_remote(struct places *m, dev_t dev, const char *store, const char *path) {
+        unsigned n = atomic_load(&m->n_remote);
+
+        if (n == REMOTE_MAX || places_is_remote(m, dev))
+                return;
+        m->remote[n] = dev;
+        atomic_store(&m->n_remote, n + 1);
+        journal_say(m->journal, EVENT_STORE_GUARDED, store,
+                    "Store '%s': %s is on a network or FUSE file system, where others may write "
+                    "unseen: stamps are not used there.",
+                    store, path);
+}
+
+static void place_forget(struct places *m, struct guarded *g) {
+        if (g->watch >= 0)
+                (void)inotify_rm_watch(m->inotify, g->watch);
+        free(g->path);
+}
+
+static struct guarded *place_find(struct marked_store *s, const char *path) {
+        for (size_t i = 0; i < s->n; i++)
+                if (streq(s->places[i].path, path))
+                        return &s->places[i];
+        return NULL;
+}
+
+static void place_drop(struct places *m, struct marked_store *s, struct guarded *g) {
+        place_forget(m, g);
+        *g = s->places[--s->n];
+}
+
+/* Puts the marks of one place. again: they were there before, so files that have come meanwhile
+ * are looked at. */
+static int place_mark(struct places *m, struct marked_store *s, const struct scope_place *place,
+                      const struct identity *identity, bool again) {
+        struct guarded *grown;
+        struct statfs sfs;
+        int r;
+
+        if (place->remote)
+                set_remote(m, identity->dev, s->config->name, place->path);
+        if (statfs(place->path, &sfs) < 0)
+                return -errno;
+        r = place->filesystem
+                    ? gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_P, AT_FDCWD,
+                                place->path)
+                    : mark_tree(m, s->config->name, AT_FDCWD, place->path, place->path, again);
+        if (r < 0)
+                return r;
+
+        grown = reallocarray(s->places, s->n + 1, sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        s->places = grown;
+        grown[s->n] = (struct guarded){
+                .path = strdup(place->path),
+                .filesystem = place->filesystem,
+                .identity = *identity,
+                .fsid = sfs.f_fsid,
+                .watch = inotify_add_watch(m->inotify, place->path,
+                                           IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR),
+        };
+        if (!grown[s->n].path)
+                return -ENOMEM;
+        s->n++;
+        if (place->filesystem)
+                journal_say(m->journal, EVENT_STORE_GUARDED, s->config->name,
+                            "Store '%s' is guarded: one mark on the file system of %s.",
+                            s->config->name, place->path);
+        else
+                journal_say(m->journal, EVENT_STORE_GUARDED, s->config->name,
+                            "Store '%s' is guarded: %u folders marked from %s down, %u failed.",
+                            s->config->name, m->marked, place->path, m->failed);
+        return 0;
+}
+
+static void explain_mark(const struct places *m, const struct config_store *store, const char *path,
+                         int error) {
+        const char *why = strerrordesc_np(-error);
+
+        if (!m->errors)
+                return;
+        if (error == -EXDEV)
+                why = "this kernel can't watch folders of a btrfs subvolume (Linux 6.8 can); give "
+                      "the "
+                      "store a file system of its own";
+        else if (error == -ENODEV || error == -EOPNOTSUPP)
+                why = "its file system has no file handles, so new folders would go unnoticed; "
+                      "give "
+                      "the store a file system of its own";
+        fprintf(m->errors, "[store %s] path: failed to mark %s: %s.\n", store->name, path, why);
+}
+
+static int store_round(struct places *m, struct marked_store *s,
+                       const struct scope_mounts *mounts) {
+        struct scope scope = {};
+        FILE *errors = m->errors;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        if (!errors && !(errors = open_memstream(&text, &size)))
+                return -ENOMEM;
+        r = scope_find(s->config, mounts, m->own, ELEMENTSOF(m->own), errors, &scope);
+        if (errors != m->errors) {
+                fclose(errors);
+                if (text[0] != '\0')
+                        journal_say(m->journal, EVENT_MARK_FAILED, s->config->name, "%s", text);
+        }
+        if (r == -ENOENT) {
+                while (s->n > 0)
+                        place_drop(m, s, &s->places[0]);
+                if (!s->lost)
+                        journal_say(
+                                m->journal, EVENT_STORE_LOST, s->config->name,
+                                "Store '%s' is not guarded: its folder %s is not there. It will "
+                                "be, when the folder comes back.",
+                                s->config->name, s->config->path);
+                s->lost = true;
+                return 0;
+        }
+        if (r < 0)
+                return r;
+
+        for (size_t i = 0; i < scope.n && r >= 0; i++) {
+                const struct scope_place *place = &scope.places[i];
+                struct guarded *g = place_find(s, place->path);
+                struct identity identity;
+
+                if (identify(place->path, &identity) < 0)
+                        continue; /* gone this moment: its watch makes another round */
+                if (g && g->filesystem == place->filesystem &&
+                    memcmp(&g->identity, &identity, sizeof(identity)) == 0)
+                        continue;
+                if (g)
+                        place_drop(m, s, g);
+                r = place_mark(m, s, place, &identity, s->told || s->lost);
+                if (r < 0)
+                        explain_mark(m, s->config, place->path, r);
+        }
+        s->lost = false;
+        s->told = true;
+        scope_done(&scope);
+        return r;
+}
+
+/* Watches the folders above a root, so that its coming back is told. */
+static void watch_above(struct places *m, const char *path) {
+        char above[PATH_MAX];
+        char *slash;
+
+        snprintf(above, sizeof(above), "%s", path);
+        while ((slash = strrchr(above, '/'))) {
+                slash[slash == above] = '\0';
+                (void)inotify_add_watch(m->inotify, above,
+                                        IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+                                                IN_DELETE_SELF | IN_ONLYDIR | IN_MASK_ADD);
+                if (slash == above)
+                        return;
+        }
+}
+
+int places_round(struct places *m, FILE *errors) {
+        struct scope_mounts mounts;
+        int r = 0;
+
+        m->errors = errors;
+
+        for (size_t i = 0; i < m->config->n_stores; i++)
+                watch_above(m, m->config->stores[i].path);
+        r = scope_mounts_read(NULL, &mounts);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < m->config->n_stores; i++) {
+                int k = store_round(m, &m->stores[i], &mounts);
+
+                if (k < 0 && !m->errors)
+                        mark_failed(m, m->config->stores[i].path, -k);
+                if (r >= 0)
+                        r = k;
+        }
+        scope_mounts_done(&mounts);
+        m->errors = NULL;
+        return r;
+}
+
+/* ---- What the kernel tells ---- */
+
+/* A root's own watch that ends takes the place's identity with it. */
+void places_take_watches(struct places *m) {
+        char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+        ssize_t n;
+
+        while ((n = read(m->inotify, buf, sizeof(buf))) > 0) {
+                const char *p = buf;
+
+                while (p < buf + n) {
+                        const struct inotify_event *e = (const void *)p;
+
+                        p += sizeof(*e) + e->len;
+                        if (!(e->mask & (IN_UNMOUNT | IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)))
+                                continue;
+                        for (size_t i = 0; i < m->config->n_stores; i++)
+                                for (size_t k = 0; k < m->stores[i].n; k++) {
+                                        struct guarded *g = &m->stores[i].places[k];
+
+                                        if (g->watch != e->wd)
+                                                continue;
+                                        memset(&g->identity, 0, sizeof(g->identity));
+                                        if (e->mask & IN_IGNORED)
+                                                g->watch = -EBADF;
+                                }
+                }
+        }
+}
+
+/* A folder came into a marked one: marks it and all below. */
+static void folder_came(struct places *m, const struct fanotify_event_info_fid *info) {
+        struct file_handle *handle = (struct file_handle *)(uintptr_t)info->handle;
+        const char *name = (const char *)handle->f_handle + handle->handle_bytes;
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
+        fsid_t fsid;
+        ssize_t n;
+
+        memcpy(&fsid, &info->fsid, sizeof(fsid));
+        for (size_t i = 0; i < m->config->n_stores; i++)
+                for (size_t k = 0; k < m->stores[i].n; k++) {
+                        const struct guarded *g = &m->stores[i].places[k];
+                        _cleanup_close_ int mount = -EBADF, parent = -EBADF;
+
+                        if (g->filesystem || memcmp(&g->fsid, &fsid, sizeof(fsid)) != 0)
+                                continue;
+                        mount = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        if (mount < 0)
+                                continue;
+                        parent = open_by_handle_at(mount, handle,
+                                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        if (parent < 0)
+                                continue; /* gone already */
+                        snprintf(link, sizeof(link), "/proc/self/fd/%d", parent);
+                        n = readlink(link, path, sizeof(path) - 1);
+                        path[MAX(n, 0)] = '\0';
+                        n = MAX(n, 0);
+                        snprintf(path + n, sizeof(path) - (size_t)n, "/%s", name);
+                        (void)mark_tree(m, m->stores[i].config->name, parent, name, path, true);
+                        return;
+                }
+}
+
+bool places_take_group(struct places *m) {
+        char buf[8192] __attribute__((aligned(8)));
+        ssize_t n = read(m->group, buf, sizeof(buf));
+        size_t left = n > 0 ? (size_t)n : 0;
+
+        for (const struct fanotify_event_metadata *e = (const void *)buf; FAN_EVENT_OK(e, left);
+             e = FAN_EVENT_NEXT(e, left)) {
+                const struct fanotify_event_info_fid *info = (const void *)(e + 1);
+
+                if (e->mask & FAN_ONDIR && e->event_len > sizeof(*e) + sizeof(*info) &&
+                    info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME)
+                        folder_came(m, info);
+        }
+        return n > 0;
+}
+
+/* ---- The object ---- */
+
+int places_group_fd(const struct places *places) {
+        return places->group;
+}
+
+int places_watch_fd(const struct places *places) {
+        return places->inotify;
+}
+
+int places_mounts_fd(const struct places *places) {
+        return places->mountinfo;
+}
+
+bool places_is_remote(const struct places *places, dev_t dev) {
+        unsigned n = atomic_load_explicit(&places->n_remote, memory_order_acquire);
+
+        for (unsigned i = 0; i < n; i++)
+                if (places->remote[i] == dev)
+                        return true;
+        return false;
+}
+
+int places_new(const struct config *config, const struct gate *gate, struct journal *journal,
+               places_file_fn on_file, void *userdata, FILE *errors, struct places **ret) {
+        _cleanup_(places_freep) struct places *places = calloc(1, sizeof(*places));
+        int r;
+
+        if (!places)
+                return -ENOMEM;
+        places->config = config;
+        places->gate = gate;
+        places->journal = journal;
+        places->on_file = on_file;
+        places->userdata = userdata;
+        places->own[0] = config->database;
+        places->own[1] = config->tmpdir;
+        places->inotify = places->mountinfo = -EBADF;
+        places->group =
+                fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_CLOEXEC | FAN_NONBLOCK |
+                                      FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
+                              O_RDONLY | O_CLOEXEC);
+        if (places->group >= 0)
+                places->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (places->inotify >= 0)
+                places->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        if (places->mountinfo < 0) {
+                r = -errno;
+                fprintf(errors,
+                        "Failed to set up the watching of folders and mounts (fanotify with "
+                        "file handles, inotify, mountinfo): %s; storescand needs Linux 6.1.\n",
+                        strerror(-r));
+                return r;
+        }
+        places->stores = calloc(config->n_stores, sizeof(*places->stores));
+        if (!places->stores)
+                return -ENOMEM;
+        for (size_t i = 0; i < config->n_stores; i++)
+                places->stores[i].config = &config->stores[i];
+        *ret = TAKE_PTR(places);
+        return 0;
+}
+
+struct places *places_free(struct places *places) {
+        if (!places)
+                return NULL;
+        for (size_t i = 0; places->stores && i < places->config->n_stores; i++) {
+                for (size_t k = 0; k < places->stores[i].n; k++)
+                        free(places->stores[i].places[k].path);
+                free(places->stores[i].places);
+        }
+        free(places->stores);
+        close_fd(places->group);
+        close_fd(places->inotify);
+        close_fd(places->mountinfo);
+        free(places);
+        return NULL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The marks of all stores, and what the kernel tells of their folders and mounts. Opens folders, so
+ * it belongs to the marker's thread; only places_is_remote() may be asked on any.
+ */
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "daemon/config.h"
+#include "daemon/gate.h"
+#include "daemon/journal.h"
+
+struct places;
+
+/* A regular file that lies in a folder which was marked just now. */
+typedef void (*places_file_fn)(void *userdata, const char *path);
+
+/* Opens group N, the watches, the mount table. A failure is explained in errors. */
+int places_new(const struct config *config, const struct gate *gate, struct journal *journal,
+               places_file_fn on_file, void *userdata, FILE *errors, struct places **ret);
+struct places *places_free(struct places *places);
+DEFINE_CLEANUP(struct places *, places_free);
+
+/* What to wait for: events of group N and of the watches (POLLIN), changes of mounts (POLLPRI). */
+int places_group_fd(const struct places *places);
+int places_watch_fd(const struct places *places);
+int places_mounts_fd(const struct places *places);
+
+/* Brings marks in line with what is there now. Failures of single folders and lost stores are
+ * logged. Negative: a store can't be guarded at all; explained in errors, or logged if NULL. */
+int places_round(struct places *places, FILE *errors);
+
+/* Marks new and renamed-in folders that group N tells of; whether there were events. */
+bool places_take_group(struct places *places);
+
+/* Takes note of roots that went or were unmounted; a round is due then. */
+void places_take_watches(struct places *places);
+
+/* Whether files of this device may be written by another host, unseen: no stamp holds there. */
+bool places_is_remote(const struct places *places, dev_t dev);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Shared by pool.c (queue, loader, the whole) and pool-worker.c (one worker and the job it has).
+ */
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "daemon/pool.h"
+
+enum worker_state { WORKER_ABSENT, WORKER_STARTING, WORKER_IDLE, WORKER_READING, WORKER_SCANNING };
+
+struct worker {
+        struct pool *pool;
+        unsigned number;
+        enum worker_state state;
+        int channel, slot_fd, pidfd;
+        uint8_t *slot; /* shared with this worker only */
+        struct pool_job *job;
+        uint64_t job_id;
+        uint64_t since_usec; /* when the state began that has a time limit */
+        size_t filled;
+        bool hung;        /* we killed it */
+        bool quick_death; /* ended before its first result: do not respawn at once */
+
+        struct ring_op receive_op, read_op, send_op;
+        bool receiving, reading, sending;
+        struct msghdr receive_msg, send_msg;
+        struct iovec receive_iov, send_iov;
+        union {
+                struct cmsghdr align;
+                char buf[CMSG_SPACE(sizeof(struct ucred))];
+        } receive_control;
+        union {
+                struct cmsghdr align;
+                char buf[CMSG_SPACE(sizeof(int))];
+        } send_control;
+        struct proto_result received;
+        struct proto_job job_message;
+};
+
+TAILQ_HEAD(job_queue, pool_job);
+
+struct pool {
+        struct ring *ring;
+        const struct config *config;
+        struct stats *stats;
+        struct journal *journal;
+        pool_ready_fn on_ready;
+        void *userdata;
+        FILE *errors;
+        bool ready;
+
+        struct loader_settings settings;
+        struct loader *loader;
+        bool loaded;         /* this loader has an engine and takes SPAWNs */
+        bool has_generation; /* of the last engine that was loaded: its stamps stay good while
+                              * another loader starts */
+        struct generation generation;
+        uint64_t restart_usec; /* when a new loader may be started; 0: none needed */
+        unsigned failures;     /* loaders in a row that came to nothing */
+        bool refused;          /* the loader said why; its end is no news */
+        bool ending;
+
+        struct job_queue high, low;
+        struct worker workers[WORKERS_MAX];
+        uint64_t next_job_id;
+        unsigned busy_ops; /* operations in the ring that point into the object */
+};
+
+/* ---- pool.c ---- */
+
+/* Ends a job without a worker's word. text says more, for the log; may be "". */
+void pool_job_fail(struct pool_job *job, enum reason reason, const char *text);
+
+/* Puts a job into its queue, at the front if it lost its worker. */
+void pool_enqueue(struct pool *pool, struct pool_job *job, bool first);
+
+/* Gives queued jobs to idle workers. */
+void pool_dispatch(struct pool *pool);
+
+/* A worker said hello (0), or there can be none (negative): told once. */
+void pool_set_ready(struct pool *pool, int error);
+
+/* ---- pool-worker.c ---- */
+
+void worker_init(struct worker *w, struct pool *pool, unsigned number);
+void worker_done(struct worker *w);
+
+/* Asks the loader for a worker in this place. 0 or negative errno. */
+int worker_start(struct worker *w, uint64_t now);
+
+/* Gives a job to an idle worker. */
+void worker_take(struct worker *w, struct pool_job *job);
+
+/* Gives up a worker, dead or to be killed; its job goes to another one, or ends with reason.
+ * Operations that are still in the ring end by themselves and find the state changed. */
+void worker_lost(struct worker *w, enum reason reason);
+
+/* Whether operations of a lost worker are still in the ring: its place can't be used again yet. */
+bool worker_lingers(const struct worker *w);

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns: every open that waits for its answer (waiter), every content being judged (scan), from the
+ * event to the close of its fd. Who may answer and close:
+ *
+ *     scan_decided()  answers the waiters by verdict; puts the scan on the list of the done
+ *     scans_run()     answers waiters whose deadline passed (the scan goes on); after the gate has
+ *                     flushed, logs, hands the scan's fd to the stamper or closes it
+ *
+ * The scan's fd is its first waiter's event fd; the others' are closed with their answer. Must not
+ * own: content, paths (asked of the kernel when needed), workers.
+ */
+
+#include "daemon/scans.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/queue.h>
+
+#include "daemon/clock.h"
+#include "daemon/stores.h"
+
+#define BUCKETS 1024
+
+struct waiter {
+        TAILQ_ENTRY(waiter) link;     /* of all, by arrival, while unanswered */
+        STAILQ_ENTRY(waiter) sibling; /* of the scan */
+        struct scan *scan;
+        int fd;
+        pid_t pid;
+        bool answered, allowed, logged;
+        uint64_t arrived_usec, answered_usec;
+};
+
+TAILQ_HEAD(waiter_list, waiter);
+
+struct scan {
+        LIST_ENTRY(scan) bucket;
+        STAILQ_ENTRY(scan) done_link;
+        struct scans *scans;
+        struct pool_job job;
+        int fd;
+        bool is_event; /* fd counts as an event fd */
+        bool leased;   /* a read lease is on fd */
+        bool hashed;   /* in the table: may be joined */
+        struct stamp stamp;
+        dev_t dev;
+        ino_t ino;
+        uint64_t size;
+        const struct config_store *store;
+        struct generation generation; /* of the engine it is given to */
+        STAILQ_HEAD(, waiter) waiters;
+
+        enum verdict verdict;
+        enum reason reason;
+        enum log_tier tier;
+        bool has_digest;
+        uint8_t digest[STAMP_DIGEST_SIZE];
+        char signature[PROTO_SIGNATURE_MAX];
+        uint64_t queue_usec, read_usec, scan_usec, done_usec;
+};
+
+struct scans {
+        const struct config *config;
+        struct pool *pool;
+        struct gate *gate;
+        struct stamper *stamper;
+        struct stats *stats;
+        struct journal *journal;
+        struct scan_hooks hooks;
+
+        struct waiter_list waiting;
+        STAILQ_HEAD(, scan) done; /* answered; logging, stamping and closing are due */
+        LIST_HEAD(, scan) buckets[BUCKETS];
+        unsigned n_scans;
+};
+
+/* ---- Policy ---- */
+
+bool policy_allows(const struct config_store *store, enum verdict verdict) {
+        switch (verdict) {
+        case VERDICT_CLEAN: return true;
+        case VERDICT_INFECTED: return store->on_infected == ON_INFECTED_DETECT;
+        case VERDICT_UNSCANNABLE: return store->on_unscannable == ON_FAILURE_ALLOW;
+        case VERDICT_UNKNOWN:
+        case _VERDICT_MAX:
+        default: return store->on_error == ON_FAILURE_ALLOW;
+        }
+}
+
+bool scans_stamps_hold(const struct scans *scans, dev_t dev) {
+        return scans->config->stamps && !scans->hooks.is_remote(scans->hooks.userdata, dev);
+}
+
+static enum event_kind event_of(enum verdict verdict, bool denied) {
+        switch (verdict) {
+        case VERDICT_INFECTED: return denied ? EVENT_BLOCKED : EVENT_DETECTED;
+        case VERDICT_UNSCANNABLE: return EVENT_UNSCANNABLE;
+        case VERDICT_CLEAN:
+        case VERDICT_UNKNOWN:
+        case _VERDICT_MAX:
+        default: return EVENT_UNDECIDED;
+        }
+}
+
+/* ---- Log ---- */
+
+/* Name and user of an opener, if it still runs: it was answered already, and may be gone. */
+static void describe_opener(struct log_record *r, pid_t pid) {
+        char path[sizeof("/proc//comm") + 3 * sizeof(int)];
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+        ssize_t n;
+
+        r->has_opener = true;
+        r->pid = pid;
+        snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        if (fstat(fd, &st) == 0)
+                r->uid = st.st_uid;
+        n = read(fd, r->comm, sizeof(r->comm) - 1);
+        while (n > 0 && r->comm[n - 1] == '\n')
+                n--;
+        r->comm[MAX(n, 0)] = '\0';
+}
+
+/* Told at every access: what is denied, and every infection. What can't be judged but is let
+ * through is told when it is found out, not again whenever its stamp is read. */
+static bool worth_a_log(const struct scan *scan, const struct waiter *waiter) {
+        return scan->tier == LOG_TIER_SCAN || scan->verdict != VERDICT_UNSCANNABLE ||
+               (waiter && !waiter->allowed);
+}
+
+static void log_scan(struct scans *scans, const struct scan *scan, const struct waiter *waiter) {
+        bool denied = waiter && !waiter->allowed;
+        struct log_record *r = journal_get(scans->journal, event_of(scan->verdict, denied));
+        enum place place;
+        struct stat st;
+
+        if (!r)
+                return;
+        r->has_verdict = r->has_times = true;
+        r->verdict = scan->verdict;
+        r->reason = scan->reason;
+        r->tier = scan->tier;
+        r->store = scan->store->name;
+        r->size = scan->size;
+        r->queue_usec = scan->queue_usec;
+        r->read_usec = scan->read_usec;
+        r->scan_usec = scan->scan_usec;
+        memcpy(r->signature, scan->signature, sizeof(r->signature));
+        generation_format(&scan->generation, r->generation);
+        if (waiter) {
+                r->action = denied ? LOG_ACTION_DENIED : LOG_ACTION_ALLOWED;
+                r->answer_usec = waiter->answered_usec - waiter->arrived_usec;
+                describe_opener(r, waiter->pid);
+        }
+        if (fstat(scan->fd, &st) == 0)
+                (void)stores_find(scans->config, scan->fd, &st, r->path, &place);
+        journal_put(scans->journal, r);
+}
+
+/* ---- Scans ---- */
+
+static size_t bucket_of(dev_t dev, ino_t ino) {
+        return ((uint64_t)ino * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)dev) >> 32 & (BUCKETS - 1);
+}
+
+/* A scan under way of this very content: its lease says that nobody wrote since it began. */
+static struct scan *find_scan(struct scans *scans, const struct stat *st) {
+        struct scan *scan;
+
+        LIST_FOREACH(scan, &scans->buckets[bucket_of(st->st_dev, st->st_ino)], bucket)
+                if (scan->dev == st->st_dev && scan->ino == st->st_ino &&
+                    scan->size == (uint64_t)st->st_size && lease_holds(scan->fd))
+                        return scan;
+        return NULL;
+}
+
+static void unhash(struct scan *scan) {
+        if (scan->hashed)
+                LIST_REMOVE(scan, bucket);
+        scan->hashed = false;
+}
+
+void scans_release(struct scans *scans, int fd, bool is_event) {
+        if (is_event)
+                gate_close(scans->gate, fd);
+        else {
+                close_fd(fd);
+                scans->hooks.found_done(scans->hooks.userdata);
+        }
+}
+
+static void on_stamper_close(void *userdata, int fd, bool is_event) {
+        scans_release(userdata, fd, is_event);
+}
+
+/* Puts a waiter's answer into the gate's batch. The scan's own fd is kept open. */
+static void answer(struct waiter *w, bool allow, uint64_t now) {
+        struct scan *scan = w->scan;
+
+        gate_answer(scan->scans->gate, w->fd, allow, w->fd == scan->fd);
+        TAILQ_REMOVE(&scan->scans->waiting, w, link);
+        w->answered = true;
+        w->allowed = allow;
+        w->answered_usec = now;
+}
+
+/* The scan's verdict is known: answers everybody who waits for it. */
+static void scan_decided(struct scan *scan) {
+        bool allow = policy_allows(scan->store, scan->verdict);
+        struct waiter *w;
+
+        scan->done_usec = now_usec();
+        unhash(scan);
+        STAILQ_FOREACH(w, &scan->waiters, sibling)
+        if (!w->answered)
+                answer(w, allow, scan->done_usec);
+        STAILQ_INSERT_TAIL(&scan->scans->done, scan, done_link);
+}
+
+static void count_verdict(struct stats *stats, enum verdict verdict) {
+        switch (verdict) {
+        case VERDICT_CLEAN: stats->clean++; break;
+        case VERDICT_INFECTED: stats->infected++; break;
+        case VERDICT_UNSCANNABLE: stats->unscannable++; break;
+        case VERDICT_UNKNOWN:
+        case _VERDICT_MAX:
+        default: stats->undecided++;
+        }
+}
+
+static void scan_done(struct pool_job *job, const struct pool_result *result) {
+        struct scan *scan = container_of(job, struct scan, job);
+        struct scans *scans = scan->scans;
+
+        scan->queue_usec = result->queue_usec;
+        scan->read_usec = result->read_usec;
+        scan->scan_usec = result->scan_usec;
+        scan->has_digest = result->has_digest;
+        memcpy(scan->digest, result->digest, sizeof(scan->digest));
+        memcpy(scan->signature, result->signature, sizeof(scan->signature));
+        if (result->known) {
+                scans->stats->digest_hits++;
+                scan->tier = LOG_TIER_DIGEST;
+                scan->verdict = scan->stamp.verdict;
+                scan->reason = scan->stamp.reason;
+        } else {
+                scans->stats->scans++;
+                scans->stats->bytes += scan->size;
+                scan->tier = LOG_TIER_SCAN;
+                scan->verdict = result->verdict;
+                scan->reason = result->reason;
+                count_verdict(scans->stats, scan->verdict);
+        }
+        scan_decided(scan);
+}
+
+static void add_waiter(struct scan *scan, struct waiter *w, int fd, pid_t pid) {
+        *w = (struct waiter){ .scan = scan, .fd = fd, .pid = pid, .arrived_usec = now_usec() };
+        STAILQ_INSERT_TAIL(&scan->waiters, w, sibling);
+        TAILQ_INSERT_TAIL(&scan->scans->waiting, w, link);
+}
+
+static struct scan *scan_new(struct scans *scans, const struct scan_subject *subject) {
+        const struct generation *generation = pool_generation(scans->pool);
+        struct scan *scan = calloc(1, sizeof(*scan));
+
+        if (!scan)
+                return NULL;
+        scan->scans = scans;
+        scan->fd = subject->fd;
+        scan->is_event = subject->is_event;
+        scan->leased = subject->leased;
+        scan->dev = subject->st->st_dev;
+        scan->ino = subject->st->st_ino;
+        scan->size = (uint64_t)subject->st->st_size;
+        scan->store = subject->store;
+        if (generation)
+                scan->generation = *generation;
+        STAILQ_INIT(&scan->waiters);
+        if (subject->stamp)
+                scan->stamp = *subject->stamp;
+        if (subject->is_event) {
+                struct waiter *w = malloc(sizeof(*w));
+
+                if (!w) {
+                        free(scan);
+                        return NULL;
+                }
+                add_waiter(scan, w, subject->fd, subject->pid);
+        }
+        scans->n_scans++;
+        return scan;
+}
+
+/* The ring would fail reads of an O_NONBLOCK file instead of waiting for its pages. An event's flags
+ * are known; an own file may be without O_NOATIME, which can't be set anew on others' files. */
+static void make_readable(const struct scan *scan) {
+        int flags = scan->is_event ? O_NOATIME | O_LARGEFILE : fcntl(scan->fd, F_GETFL);
+
+        (void)fcntl(scan->fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+int scans_begin(struct scans *scans, const struct scan_subject *subject) {
+        struct scan *scan = scan_new(scans, subject);
+
+        if (!scan)
+                return -ENOMEM;
+        scan->job = (struct pool_job){
+                .fd = scan->fd,
+                .size = scan->size,
+                .exact = scan->leased,
+                .low = !scan->is_event,
+                .has_known = subject->stamp && subject->stamp->has_digest,
+                .done = scan_done,
+        };
+        memcpy(scan->job.known, scan->stamp.digest, sizeof(scan->job.known));
+        make_readable(scan);
+        if (scan->leased) {
+                LIST_INSERT_HEAD(&scans->buckets[bucket_of(scan->dev, scan->ino)], scan, bucket);
+                scan->hashed = true;
+        }
+        pool_submit(scans->pool, &scan->job);
+        return 0;
+}
+
+bool scans_has(struct scans *scans, const struct stat *st) {
+        return find_scan(scans, st);
+}
+
+bool scans_join(struct scans *scans, int fd, pid_t pid, const struct stat *st) {
+        struct scan *scan = find_scan(scans, st);
+        struct waiter *w = scan ? malloc(sizeof(*w)) : NULL;
+
+        if (!w)
+                return false;
+        scans->stats->joined++;
+        pool_raise(scans->pool, &scan->job);
+        add_waiter(scan, w, fd, pid);
+        return true;
+}
+
+int scans_settle(struct scans *scans, const struct scan_subject *subject) {
+        struct scan *scan = scan_new(scans, subject);
+
+        if (!scan)
+                return -ENOMEM;
+        scan->tier = LOG_TIER_STAMP;
+        scan->verdict = scan->stamp.verdict;
+        scan->reason = scan->stamp.reason;
+        scan->leased = false; /* it has its stamp: do not write it again */
+        scan_decided(scan);
+        return 0;
+}
+
+/* ---- After the answers ---- */
+
+static bool worth_a_stamp(const struct scan *scan) {
+        const struct generation *running = pool_generation(scan->scans->pool);
+
+        /* A scan may end under another engine than it began; which one judged it is not known. */
+        return scans_stamps_hold(scan->scans, scan->dev) && scan->leased &&
+               scan->verdict != VERDICT_UNKNOWN && running &&
+               memcmp(running, &scan->generation, sizeof(*running)) == 0;
+}
+
+static void scan_finish(struct scan *scan) {
+        struct scans *scans = scan->scans;
+        struct waiter *w;
+
+        if (scan->verdict != VERDICT_CLEAN) {
+                if (STAILQ_EMPTY(&scan->waiters) && worth_a_log(scan, NULL))
+                        log_scan(scans, scan, NULL);
+                STAILQ_FOREACH(w, &scan->waiters, sibling)
+                if (!w->logged && worth_a_log(scan, w))
+                        log_scan(scans, scan, w);
+        }
+        if (worth_a_stamp(scan)) {
+                struct stamp stamp = {
+                        .verdict = scan->verdict,
+                        .reason = scan->reason,
+                        .generation = scan->generation,
+                        .size = scan->size,
+                        .has_digest = scan->has_digest,
+                };
+
+                memcpy(stamp.digest, scan->digest, sizeof(stamp.digest));
+                stamper_write(scans->stamper, scan->fd, scan->is_event, scan->store->name, &stamp);
+        } else {
+                if (scan->verdict != VERDICT_UNKNOWN && scan->tier != LOG_TIER_STAMP)
+                        scans->stats->stamps_skipped++;
+                scans_release(scans, scan->fd, scan->is_event);
+        }
+        while ((w = STAILQ_FIRST(&scan->waiters))) {
+                STAILQ_REMOVE_HEAD(&scan->waiters, sibling);
+                free(w);
+        }
+        scans->n_scans--;
+        free(scan);
+}
+
+/* An opener waits no longer than its deadline; the scan goes on for the next one. */
+static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now) {
+        struct scan *scan = w->scan;
+
+        scans->stats->timeouts++;
+        answer(w, policy_allows(scan->store, VERDICT_UNKNOWN), now);
+        gate_flush(scans->gate);
+        scan->verdict = VERDICT_UNKNOWN;
+        scan->reason = REASON_TIMEOUT;
+        scan->tier = LOG_TIER_NONE;
+        log_scan(scans, scan, w);
+        w->logged = true;
+}
+
+uint64_t scans_run(struct scans *scans, uint64_t now) {
+        uint64_t next = stamper_run(scans->stamper, now);
+        struct scan *scan;
+        struct waiter *w;
+
+        while ((scan = STAILQ_FIRST(&scans->done))) {
+                STAILQ_REMOVE_HEAD(&scans->done, done_link);
+                scan_finish(scan);
+        }
+        while ((w = TAILQ_FIRST(&scans->waiting))) {
+                uint64_t due = w->arrived_usec + scans->config->scan_timeout_usec;
+
+                if (due > now)
+                        return MIN(next, due);
+                deadline_passed(scans, w, now);
+        }
+        return next;
+}
+
+/* ---- The object ---- */
+
+void scans_give_up(struct scans *scans, enum reason reason) {
+        struct waiter *w;
+
+        while ((w = TAILQ_FIRST(&scans->waiting))) {
+                w->scan->verdict = VERDICT_UNKNOWN;
+                w->scan->reason = reason;
+                answer(w, policy_allows(w->scan->store, VERDICT_UNKNOWN), now_usec());
+        }
+        gate_flush(scans->gate);
+}
+
+uint64_t scans_oldest(const struct scans *scans) {
+        const struct waiter *w = TAILQ_FIRST(&scans->waiting);
+
+        return w ? w->arrived_usec : 0;
+}
+
+bool scans_busy(const struct scans *scans) {
+        return scans->n_scans > 0 || stamper_pending(scans->stamper) > 0;
+}
+
+void scans_set_gate(struct scans *scans, struct gate *gate) {
+        scans->gate = gate;
+}
+
+int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
+              struct stats *stats, struct journal *journal, const struct scan_hooks *hooks,
+              struct scans **ret) {
+        _cleanup_free_ struct scans *scans = calloc(1, sizeof(*scans));
+        int r;
+
+        if (!scans)
+                return -ENOMEM;
+        scans->config = config;
+        scans->pool = pool;
+        scans->stats = stats;
+        scans->journal = journal;
+        scans->hooks = *hooks;
+        TAILQ_INIT(&scans->waiting);
+        STAILQ_INIT(&scans->done);
+        r = stamper_new(ring, stats, journal, on_stamper_close, scans, &scans->stamper);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(scans);
+        return 0;
+}
+
+struct scans *scans_free(struct scans *scans) {
+        if (!scans)
+                return NULL;
+        assert(scans->n_scans == 0);
+        stamper_free(scans->stamper);
+        free(scans);
+        return NULL;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Opens that wait for an answer, and the contents that are judged for them: one scan serves
+ * everybody who opens the same content meanwhile. What follows the answer happens here as well:
+ * log, stamp, count, close. Which content needs a scan is judge.c's business.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "daemon/config.h"
+#include "daemon/gate.h"
+#include "daemon/journal.h"
+#include "daemon/pool.h"
+#include "daemon/stamper.h"
+#include "daemon/stats.h"
+
+struct scans;
+
+/* What the daemon does for scans. */
+struct scan_hooks {
+        /* A found file (one without is_event) is through with. */
+        void (*found_done)(void *userdata);
+        /* Whether other hosts may write to files of this device, unseen by leases and stamps. */
+        bool (*is_remote)(void *userdata, dev_t dev);
+        void *userdata;
+};
+
+/* A content to be judged. */
+struct scan_subject {
+        int fd;        /* taken: an event fd, or an own one (found) */
+        bool is_event; /* somebody waits for it: pid */
+        pid_t pid;
+        bool leased; /* a read lease is on fd: nobody writes */
+        const struct stat *st;
+        const struct stamp *stamp; /* of the running generation, or NULL */
+        const struct config_store *store;
+};
+
+int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
+              struct stats *stats, struct journal *journal, const struct scan_hooks *hooks,
+              struct scans **ret);
+struct scans *scans_free(struct scans *scans);
+DEFINE_CLEANUP(struct scans *, scans_free);
+
+/* The gate is made after the judge whose events it brings. */
+void scans_set_gate(struct scans *scans, struct gate *gate);
+
+/* Whether an open of st is let wait for a scan of the very same content that is under way; fd is
+ * taken then. */
+bool scans_join(struct scans *scans, int fd, pid_t pid, const struct stat *st);
+
+/* Whether somebody is scanning this very content. */
+bool scans_has(struct scans *scans, const struct stat *st);
+
+/* Starts a scan. With a stamp whose content holds, it may end without the engine. -ENOMEM: fd is
+ * not taken. */
+int scans_begin(struct scans *scans, const struct scan_subject *subject);
+
+/* Answers and logs an open by its valid stamp. -ENOMEM: fd is not taken. */
+int scans_settle(struct scans *scans, const struct scan_subject *subject);
+
+/* Whether stamps are to be trusted and written on files of this device. */
+bool scans_stamps_hold(const struct scans *scans, dev_t dev);
+
+/* Gives back an fd that no scan was made for. */
+void scans_release(struct scans *scans, int fd, bool is_event);
+
+/* What the store's policy says to an open with this verdict. */
+bool policy_allows(const struct config_store *store, enum verdict verdict);
+
+/* Deadlines, and what follows the answers that were flushed. Called once a loop after
+ * gate_flush(); returns when it wants to be called next. */
+uint64_t scans_run(struct scans *scans, uint64_t now);
+
+/* Answers everybody who still waits by on_error, with this reason: the end. */
+void scans_give_up(struct scans *scans, enum reason reason);
+
+/* Since when the oldest open waits for its answer; 0: none waits. */
+uint64_t scans_oldest(const struct scans *scans);
+
+/* Whether anything is left to do: opens, scans or stamps. */
+bool scans_busy(const struct scans *scans);
