@@ -91,16 +91,42 @@ static void text_add(struct text *t, const char *format, ...) {
                 t->n = MIN(t->n + (size_t)n, t->size - 1);
 }
 
-/* Paths and process names are hostile text: control bytes, quotes and anything not ASCII but for
- * well-formed bytes above 0x7f (UTF-8 folder names are common) become \xNN. */
-static void text_add_escaped(struct text *t, const char *s) {
-        for (; *s; s++) {
-                unsigned char c = (unsigned char)*s;
+/* Length of the UTF-8 character that s begins with (RFC 3629), or 0. */
+static size_t utf8_length(const char *s) {
+        const unsigned char *c = (const unsigned char *)s;
+        size_t n = c[0] < 0x80                   ? 1
+                   : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
+                   : (c[0] & 0xf0) == 0xe0       ? 3
+                   : c[0] >= 0xf0 && c[0] < 0xf5 ? 4
+                                                 : 0;
 
-                if (c < ' ' || c == 0x7f || c == '\\' || c == '\'')
+        for (size_t i = 1; i < n; i++)
+                if ((c[i] & 0xc0) != 0x80)
+                        return 0;
+        /* Overlong forms, surrogates, and what is beyond Unicode. */
+        if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) ||
+            (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90))
+                return 0;
+        return n;
+}
+
+/* Paths and process names are hostile text: control characters, quotes, backslashes and what is not
+ * UTF-8 (journalctl would hide all of the message) become \xNN. C1 controls are two bytes. */
+static void text_add_escaped(struct text *t, const char *s) {
+        while (*s) {
+                unsigned char c = (unsigned char)*s;
+                size_t n = utf8_length(s);
+                bool c1 = n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0;
+
+                if (n == 0 || c1 || c < ' ' || c == 0x7f || c == '\\' || c == '\'') {
                         text_add(t, "\\x%02x", c);
-                else
-                        text_add(t, "%c", c);
+                        s++;
+                        if (c1)
+                                text_add(t, "\\x%02x", (unsigned char)*s++);
+                        continue;
+                }
+                text_add(t, "%.*s", (int)n, s);
+                s += n;
         }
 }
 

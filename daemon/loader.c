@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -157,6 +158,16 @@ static int drop_capabilities(void) {
         return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 
+/* The gate is kept from the kernel's memory killer; what parses mail bombs should be its first
+ * choice. Done as ourselves: /proc files of a process that changed its user are root's. */
+static void offer_to_oom_killer(void) {
+        int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+        if (fd >= 0)
+                (void)!write(fd, "500", 3);
+        close_fd(fd);
+}
+
 /* Between fork and exec. The gate has threads (journal, marker), so only system calls here. */
 static _Noreturn void child(const struct loader_settings *settings, int sock, int program) {
         static char name[] = WORKER_PROGRAM;
@@ -172,6 +183,8 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
             close_range(PROTO_LOADER_FD + 2, ~0U, 0) < 0)
                 _exit(124);
 
+        offer_to_oom_killer();
+
         /* setgroups is refused to a process without CAP_SETGID that has none to drop anyway. */
         if (syscall(SYS_setgroups, 0, NULL) < 0 ||
             syscall(SYS_setresgid, settings->gid, settings->gid, settings->gid) < 0 ||
@@ -182,6 +195,8 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
         (void)setrlimit(RLIMIT_CORE, &no_core);
         /* Signals to our process group (Ctrl-C) are for the gate, which ends the workers in order. */
         (void)setsid();
+        /* A worker that wakes up does not push aside the gate, which has other openers to answer. */
+        (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         (void)signal(SIGPIPE, SIG_DFL);

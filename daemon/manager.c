@@ -55,7 +55,8 @@ struct manager {
 
         int error; /* why it can't go on */
         bool workers_ready, guarding, ending;
-        uint64_t pinged_usec;
+        uint64_t pinged_usec, pressure_told_usec;
+        uint64_t pressure_told; /* of stats.pressure */
 };
 
 /* ---- Signals ---- */
@@ -133,6 +134,21 @@ static int open_signals(struct manager *m) {
 
 /* ---- The loop ---- */
 
+/* As many event fds as the limit on fds bears, which is raised as far as it may be. */
+static unsigned max_held(const struct config *config) {
+        struct rlimit limit;
+        rlim_t room;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 0;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+        room = limit.rlim_cur > FDS_RESERVED ? limit.rlim_cur - FDS_RESERVED : 0;
+        room = MIN(room, (rlim_t)(config->max_pending ? config->max_pending : HELD_MAX));
+        return (unsigned)room;
+}
+
 /* The watchdog is fed while every open is answered in its time, not merely while the loop turns. */
 static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
         uint64_t oldest = scans_oldest(m->scans), period = m->notify.watchdog_usec / 3;
@@ -145,6 +161,19 @@ static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
                 (void)notify_send(&m->notify, "WATCHDOG=1");
         }
         return MAX(m->pinged_usec + period, now + USEC_PER_SEC / 10);
+}
+
+/* That opens wait for want of fds is told once a minute while it happens. */
+static void tell_pressure(struct manager *m, uint64_t now) {
+        if (m->stats.pressure == m->pressure_told ||
+            (m->pressure_told > 0 && now - m->pressure_told_usec < 60 * USEC_PER_SEC))
+                return;
+        m->pressure_told = m->stats.pressure;
+        m->pressure_told_usec = now;
+        journal_say(m->journal, EVENT_PRESSURE, NULL,
+                    "More opens wait than may be held at once (%u); the others wait in the kernel "
+                    "for their turn.",
+                    max_held(m->config));
 }
 
 /* One turn: sleep, dispatch, answer, and then everything that comes after the answers. */
@@ -165,6 +194,7 @@ static int turn(struct manager *m, uint64_t *due) {
         *due = MIN(*due, scans_run(m->scans, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
+        tell_pressure(m, now);
         return 0;
 }
 
@@ -213,21 +243,6 @@ static bool on_is_remote(void *userdata, dev_t dev) {
         struct manager *m = userdata;
 
         return m->marker && marker_is_remote(m->marker, dev);
-}
-
-/* As many event fds as the limit on fds bears, which is raised as far as it may be. */
-static unsigned max_held(const struct config *config) {
-        struct rlimit limit;
-        rlim_t room;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return 0;
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-        (void)getrlimit(RLIMIT_NOFILE, &limit);
-        room = limit.rlim_cur > FDS_RESERVED ? limit.rlim_cur - FDS_RESERVED : 0;
-        room = MIN(room, (rlim_t)(config->max_pending ? config->max_pending : HELD_MAX));
-        return (unsigned)room;
 }
 
 static void log_kernel(struct manager *m) {
@@ -363,6 +378,8 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                 (void)notify_send(&m.notify, status);
                 r = turn_until(&m, &never);
         }
+        if (r < 0 && !m.guarding && r != -EPIPE && r != -ENOMEM)
+                r = -ENOEXEC;
         end(&m);
         if (m.journal) {
                 print_stats(&m);

@@ -11,6 +11,7 @@
 #include "daemon/config.h"
 
 /* Runs until SIGTERM or SIGINT. config_path is what SIGHUP checks (NULL: the standard places). What
- * keeps it from starting goes to errors as sentences with the fix. 0 after an orderly end, or
- * negative errno. */
+ * keeps it from starting goes to errors as sentences with the fix. 0 after an orderly end; -ENOEXEC
+ * when this configuration, these signatures or this kernel can't do, so that trying again is of no
+ * use; another negative errno for failures that may pass. */
 int manager_run(const struct config *config, const char *config_path, FILE *errors);

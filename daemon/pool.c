@@ -96,13 +96,13 @@ void pool_set_ready(struct pool *pool, int error) {
         pool->errors = NULL;
 }
 
-static void loader_failed(struct pool *pool, const char *text) {
+static void loader_failed(struct pool *pool, int error, const char *text) {
         pool->failures++;
         pool->restart_usec = now_usec() + (pool->failures > 1 ? RESTART_USEC : 0);
         if (!pool->ready) {
                 fprintf(pool->errors, "%s\n", text);
                 pool->restart_usec = 0;
-                pool_set_ready(pool, -ENOEXEC);
+                pool_set_ready(pool, error);
                 return;
         }
         journal_say(pool->journal, EVENT_ENGINE_FAILED, NULL, "%s", text);
@@ -116,7 +116,7 @@ static void loader_ended(void *userdata) {
                 worker_lost(&pool->workers[i], REASON_CRASH);
         if (pool->ending || pool->refused)
                 return;
-        loader_failed(pool,
+        loader_failed(pool, -EPIPE,
                       "The loader process ended unexpectedly; its messages above, or those of "
                       "the kernel, say why.");
 }
@@ -127,7 +127,7 @@ static void loader_said(void *userdata, const union proto_message *m) {
 
         if (m->header.kind == PROTO_REFUSED) {
                 pool->refused = true;
-                loader_failed(pool, m->refused.text);
+                loader_failed(pool, -ENOEXEC, m->refused.text);
                 return;
         }
         pool->generation = m->loaded.generation;
@@ -159,7 +159,7 @@ uint64_t pool_run(struct pool *pool, uint64_t now) {
                 if (now < pool->restart_usec)
                         return pool->restart_usec;
                 if (start_loader(pool) < 0)
-                        loader_failed(pool, "Failed to start the loader process.");
+                        loader_failed(pool, -EPIPE, "Failed to start the loader process.");
                 return pool->restart_usec ? pool->restart_usec : next;
         }
         for (unsigned i = 0; i < pool->config->workers; i++) {

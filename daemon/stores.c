@@ -11,6 +11,7 @@
 
 #include "daemon/stores.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,15 @@ static const struct config_store *strictest(const struct config *config) {
         return best;
 }
 
+/* Whether a file was bound to the name that it is opened by, so that the name says nothing. */
+static bool is_bound(int fd) {
+        struct statx stx;
+
+        return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stx) < 0 ||
+               !(stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+               stx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 static void read_path(int fd, const struct stat *st, char path[static PATH_MAX]) {
         char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
         ssize_t n;
@@ -74,6 +84,6 @@ const struct config_store *stores_find(const struct config *config, int fd, cons
                 }
         }
         store = strictest(config);
-        *ret_place = format_place_unrooted(store->format, path);
+        *ret_place = is_bound(fd) ? PLACE_ITEM : format_place_unrooted(store->format, path);
         return store;
 }

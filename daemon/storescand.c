@@ -6,6 +6,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <sysexits.h>
 
 #include "daemon/config.h"
 #include "daemon/manager.h"
@@ -71,12 +72,13 @@ int main(int argc, char *argv[]) {
                 if (r != -EINVAL)
                         fprintf(stderr, "storescand: failed to read the configuration: %s.\n",
                                 strerror(-r));
-                return EXIT_FAILURE;
+                return r == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
         }
         if (action == ACTION_PRINT)
                 config_print(config, stdout);
         if (action != ACTION_RUN)
                 return EXIT_SUCCESS;
 
-        return manager_run(config, path, stderr) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        r = manager_run(config, path, stderr);
+        return r >= 0 ? EXIT_SUCCESS : r == -ENOEXEC ? EX_CONFIG : EXIT_FAILURE;
 }

@@ -60,9 +60,8 @@ static bool maildir_is_control_name(const char *path) {
 static enum place maildir_place_unrooted(const char *path) {
         enum place place = maildir_place(path);
 
-        if (place == PLACE_CONTROL && !maildir_is_control_name(path))
-                return PLACE_ITEM;
-        return place;
+        /* A folder may be bound to any name: tmp/ elsewhere need not be one where mail comes in. */
+        return place == PLACE_CONTROL && maildir_is_control_name(path) ? PLACE_CONTROL : PLACE_ITEM;
 }
 
 static const struct {

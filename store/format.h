@@ -28,7 +28,7 @@ enum place format_place(enum store_format format, const char *path);
 
 /* The same for a path whose store root is not known (the opener came through another mount
  * namespace or a bind mount, or by file handle): absolute, or any text the kernel gave. What is
- * not positively recognised as in progress or control is an ITEM. */
+ * not positively recognised as control is an ITEM. */
 enum place format_place_unrooted(enum store_format format, const char *path);
 
 /* Stable words of the configuration file; "invalid" when out of range. */

@@ -310,7 +310,6 @@ static int answer_load(struct loader *loader, const struct proto_load *load, int
         if (r < 0) {
                 proto_init(&reply, PROTO_REFUSED);
                 proto_text(reply.refused.text, sizeof(reply.refused.text), l.refusal);
-                fprintf(stderr, "storescan-worker: %s\n", reply.refused.text);
         } else {
                 loader->address_space = sandbox_address_space();
                 reply.loaded.database_version = engine_database_version(loader->engine);

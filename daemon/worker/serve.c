@@ -9,6 +9,7 @@
 
 #include "daemon/worker/serve.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,9 @@
 
 DEFINE_CLEANUP(struct digest_ctx *, digest_free);
 
+/* A job of such content or duration may have taken much memory, most of which is given back. */
+#define LARGE_SIZE ((uint64_t)256 << 10)
+#define LARGE_USEC (50 * USEC_PER_MSEC)
 #define CANARY_FRESH_USEC (5 * USEC_PER_SEC)
 #define CHUNK_SIZE        ((size_t)256 << 10)
 #define CHANNEL_FD        PROTO_LOADER_FD
@@ -250,6 +254,8 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd)
         judge(w, &job, &reply.result);
         close_fd(fd);
         answer(w, &reply);
+        if (job.size > LARGE_SIZE || reply.result.scan_usec > LARGE_USEC)
+                (void)malloc_trim(0);
         if (w->broken)
                 die(w->setup, "its engine can't be relied on", reply.result.signature);
 }

@@ -2,8 +2,8 @@
 
 /*
  * Runs a fuzz target over files, without libFuzzer: "fuzz-NAME FILE-OR-FOLDER...". Each input is
- * copied into a buffer of its very size, so that a sanitizer sees reading beyond its end. Before
- * each input is run, its name is in the environment's words on standard error only if it crashes.
+ * copied into a buffer of its very size, so that a sanitizer sees reading beyond its end, and an
+ * input that brings the target down is named.
  */
 
 #include <dirent.h>

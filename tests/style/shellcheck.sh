@@ -13,4 +13,4 @@ while IFS= read -r -d '' file; do
     esac
 done < <(source_files '*')
 ((${#files[@]} > 3)) || fail 'found no scripts'
-shellcheck --external-sources --source-path=SCRIPTDIR "${files[@]}"
+shellcheck --external-sources --source-path=SCRIPTDIR --source-path="$SOURCE" "${files[@]}"

@@ -108,6 +108,7 @@ pack() {
 
 run() {
     local fs drives=()
+    rm -f "$WORK"/*.image
     for fs in ext4 xfs btrfs; do
         truncate -s 512M "$WORK/$fs.image"
         "mkfs.$fs" -q "$WORK/$fs.image" >/dev/null
@@ -117,7 +118,7 @@ run() {
     timeout --kill-after=5 "$LIMIT" qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 1536 \
         -display none -monitor none -serial stdio -net none -no-reboot \
         -kernel "$KERNEL/boot/vmlinuz-$VERSION" -initrd "$WORK/initrd" "${drives[@]}" \
-        -append 'console=ttyS0 quiet loglevel=3 oops=panic panic=-1' \
+        -append 'console=ttyS0 quiet loglevel=3 oops=panic panic=-1 no_timer_check' \
         </dev/null >"$WORK/output" 2>&1 || true
     tr -d '\r' <"$WORK/output" >"$WORK/lines"
     [[ -z ${STORESCAN_GUEST_OUTPUT:-} ]] || cp "$WORK/lines" "$STORESCAN_GUEST_OUTPUT"
@@ -128,6 +129,8 @@ say "packing a machine with Linux $VERSION"
 pack
 say 'running it'
 run
+# An emulated machine on a busy host may miss its timers while it boots.
+grep -q '^guest: ' "$WORK/lines" || run
 sed -n 's/^guest: //p' "$WORK/lines"
 grep -qx 'guest: done' "$WORK/lines" ||
     fail "the machine did not come to its end within $LIMIT s: $(tail -n 5 "$WORK/lines")"

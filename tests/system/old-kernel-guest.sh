@@ -135,7 +135,9 @@ whole_file_system() {
     check 'clean mail can be read after the restart' reads $STORE/user/cur/clean
     check 'infected mail is blocked after the restart' denied $STORE/user/cur/infected
     check 'SIGTERM ends it again' stop
-    check 'stamps were believed' test "$(final stamp_hits),$(final scans)" = '2,0'
+    # Where the clock's tick comes late, it takes the digest as well.
+    say "# stamps believed by their time: $(final stamp_hits), by their digest: $(final digest_hits)"
+    check 'stamps were believed' test $(($(final stamp_hits) + $(final digest_hits))),"$(final scans)" = 2,0
 }
 
 by_folders() {

@@ -78,6 +78,20 @@ START_TEST(test_hostile_texts) {
 }
 END_TEST
 
+START_TEST(test_not_utf8) {
+        struct log_record r = record();
+
+        strcpy(r.comm, "x");
+        /* Good, cut short, overlong, surrogate, beyond Unicode, stray, C1 control. */
+        strcpy(r.path, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xa7"
+                       "|\xc3|\xe2\x82|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80|\x80|\xc2\x9b");
+        expect(&r, "Denied open of '\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xa7"
+                   "|\\xc3|\\xe2\\x82|\\xc0\\xaf|\\xed\\xa0\\x80|\\xf4\\x90\\x80\\x80|\\x80|"
+                   "\\xc2\\x9b' "
+                   "by x[42] (uid 1000): infected with Eicar.");
+}
+END_TEST
+
 START_TEST(test_cut) {
         struct log_record r = record();
         char small[20];
@@ -211,5 +225,5 @@ START_TEST(test_repeats) {
 }
 END_TEST
 
-UNIT_MAIN("journal", test_sentences, test_hostile_texts, test_cut, test_many_producers, test_stuck,
-          test_free_of_a_stuck_log, test_repeats);
+UNIT_MAIN("journal", test_sentences, test_hostile_texts, test_not_utf8, test_cut,
+          test_many_producers, test_stuck, test_free_of_a_stuck_log, test_repeats);
