@@ -194,6 +194,12 @@ static void submit_read(struct gate *gate) {
         ring_bind(sqe, &gate->read_op);
 }
 
+/* Before FAN_REPORT_FD_ERROR (6.13), the event that no fd could be made for is all that is read. */
+static void count_lost(struct gate *gate, int error) {
+        if (error == -EMFILE || error == -ENFILE)
+                gate->stats->lost++;
+}
+
 /* Reads without sleeping; whether there was something. */
 static bool read_now(struct gate *gate) {
         size_t size = read_size(gate);
@@ -202,6 +208,8 @@ static bool read_now(struct gate *gate) {
         if (size == 0)
                 return false;
         n = read(gate->fd, gate->events, size);
+        if (n < 0)
+                count_lost(gate, -errno);
         if (n <= 0)
                 return false;
         take_events(gate, (size_t)n);
@@ -213,6 +221,7 @@ static void read_done(struct ring_op *op, int res) {
         struct gate *gate = container_of(op, struct gate, read_op);
 
         gate->reading = false;
+        count_lost(gate, res);
         if (res > 0) {
                 take_events(gate, (size_t)res);
                 gate_flush(gate);

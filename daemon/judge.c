@@ -21,12 +21,18 @@ static enum stamp_check read_stamp(struct judge *judge, int fd, const struct sta
         char text[STAMP_SIZE_MAX + 1];
         ssize_t n;
 
-        if (!running || !scans_stamps_hold(judge->scans, st->st_dev))
+        if (!running || !judge->config->stamps)
                 return STAMP_OUTDATED;
         n = fgetxattr(fd, STAMP_XATTR, text, sizeof(text));
         if (n <= 0 || stamp_parse(text, (size_t)n, ret) < 0)
                 return STAMP_OUTDATED;
         return stamp_check(ret, st, running);
+}
+
+/* A read lease, where one says all there is to know about writers. 0 or negative errno: -EAGAIN when
+ * somebody has the file open for writing, the open that waits for its answer included. */
+static int take_lease(struct judge *judge, int fd, const struct stat *st) {
+        return scans_can_know_writers(judge->scans, fd, st->st_dev) ? lease_take(fd) : -EOPNOTSUPP;
 }
 
 /* Whether a stamp still says something of the content, if only its digest. */
@@ -64,7 +70,8 @@ static void judge_mail(struct judge *judge, struct scan_subject *subject, enum s
                 judge->stats->stamp_hits++;
                 r = scans_settle(judge->scans, subject);
         } else {
-                subject->leased = subject->leased || lease_take(subject->fd) >= 0;
+                if (check != STAMP_VALID)
+                        subject->leased = take_lease(judge, subject->fd, subject->st) >= 0;
                 if (scans_join(judge->scans, subject->fd, subject->pid, subject->st))
                         return;
                 r = scans_begin(judge->scans, subject);
@@ -79,6 +86,7 @@ void judge_event(void *userdata, int fd, pid_t pid) {
         enum stamp_check check;
         struct stamp stamp;
         struct stat st;
+        int r;
 
         if (pid == judge->own_pid || pool_is_own(judge->pool, pid)) {
                 judge->stats->own++;
@@ -92,11 +100,17 @@ void judge_event(void *userdata, int fd, pid_t pid) {
                 return;
         }
         check = read_stamp(judge, fd, &st, &stamp);
-        subject.leased = check == STAMP_VALID && lease_take(fd) >= 0;
-        if (subject.leased && stamp.verdict == VERDICT_CLEAN) {
-                judge->stats->stamp_hits++;
-                gate_answer(judge->gate, fd, true, false);
-                return;
+        if (check == STAMP_VALID) {
+                r = take_lease(judge, fd, &st);
+                if (r >= 0 && stamp.verdict == VERDICT_CLEAN) {
+                        judge->stats->stamp_hits++;
+                        gate_answer(judge->gate, fd, true, false);
+                        return;
+                }
+                subject.leased = r >= 0;
+                /* Not every change moves the change time: extents can be swapped, pages of tmpfs
+                 * stored to. Whoever does so has to open the file for writing first. */
+                subject.withdraw = r == -EAGAIN;
         }
         subject.st = &st;
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
@@ -117,7 +131,7 @@ void judge_found(struct judge *judge, int fd) {
         }
         check = read_stamp(judge, fd, &st, &stamp);
         subject.store = stores_find(judge->config, fd, &st, path, &place);
-        subject.leased = place == PLACE_ITEM && lease_take(fd) >= 0;
+        subject.leased = place == PLACE_ITEM && take_lease(judge, fd, &st) >= 0;
         subject.st = &st;
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
         if (place != PLACE_ITEM || (check == STAMP_VALID && subject.leased) ||

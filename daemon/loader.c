@@ -100,15 +100,17 @@ static int prepare_tmpdir(const char *path, uid_t uid, gid_t gid, FILE *errors) 
                         path);
                 return -ENOTDIR;
         }
-        if ((st.st_uid != uid || st.st_gid != gid) && lchown(path, uid, gid) < 0) {
-                r = -errno;
-                fprintf(errors, "[scanner] tmpdir: failed to give %s to the worker's user: %s.\n",
-                        path, strerror(-r));
-                return r;
-        }
-        if (chmod(path, 0700) < 0 && st.st_uid != uid) {
+        /* Private first: once it is given away, only its owner may change that. */
+        if ((st.st_mode & 07777) != 0700 && chmod(path, 0700) < 0) {
                 r = -errno;
                 fprintf(errors, "[scanner] tmpdir: failed to make %s private: %s.\n", path,
+                        strerror(-r));
+                return r;
+        }
+        if ((st.st_uid != uid || st.st_gid != gid) && lchown(path, uid, gid) < 0) {
+                r = -errno;
+                fprintf(errors,
+                        "[scanner] tmpdir: failed to give %s to the worker's user: %s.\n", path,
                         strerror(-r));
                 return r;
         }

@@ -121,9 +121,21 @@ static void loader_ended(void *userdata) {
                       "the kernel, say why.");
 }
 
+static void log_loaded(struct pool *pool, const struct proto_loaded *loaded) {
+        struct log_record *r = journal_get(pool->journal, EVENT_ENGINE_LOADED);
+
+        if (!r)
+                return;
+        generation_format(&pool->generation, r->generation);
+        snprintf(r->detail, sizeof(r->detail),
+                 "%s with %u signatures (database version %u) loaded in %llu ms; generation %s.",
+                 loaded->engine, loaded->signatures, loaded->database_version,
+                 (unsigned long long)(loaded->load_usec / 1000), r->generation);
+        journal_put(pool->journal, r);
+}
+
 static void loader_said(void *userdata, const union proto_message *m) {
         struct pool *pool = userdata;
-        char generation[GENERATION_LENGTH + 1];
 
         if (m->header.kind == PROTO_REFUSED) {
                 pool->refused = true;
@@ -132,11 +144,7 @@ static void loader_said(void *userdata, const union proto_message *m) {
         }
         pool->generation = m->loaded.generation;
         pool->has_generation = pool->loaded = true;
-        generation_format(&pool->generation, generation);
-        journal_say(pool->journal, EVENT_ENGINE_LOADED, NULL,
-                    "%s with %u signatures (database version %u) loaded in %llu ms; generation %s.",
-                    m->loaded.engine, m->loaded.signatures, m->loaded.database_version,
-                    (unsigned long long)(m->loaded.load_usec / 1000), generation);
+        log_loaded(pool, &m->loaded);
         for (unsigned i = 0; i < pool->config->workers; i++)
                 pool->workers[i].quick_death = false;
         (void)pool_run(pool, now_usec());

@@ -16,8 +16,10 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/queue.h>
+#include <sys/statfs.h>
 
 #include "daemon/clock.h"
 #include "daemon/stores.h"
@@ -41,9 +43,11 @@ struct scan {
         STAILQ_ENTRY(scan) done_link;
         struct scans *scans;
         struct pool_job job;
+        struct stamper_withdrawal withdrawal;
         int fd;
         bool is_event; /* fd counts as an event fd */
         bool leased;   /* a read lease is on fd */
+        bool withdraw; /* the stamp on the file is to go before the answer */
         bool hashed;   /* in the table: may be joined */
         struct stamp stamp;
         dev_t dev;
@@ -90,8 +94,14 @@ bool policy_allows(const struct config_store *store, enum verdict verdict) {
         }
 }
 
-bool scans_stamps_hold(const struct scans *scans, dev_t dev) {
-        return scans->config->stamps && !scans->hooks.is_remote(scans->hooks.userdata, dev);
+bool scans_can_know_writers(const struct scans *scans, int fd, dev_t dev) {
+        struct statfs fs;
+
+        /* Asked first: statfs(2) of a remote file system could block. */
+        if (scans->hooks.is_remote(scans->hooks.userdata, dev))
+                return false;
+        return fstatfs(fd, &fs) == 0 && fs.f_type != OVERLAYFS_SUPER_MAGIC &&
+               fs.f_type != FUSE_SUPER_MAGIC && fs.f_type != NFS_SUPER_MAGIC;
 }
 
 static enum event_kind event_of(enum verdict verdict, bool denied) {
@@ -235,6 +245,18 @@ static void count_verdict(struct stats *stats, enum verdict verdict) {
         }
 }
 
+static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
+        struct scan *scan = container_of(withdrawal, struct scan, withdrawal);
+
+        /* A stamp that stays could be believed after what the writer is going to do. */
+        if (error < 0 && error != -EROFS) {
+                scan->scans->stats->stamps_failed++;
+                scan->verdict = VERDICT_UNKNOWN;
+                scan->reason = REASON_STAMP;
+        }
+        scan_decided(scan);
+}
+
 static void scan_done(struct pool_job *job, const struct pool_result *result) {
         struct scan *scan = container_of(job, struct scan, job);
         struct scans *scans = scan->scans;
@@ -258,6 +280,13 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
                 scan->reason = result->reason;
                 count_verdict(scans->stats, scan->verdict);
         }
+        if (scan->withdraw) {
+                /* By the kernel's workers, and the openers' deadline goes on: a frozen file system
+                 * delays the writer, not us. */
+                scan->withdrawal.done = withdrawn;
+                stamper_withdraw(scans->stamper, scan->fd, &scan->withdrawal);
+                return;
+        }
         scan_decided(scan);
 }
 
@@ -277,6 +306,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
         scan->fd = subject->fd;
         scan->is_event = subject->is_event;
         scan->leased = subject->leased;
+        scan->withdraw = subject->withdraw;
         scan->dev = subject->st->st_dev;
         scan->ino = subject->st->st_ino;
         scan->size = (uint64_t)subject->st->st_size;
@@ -365,9 +395,8 @@ static bool worth_a_stamp(const struct scan *scan) {
         const struct generation *running = pool_generation(scan->scans->pool);
 
         /* A scan may end under another engine than it began; which one judged it is not known. */
-        return scans_stamps_hold(scan->scans, scan->dev) && scan->leased &&
-               scan->verdict != VERDICT_UNKNOWN && running &&
-               memcmp(running, &scan->generation, sizeof(*running)) == 0;
+        return scan->scans->config->stamps && scan->leased && scan->verdict != VERDICT_UNKNOWN &&
+               running && memcmp(running, &scan->generation, sizeof(*running)) == 0;
 }
 
 static void scan_finish(struct scan *scan) {

@@ -34,7 +34,8 @@ struct scan_subject {
         int fd;        /* taken: an event fd, or an own one (found) */
         bool is_event; /* somebody waits for it: pid */
         pid_t pid;
-        bool leased; /* a read lease is on fd: nobody writes */
+        bool leased;   /* a read lease is on fd: nobody writes */
+        bool withdraw; /* somebody can write: the stamp must go before the answer */
         const struct stat *st;
         const struct stamp *stamp; /* of the running generation, or NULL */
         const struct config_store *store;
@@ -63,8 +64,9 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject);
 /* Answers and logs an open by its valid stamp. -ENOMEM: fd is not taken. */
 int scans_settle(struct scans *scans, const struct scan_subject *subject);
 
-/* Whether stamps are to be trusted and written on files of this device. */
-bool scans_stamps_hold(const struct scans *scans, dev_t dev);
+/* Whether leases and stamps tell all about writers of this file: not where other hosts write, and
+ * not on overlayfs, where a mapping is a writer that a lease does not see. */
+bool scans_can_know_writers(const struct scans *scans, int fd, dev_t dev);
 
 /* Gives back an fd that no scan was made for. */
 void scans_release(struct scans *scans, int fd, bool is_event);

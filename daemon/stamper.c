@@ -171,21 +171,34 @@ static void removed(struct ring_op *op, int res) {
         entry_end(e);
 }
 
-/* A writer waits for the lease: the stamp must not outlive this moment, since what is written
- * could carry a change time inside of its window. There is no FREMOVEXATTR in io_uring, so the
- * stamp is replaced by one that says nothing. */
-static void withdraw(struct entry *e) {
-        struct io_uring_sqe *sqe = ring_entry(e->stamper->ring);
+/* There is no FREMOVEXATTR in io_uring, so the stamp is replaced by one that says nothing. */
+static void submit_empty(struct stamper *stamper, int fd, struct ring_op *op) {
+        struct io_uring_sqe *sqe = ring_entry(stamper->ring);
 
-        e->stamper->stats->stamps_withdrawn++;
-        e->op.done = removed;
-        e->text[0] = '-';
-        io_uring_prep_fsetxattr(sqe, e->fd, STAMP_XATTR, e->text, 0, 1);
-        ring_bind(sqe, &e->op);
+        stamper->stats->stamps_withdrawn++;
+        io_uring_prep_fsetxattr(sqe, fd, STAMP_XATTR, "-", 0, 1);
+        ring_bind(sqe, op);
 }
 
-/* Whether the coarse clock, which change times are taken from, still is in the stamp's window: wall
- * clocks can be set back, then the window passes later. */
+/* A writer waits for the lease: the stamp must not outlive this moment, since what is written
+ * could carry a change time inside of its window. */
+static void withdraw(struct entry *e) {
+        e->op.done = removed;
+        submit_empty(e->stamper, e->fd, &e->op);
+}
+
+static void withdrawn(struct ring_op *op, int res) {
+        struct stamper_withdrawal *withdrawal = container_of(op, struct stamper_withdrawal, op);
+
+        withdrawal->done(withdrawal, MIN(res, 0));
+}
+
+void stamper_withdraw(struct stamper *stamper, int fd, struct stamper_withdrawal *withdrawal) {
+        withdrawal->op.done = withdrawn;
+        submit_empty(stamper, fd, &withdrawal->op);
+}
+
+/* Whether the coarse clock, which change times are taken from, still is in the stamp's window. */
 static bool in_window(const struct entry *e) {
         uint64_t coarse = clock_usec(CLOCK_REALTIME_COARSE) / 1000;
 

@@ -38,6 +38,14 @@ void lease_drop(int fd);
 void stamper_write(struct stamper *stamper, int fd, bool is_event, const char *store,
                    const struct stamp *stamp);
 
+/* Makes a file's stamp say nothing, for a caller that keeps fd. done() is called when that is so (0)
+ * or could not be done (negative errno), later or before this returns. */
+struct stamper_withdrawal {
+        void (*done)(struct stamper_withdrawal *withdrawal, int error);
+        struct ring_op op; /* the stamper's own */
+};
+void stamper_withdraw(struct stamper *stamper, int fd, struct stamper_withdrawal *withdrawal);
+
 /* Lets go of the files whose window has passed. Called once a loop; returns when it wants to be
  * called next (monotonic; USEC_INFINITY: when something happens). */
 uint64_t stamper_run(struct stamper *stamper, uint64_t now);

@@ -170,7 +170,9 @@ enum stamp_check stamp_check(const struct stamp *stamp, const struct stat *st,
                 return STAMP_OUTDATED;
         if (st->st_size < 0 || stamp->size != (uint64_t)st->st_size)
                 return STAMP_CHANGED;
-        if (st->st_ctim.tv_sec < 0)
+        /* Whole seconds: a file system that keeps no more (ext4 with inodes of 128 bytes) shows no
+         * difference between the stamp and a change in the same second. */
+        if (st->st_ctim.tv_sec < 0 || st->st_ctim.tv_nsec == 0)
                 return STAMP_TOUCHED;
 
         ctime_msec = (uint64_t)st->st_ctim.tv_sec * 1000 + (uint64_t)st->st_ctim.tv_nsec / 1000000;

@@ -29,6 +29,7 @@ static const struct {
         [REASON_READ] = { "read", VERDICT_UNKNOWN },
         [REASON_OVERLOAD] = { "overload", VERDICT_UNKNOWN },
         [REASON_SHUTDOWN] = { "shutdown", VERDICT_UNKNOWN },
+        [REASON_STAMP] = { "stamp", VERDICT_UNKNOWN },
         [REASON_PROTOCOL] = { "protocol", VERDICT_UNKNOWN },
 };
 

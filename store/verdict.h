@@ -32,6 +32,7 @@ enum reason {
         REASON_READ,     /* the content could not be read from the store */
         REASON_OVERLOAD, /* no memory or no worker to scan with */
         REASON_SHUTDOWN, /* storescand stopped before the scan ended */
+        REASON_STAMP,    /* an old stamp could not be taken off a file that is written to */
         REASON_PROTOCOL, /* the worker answered nonsense */
         _REASON_MAX
 };

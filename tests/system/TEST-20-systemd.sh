@@ -43,7 +43,7 @@ make_rootfs() {
 }
 
 # in_container COMMAND...: as a process of its namespaces.
-in_container() { timeout 60 nsenter --target "$LEADER" --all -- "$@"; }
+in_container() { timeout 60 nsenter --target "$LEADER" --all --root --wd -- "$@"; }
 ctl() { in_container systemctl "$@"; }
 show() { ctl show --value -p "$1" storescand.service; }
 

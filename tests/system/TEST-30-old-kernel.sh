@@ -41,8 +41,11 @@ find_kernel() {
             sed -n 's/^ *Depends: \(linux-image-6\.1\.[^ ]*\)$/\1/p' | head -n 1)
         [[ -n $package ]] || skip 'no package linux-image-amd64 with Linux 6.1 here (apt-get update?)'
         say "fetching $package"
-        fresh=$(mktemp -d "$CACHE/fresh.XXXXXX")
-        unpack_kernel "$package" "$fresh"
+        mkdir "$WORK/kernel"
+        unpack_kernel "$package" "$WORK/kernel"
+        # Whole or not at all: an interrupted copy must not be taken for a kernel.
+        fresh=$(mktemp -d "$CACHE/.fresh.XXXXXX")
+        cp -r "$WORK/kernel/." "$fresh"
         mv -T "$fresh" "$CACHE/$package"
     fi
     KERNEL=$CACHE/$package

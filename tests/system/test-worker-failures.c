@@ -240,23 +240,24 @@ START_TEST(a_worker_has_no_other_fds) {
 }
 END_TEST
 
-START_TEST(private_memory_is_small) {
-        struct world w;
-        unsigned long dirty = 0, kib;
-        char path[64], line[256];
-        FILE *f;
-
-        world_start(&w);
+static void scan_small_mails(struct world *w) {
         for (unsigned i = 0; i < 300; i++) {
                 _cleanup_blob_ struct blob data = {}, mail = {};
                 struct proto_result r;
 
                 blob_put_text(&data, 15000, i);
                 mail_with(&mail, "notes.txt", data.data, data.size, BASE64);
-                r = scan(&w, &mail);
+                r = scan(w, &mail);
                 assert_result(&r, VERDICT_CLEAN, REASON_NONE, NULL);
         }
-        (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)w.worker.pid);
+}
+
+static void assert_private_memory(const struct world *w) {
+        unsigned long dirty = 0, kib;
+        char path[64], line[256];
+        FILE *f;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)w->worker.pid);
         f = fopen(path, "re");
         ck_assert_ptr_nonnull(f);
         while (fgets(line, sizeof(line), f))
@@ -266,6 +267,25 @@ START_TEST(private_memory_is_small) {
         printf("private memory of a worker: %lu KiB\n", dirty);
         ck_assert_uint_gt(dirty, 0);
         ck_assert_uint_le(dirty, 6144);
+}
+
+START_TEST(private_memory_is_small) {
+        _cleanup_blob_ struct blob text = {}, large = {};
+        _cleanup_close_ int fd = -EBADF;
+        struct proto_result r;
+        struct world w;
+
+        world_start(&w);
+        scan_small_mails(&w);
+        assert_private_memory(&w);
+        /* Nor does one large item stay in memory. */
+        blob_put_text(&text, 15 << 20, 1);
+        mail_with(&large, "notes.txt", text.data, text.size, BASE64);
+        fd = blob_fd(&large);
+        r = scan_fd(&w, fd);
+        assert_result(&r, VERDICT_CLEAN, REASON_NONE, NULL);
+        r = scan(&w, &(struct blob){ .data = (uint8_t *)(uintptr_t) "x", .size = 1 });
+        assert_private_memory(&w);
         world_stop(&w);
 }
 END_TEST

@@ -356,6 +356,18 @@ START_TEST(window) {
 }
 END_TEST
 
+/* A file system that keeps whole seconds can't show what happened in the second of the stamp. */
+START_TEST(window_of_whole_seconds) {
+        struct stamp s = sample();
+        struct stat st = stat_at(s.size, 1795470147, 0);
+
+        s.time_msec = UINT64_C(1795470147000);
+        ck_assert_int_eq(stamp_check(&s, &st, &s.generation), STAMP_TOUCHED);
+        st.st_ctim.tv_nsec = 1;
+        ck_assert_int_eq(stamp_check(&s, &st, &s.generation), STAMP_VALID);
+}
+END_TEST
+
 /* Times for which a careless subtraction would wrap around. */
 START_TEST(window_at_the_ends_of_time) {
         struct stamp s = sample();
@@ -363,13 +375,13 @@ START_TEST(window_at_the_ends_of_time) {
 
         for (uint64_t t = 0; t <= STAMP_BEFORE_MSEC; t++) {
                 s.time_msec = t;
-                st = stat_at(s.size, 0, 0);
+                st = stat_at(s.size, 0, 1);
                 ck_assert_int_eq(stamp_check(&s, &st, &s.generation), STAMP_VALID);
                 st = stat_at(s.size, -1, 999999999);
                 ck_assert_int_eq(stamp_check(&s, &st, &s.generation), STAMP_TOUCHED);
         }
         s.time_msec = STAMP_BEFORE_MSEC + 1;
-        st = stat_at(s.size, 0, 0);
+        st = stat_at(s.size, 0, 1);
         ck_assert_int_eq(stamp_check(&s, &st, &s.generation), STAMP_TOUCHED);
 
         s.time_msec = UINT64_C(9999999999999);
@@ -432,4 +444,4 @@ UNIT_MAIN("stamp", documented_example, every_verdict_goes_there_and_back,
           no_other_verdict_can_be_written, longest_stamp_is_64_bytes, what_does_not_fit_is_refused,
           zero_fields, without_digest, malformed, other_bytes, every_prefix_is_refused,
           one_text_per_stamp, newer_formats_are_told_apart, window, window_at_the_ends_of_time,
-          size_and_generation, names, generation_text);
+          window_of_whole_seconds, size_and_generation, names, generation_text);
