@@ -114,6 +114,7 @@ static void *marker_thread(void *userdata) {
                         { .fd = places_watch_fd(m->places), .events = POLLIN },
                         { .fd = places_mounts_fd(m->places), .events = POLLPRI },
                         { .fd = m->wake, .events = POLLIN },
+                        { .fd = places_newcomers_fd(m->places), .events = POLLIN },
                 };
 
                 if (poll(fds, ELEMENTSOF(fds), -1) < 0)
@@ -124,6 +125,8 @@ static void *marker_thread(void *userdata) {
                         places_take_watches(m->places);
                         (void)places_round(m->places, NULL);
                 }
+                if (fds[4].revents)
+                        places_take_newcomers(m->places);
                 while (!atomic_load(&m->stop) && places_take_group(m->places))
                         ;
                 hand_over(m);

@@ -4,7 +4,8 @@
  * Owns: group N, the inotify watches, the mount table's fd, and the list of what is marked.
  *
  * - Group N marks every folder that P marks one by one, before the folder is listed: whatever
- *   appears in it later is told, whatever was there before is found by the walk.
+ *   appears in it later is told, whatever was there before is found by the walk. Where N can't, a
+ *   watch of newcomers.c does the same.
  * - An inotify watch lies on every root and every folder above it: roots that go, come back or are
  *   unmounted (IN_UNMOUNT; all marks of the file system are gone then) make a new round.
  * - A poll on mountinfo tells of mounts (proc(5)).
@@ -22,6 +23,7 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+#include "daemon/newcomers.h"
 #include "daemon/scope.h"
 #include "daemon/walk.h"
 
@@ -63,9 +65,11 @@ struct places {
         const char *own[2];
 
         int group, inotify, mountinfo;
+        struct newcomers *newcomers;
         struct marked_store *stores;
-        unsigned marked, failed; /* in the walk under way */
-        const char *walking;     /* name of its store */
+        unsigned marked, failed;   /* in the walk under way */
+        const char *walking;       /* name of its store */
+        const char *walking_mount; /* the place it is in */
 
         _Atomic(unsigned) n_remote;
         dev_t remote[REMOTE_MAX];
@@ -77,8 +81,8 @@ static void mark_failed(struct places *m, const char *path, int error) {
         m->failed++;
         journal_say(
                 m->journal, EVENT_MARK_FAILED, m->walking,
-                "Failed to mark folder %s (%s): opens in it pass unscanned until this is mended "
-                "and storescand restarted.",
+                "Failed to mark folder %s (%s): opens in it, or in folders that come into it, pass "
+                "unscanned until this is mended and storescand restarted.",
                 path, strerrordesc_np(error));
 }
 
@@ -90,11 +94,7 @@ static int mark_folder(void *userdata, int fd, const char *path) {
         struct places *m = userdata;
         int r;
 
-        if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_N, fd, NULL) < 0) {
-                r = -errno;
-                mark_failed(m, path, -r);
-                return r;
-        }
+        /* What lies in it must be gated, even where new folders in it would go unnoticed. */
         r = gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_P | FAN_EVENT_ON_CHILD, fd,
                       NULL);
         if (r < 0) {
@@ -102,6 +102,11 @@ static int mark_folder(void *userdata, int fd, const char *path) {
                 return r;
         }
         m->marked++;
+        if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_N, fd, NULL) < 0) {
+                r = newcomers_watch(m->newcomers, fd, m->walking_mount);
+                if (r < 0)
+                        mark_failed(m, path, -r);
+        }
         return 0;
 }
 
@@ -114,8 +119,8 @@ static void find_file(void *userdata, int parent, const char *name, const char *
 }
 
 /* Marks the folders from name below parent down; with find, files that lie there already are told. */
-static int mark_tree(struct places *m, const char *store, int parent, const char *name,
-                     const char *path, bool find) {
+static int mark_tree(struct places *m, const char *store, const char *mount, int parent,
+                     const char *name, const char *path, bool find) {
         const struct walk walk = {
                 .folder = mark_folder,
                 .file = find ? find_file : NULL,
@@ -125,6 +130,7 @@ static int mark_tree(struct places *m, const char *store, int parent, const char
 
         m->marked = m->failed = 0;
         m->walking = store;
+        m->walking_mount = mount;
         return walk_tree(&walk, parent, name, path);
 }
 
@@ -190,10 +196,10 @@ static int place_mark(struct places *m, struct marked_store *s, const struct sco
                 set_remote(m, identity->dev, s->config->name, place->path);
         if (statfs(place->path, &sfs) < 0)
                 return -errno;
-        r = place->filesystem
-                    ? gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_P, AT_FDCWD,
-                                place->path)
-                    : mark_tree(m, s->config->name, AT_FDCWD, place->path, place->path, again);
+        r = place->filesystem ? gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_P,
+                                          AT_FDCWD, place->path)
+                              : mark_tree(m, s->config->name, place->path, AT_FDCWD, place->path,
+                                          place->path, again);
         if (r < 0)
                 return r;
 
@@ -225,19 +231,10 @@ static int place_mark(struct places *m, struct marked_store *s, const struct sco
 
 static void explain_mark(const struct places *m, const struct config_store *store, const char *path,
                          int error) {
-        const char *why = strerrordesc_np(-error);
-
         if (!m->errors)
                 return;
-        if (error == -EXDEV)
-                why = "this kernel can't watch folders of a btrfs subvolume (Linux 6.8 can); give "
-                      "the "
-                      "store a file system of its own";
-        else if (error == -ENODEV || error == -EOPNOTSUPP)
-                why = "its file system has no file handles, so new folders would go unnoticed; "
-                      "give "
-                      "the store a file system of its own";
-        fprintf(m->errors, "[store %s] path: failed to mark %s: %s.\n", store->name, path, why);
+        fprintf(m->errors, "[store %s] path: failed to mark %s: %s.\n", store->name, path,
+                strerrordesc_np(-error));
 }
 
 static int store_round(struct places *m, struct marked_store *s,
@@ -364,12 +361,22 @@ void places_take_watches(struct places *m) {
 }
 
 /* A folder came into a marked one: marks it and all below. */
-static void folder_came(struct places *m, const struct fanotify_event_info_fid *info) {
+static void folder_came(struct places *m, const char *store, const char *mount, int parent,
+                        const char *name) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
+        ssize_t n;
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", parent);
+        n = MAX(readlink(link, path, sizeof(path) - 1), 0);
+        snprintf(path + n, sizeof(path) - (size_t)n, "/%s", name);
+        (void)mark_tree(m, store, mount, parent, name, path, true);
+}
+
+/* The same, told by group N: the folder it came into is named by a handle. */
+static void folder_came_by_handle(struct places *m, const struct fanotify_event_info_fid *info) {
         struct file_handle *handle = (struct file_handle *)(uintptr_t)info->handle;
         const char *name = (const char *)handle->f_handle + handle->handle_bytes;
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
         fsid_t fsid;
-        ssize_t n;
 
         memcpy(&fsid, &info->fsid, sizeof(fsid));
         for (size_t i = 0; i < m->config->n_stores; i++)
@@ -386,14 +393,33 @@ static void folder_came(struct places *m, const struct fanotify_event_info_fid *
                                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                         if (parent < 0)
                                 continue; /* gone already */
-                        snprintf(link, sizeof(link), "/proc/self/fd/%d", parent);
-                        n = readlink(link, path, sizeof(path) - 1);
-                        path[MAX(n, 0)] = '\0';
-                        n = MAX(n, 0);
-                        snprintf(path + n, sizeof(path) - (size_t)n, "/%s", name);
-                        (void)mark_tree(m, m->stores[i].config->name, parent, name, path, true);
+                        folder_came(m, m->stores[i].config->name, g->path, parent, name);
                         return;
                 }
+}
+
+/* The same, told by a watch. */
+static void folder_came_by_watch(void *userdata, int parent, const char *name, const char *mount) {
+        struct places *m = userdata;
+        const char *store = NULL;
+
+        for (size_t i = 0; i < m->config->n_stores && !store; i++)
+                if (place_find(&m->stores[i], mount))
+                        store = m->stores[i].config->name;
+        folder_came(m, store, mount, parent, name);
+}
+
+void places_take_newcomers(struct places *m) {
+        if (!newcomers_take(m->newcomers, folder_came_by_watch, m))
+                return;
+        /* Events were lost: what is known of folder-marked places is forgotten, the next round walks
+         * them again. */
+        for (size_t i = 0; i < m->config->n_stores; i++)
+                for (size_t k = 0; k < m->stores[i].n; k++)
+                        if (!m->stores[i].places[k].filesystem)
+                                memset(&m->stores[i].places[k].identity, 0,
+                                       sizeof(m->stores[i].places[k].identity));
+        (void)places_round(m, NULL);
 }
 
 bool places_take_group(struct places *m) {
@@ -407,7 +433,7 @@ bool places_take_group(struct places *m) {
 
                 if (e->mask & FAN_ONDIR && e->event_len > sizeof(*e) + sizeof(*info) &&
                     info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME)
-                        folder_came(m, info);
+                        folder_came_by_handle(m, info);
         }
         return n > 0;
 }
@@ -420,6 +446,10 @@ int places_group_fd(const struct places *places) {
 
 int places_watch_fd(const struct places *places) {
         return places->inotify;
+}
+
+int places_newcomers_fd(const struct places *places) {
+        return newcomers_fd(places->newcomers);
 }
 
 int places_mounts_fd(const struct places *places) {
@@ -454,6 +484,9 @@ int places_new(const struct config *config, const struct gate *gate, struct jour
                 fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_CLOEXEC | FAN_NONBLOCK |
                                       FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
                               O_RDONLY | O_CLOEXEC);
+        r = newcomers_new(&places->newcomers);
+        if (r < 0)
+                return r;
         if (places->group >= 0)
                 places->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (places->inotify >= 0)
@@ -484,6 +517,7 @@ struct places *places_free(struct places *places) {
                 free(places->stores[i].places);
         }
         free(places->stores);
+        newcomers_free(places->newcomers);
         close_fd(places->group);
         close_fd(places->inotify);
         close_fd(places->mountinfo);

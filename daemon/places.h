@@ -27,6 +27,7 @@ DEFINE_CLEANUP(struct places *, places_free);
 /* What to wait for: events of group N and of the watches (POLLIN), changes of mounts (POLLPRI). */
 int places_group_fd(const struct places *places);
 int places_watch_fd(const struct places *places);
+int places_newcomers_fd(const struct places *places);
 int places_mounts_fd(const struct places *places);
 
 /* Brings marks in line with what is there now. Failures of single folders and lost stores are
@@ -35,6 +36,9 @@ int places_round(struct places *places, FILE *errors);
 
 /* Marks new and renamed-in folders that group N tells of; whether there were events. */
 bool places_take_group(struct places *places);
+
+/* The same where group N can't tell. */
+void places_take_newcomers(struct places *places);
 
 /* Takes note of roots that went or were unmounted; a round is due then. */
 void places_take_watches(struct places *places);

@@ -12,6 +12,7 @@
  *  - A message is only parsed as mail when libclamav recognises its first lines. "GIF89a: x" or
  *    "ARC-Seal: ..." before them is enough to hide an attachment, so that content which was not
  *    taken for mail is looked at again behind a line that is (mail_prefix).
+ *  - Without its unrar module RAR archives are passed over as if they were empty.
  *  - Of several things that can't be looked into, only one is reported (findings_want_all()).
  *  - Content of up to 5 bytes is not looked at. It is clean by definition: no signature is so short.
  *
@@ -23,6 +24,7 @@
 #include <clamav.h>
 #include <iconv.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -110,8 +112,12 @@ static void message(enum cl_msg severity, const char *full, const char *text, vo
 }
 
 static cl_error_t pre_cache(int fd, const char *type, void *context) {
-        if (current.findings && current.findings->layers++ == 0)
+        if (!current.findings)
+                return CL_CLEAN;
+        if (current.findings->layers++ == 0)
                 current.mail = streq(type, "CL_TYPE_MAIL") || streq(type, "CL_TYPE_MHTML");
+        if (startswith(type, "CL_TYPE_RAR") && !engine_opens_rar())
+                current.findings->unsupported = true;
         return CL_CLEAN;
 }
 
@@ -182,6 +188,18 @@ const char *engine_name(void) {
 
         (void)snprintf(name, sizeof(name), "ClamAV %s", cl_retver());
         return name;
+}
+
+static int find_unrar(struct dl_phdr_info *info, size_t size, void *userdata) {
+        return strstr(info->dlpi_name, "libclamunrar") != NULL;
+}
+
+bool engine_opens_rar(void) {
+        static int found = -1;
+
+        if (found < 0)
+                found = dl_iterate_phdr(find_unrar, NULL);
+        return found > 0;
 }
 
 unsigned engine_level(void) {

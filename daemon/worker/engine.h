@@ -38,6 +38,8 @@ int engine_init(char problem[static ENGINE_PROBLEM_MAX]);
 /* "ClamAV 1.4.6", and the number that tells which signatures this version understands. */
 const char *engine_name(void);
 unsigned engine_level(void);
+/* Whether libclamav found its unrar module, which is packaged apart for its licence. */
+bool engine_opens_rar(void);
 
 int engine_new(const struct engine_options *options, const char *tmpdir, struct engine **ret,
                char problem[static ENGINE_PROBLEM_MAX]);

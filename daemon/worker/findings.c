@@ -186,6 +186,9 @@ static bool judge_unscannable(const struct findings *f, struct scan *ret) {
                 scan_set(ret, VERDICT_UNSCANNABLE, REASON_ENCRYPTED, f->alerts[ALERT_ENCRYPTED]);
         else if (f->alerts[ALERT_BROKEN][0])
                 scan_set(ret, VERDICT_UNSCANNABLE, REASON_BROKEN, f->alerts[ALERT_BROKEN]);
+        else if (f->unsupported)
+                scan_set(ret, VERDICT_UNSCANNABLE, REASON_BROKEN,
+                         "a RAR archive, and libclamav's unrar module is not installed");
         else if (f->remarks[REMARK_TOO_LARGE][0]) {
                 scan_set(ret, VERDICT_UNSCANNABLE, REASON_LIMITS, f->remarks[REMARK_TOO_LARGE]);
                 ret->doubtful = true;

@@ -46,6 +46,7 @@ struct findings {
         bool timed_out;                  /* the return code says so */
         bool nameless;                   /* virus, but no name came with it */
         bool truncated;   /* something inside was cut at a limit before it was scanned, silently */
+        bool unsupported; /* something inside is of a type that this libclamav was not built for */
         bool read_failed; /* the content could not be read to its end */
 };
 

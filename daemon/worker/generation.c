@@ -77,8 +77,21 @@ static int digest_file(int fd, uint64_t *ret_size, uint8_t ret_digest[static DIG
         return digest_final(ctx, ret_digest);
 }
 
-/* Adds one file, if it is one, to the generation. 1: added. */
-static int add_file(struct digest_ctx *ctx, int fd, const char *name,
+static int add_source(struct digest_ctx *ctx, const struct stat *st) {
+        char line[128];
+        int n = snprintf(line, sizeof(line), "%llx %llx %lld.%09ld\n",
+                         (unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
+                         (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+
+        return digest_update(ctx, line, (size_t)n);
+}
+
+struct sums {
+        struct digest_ctx *generation, *source;
+};
+
+/* Adds one file, if it is one. 1: added. */
+static int add_file(const struct sums *sums, int fd, const char *name,
                     char problem[static ENGINE_PROBLEM_MAX]) {
         uint8_t digest[DIGEST_SIZE];
         char line[NAME_MAX + 64];
@@ -96,9 +109,11 @@ static int add_file(struct digest_ctx *ctx, int fd, const char *name,
         if (r < 0)
                 return failed(problem, r, "%s can't be read: %s", name, strerror(-r));
         n = snprintf(line, sizeof(line), "file %s %llu ", name, (unsigned long long)size);
-        r = digest_update(ctx, line, (size_t)n);
+        r = digest_update(sums->generation, line, (size_t)n);
         if (r == 0)
-                r = digest_update(ctx, digest, sizeof(digest));
+                r = digest_update(sums->generation, digest, sizeof(digest));
+        if (r == 0)
+                r = add_source(sums->source, &st);
         return r < 0 ? failed(problem, r, "libcrypto failed") : 1;
 }
 
@@ -110,7 +125,7 @@ static int by_bytes(const struct dirent **a, const struct dirent **b) {
         return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int add_folder(struct digest_ctx *ctx, int database,
+static int add_folder(const struct sums *sums, int database,
                       char problem[static ENGINE_PROBLEM_MAX]) {
         struct dirent **names = NULL;
         int n, r = 0, files = 0;
@@ -124,7 +139,7 @@ static int add_folder(struct digest_ctx *ctx, int database,
                                 openat(database, names[i]->d_name,
                                        O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-                        r = add_file(ctx, fd, names[i]->d_name, problem);
+                        r = add_file(sums, fd, names[i]->d_name, problem);
                         files += r > 0;
                 }
                 free(names[i]);
@@ -139,22 +154,24 @@ static int add_options(struct digest_ctx *ctx, const struct engine_options *o) {
 
         n = snprintf(text, sizeof(text),
                      "storescan %d; %s; level %u; limits %llu %llu %u %u; rules %d %d %d; "
-                     "pua %d; phishing %d\n",
+                     "pua %d; phishing %d; rar %d\n",
                      ENGINE_ADAPTER_VERSION, engine_name(), engine_level(),
                      (unsigned long long)o->max_file_size, (unsigned long long)o->max_scan_size,
                      o->max_files, o->max_recursion, o->rules.limits, o->rules.encrypted,
-                     o->rules.broken, o->pua, o->phishing);
+                     o->rules.broken, o->pua, o->phishing, engine_opens_rar());
         return digest_update(ctx, text, (size_t)n);
 }
 
 int generation_compute(int database, const char *name, const struct engine_options *options,
-                       struct generation *ret, char problem[static ENGINE_PROBLEM_MAX]) {
-        _cleanup_(digest_freep) struct digest_ctx *ctx = digest_new();
+                       struct generation *ret, struct generation_source *ret_source,
+                       char problem[static ENGINE_PROBLEM_MAX]) {
+        _cleanup_(digest_freep) struct digest_ctx *ctx = digest_new(), *source = digest_new();
+        const struct sums sums = { .generation = ctx, .source = source };
         uint8_t digest[DIGEST_SIZE];
         struct stat st;
         int files, r;
 
-        if (!ctx)
+        if (!ctx || !source)
                 return failed(problem, -ENOMEM, "there is not enough memory");
         r = add_options(ctx, options);
         if (r < 0)
@@ -163,18 +180,20 @@ int generation_compute(int database, const char *name, const struct engine_optio
                 return failed(problem, -errno, "it can't be looked at: %m");
 
         if (S_ISDIR(st.st_mode))
-                files = add_folder(ctx, database, problem);
+                files = add_folder(&sums, database, problem);
         else {
                 _cleanup_close_ int fd = -EBADF;
                 char path[64];
 
                 (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", database);
                 fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-                files = add_file(ctx, fd, name, problem);
+                files = add_file(&sums, fd, name, problem);
         }
         if (files <= 0)
                 return files;
         r = digest_final(ctx, digest);
+        if (r == 0)
+                r = digest_final(source, ret_source->digest);
         if (r < 0)
                 return failed(problem, r, "libcrypto failed");
         memcpy(ret->id, digest, sizeof(ret->id));

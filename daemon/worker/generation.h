@@ -7,16 +7,25 @@
  */
 
 #include "daemon/worker/engine.h"
+#include "store/digest.h"
 #include "store/stamp.h"
+
+/* Which files they were that a generation was made of: changes also with a file that was replaced by
+ * an equal one, so that a set which was exchanged and put back in between is not taken for one that
+ * stood still. */
+struct generation_source {
+        uint8_t digest[DIGEST_SIZE];
+};
 
 /* Of libclamav, the options, and the signature files in a folder, or the one file that database (an
  * O_PATH fd will do) is; name is the file's own, without folders. Two calls give the same unless
  * something was changed between them.
  *
- * Returns the number of signature files (0: none, ret is untouched then); negative errno and in
+ * Returns the number of signature files (0: none, nothing is returned then); negative errno and in
  * problem the file that could not be read, without a full stop. */
 int generation_compute(int database, const char *name, const struct engine_options *options,
-                       struct generation *ret, char problem[static ENGINE_PROBLEM_MAX]);
+                       struct generation *ret, struct generation_source *ret_source,
+                       char problem[static ENGINE_PROBLEM_MAX]);
 
 /* Whether libclamav would load a file of this name as signatures. */
 bool generation_is_signature_file(const char *name);

@@ -26,8 +26,8 @@
 DEFINE_CLEANUP(struct digest_ctx *, digest_free);
 
 /* A job of such content or duration may have taken much memory, most of which is given back. */
-#define LARGE_SIZE ((uint64_t)256 << 10)
-#define LARGE_USEC (50 * USEC_PER_MSEC)
+#define LARGE_SIZE        ((uint64_t)256 << 10)
+#define LARGE_USEC        (50 * USEC_PER_MSEC)
 #define CANARY_FRESH_USEC (5 * USEC_PER_SEC)
 #define CHUNK_SIZE        ((size_t)256 << 10)
 #define CHANNEL_FD        PROTO_LOADER_FD

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Owns: one inotify fd, and the table from its watch numbers to folders' handles. Knows nothing of
+ * stores or marks. */
+
+#include "daemon/newcomers.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/queue.h>
+
+#define BUCKETS 1024
+#define MASK    (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
+
+struct watched {
+        LIST_ENTRY(watched) link;
+        int wd;
+        char *mount;
+        struct {
+                struct file_handle head;
+                unsigned char bytes[MAX_HANDLE_SZ];
+        } handle;
+};
+
+struct newcomers {
+        int fd;
+        LIST_HEAD(, watched) buckets[BUCKETS];
+};
+
+static struct watched *find(struct newcomers *n, int wd) {
+        struct watched *w;
+
+        LIST_FOREACH(w, &n->buckets[(unsigned)wd % BUCKETS], link)
+                if (w->wd == wd)
+                        return w;
+        return NULL;
+}
+
+static void forget(struct watched *w) {
+        LIST_REMOVE(w, link);
+        free(w->mount);
+        free(w);
+}
+
+int newcomers_new(struct newcomers **ret) {
+        struct newcomers *n = calloc(1, sizeof(*n));
+
+        if (!n)
+                return -ENOMEM;
+        n->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (n->fd < 0) {
+                int r = -errno;
+
+                free(n);
+                return r;
+        }
+        *ret = n;
+        return 0;
+}
+
+struct newcomers *newcomers_free(struct newcomers *n) {
+        struct watched *w;
+
+        if (!n)
+                return NULL;
+        for (size_t i = 0; i < BUCKETS; i++)
+                while ((w = LIST_FIRST(&n->buckets[i])))
+                        forget(w);
+        close_fd(n->fd);
+        free(n);
+        return NULL;
+}
+
+int newcomers_fd(const struct newcomers *n) {
+        return n->fd;
+}
+
+int newcomers_watch(struct newcomers *n, int fd, const char *mount) {
+        char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        struct watched *w = calloc(1, sizeof(*w));
+        int mount_id, r;
+
+        if (!w)
+                return -ENOMEM;
+        w->handle.head.handle_bytes = MAX_HANDLE_SZ;
+        w->mount = strdup(mount);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (!w->mount)
+                r = -ENOMEM;
+        else if (name_to_handle_at(fd, "", &w->handle.head, &mount_id, AT_EMPTY_PATH) < 0 ||
+                 (w->wd = inotify_add_watch(n->fd, path, MASK)) < 0)
+                r = -errno;
+        else if (find(n, w->wd))
+                r = 0; /* watched already: a second walk came by */
+        else {
+                LIST_INSERT_HEAD(&n->buckets[(unsigned)w->wd % BUCKETS], w, link);
+                return 0;
+        }
+        free(w->mount);
+        free(w);
+        return r;
+}
+
+static void tell(struct watched *w, const char *name, newcomers_fn came, void *userdata) {
+        _cleanup_close_ int mount = open(w->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int parent = -EBADF;
+
+        if (mount < 0)
+                return;
+        parent = open_by_handle_at(mount, &w->handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (parent >= 0)
+                came(userdata, parent, name, w->mount);
+}
+
+bool newcomers_take(struct newcomers *n, newcomers_fn came, void *userdata) {
+        char buf[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
+        bool lost = false;
+        ssize_t size;
+
+        while ((size = read(n->fd, buf, sizeof(buf))) > 0) {
+                const char *p = buf;
+
+                while (p < buf + size) {
+                        const struct inotify_event *e = (const void *)p;
+                        struct watched *w = find(n, e->wd);
+
+                        p += sizeof(*e) + e->len;
+                        if (e->mask & IN_Q_OVERFLOW)
+                                lost = true;
+                        else if (w && e->mask & IN_IGNORED)
+                                forget(w);
+                        else if (w && e->mask & IN_ISDIR && e->len > 0)
+                                tell(w, e->name, came, userdata);
+                }
+        }
+        return lost;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Making the engine that the gate asks for.
+ */
+
+#include "daemon/proto.h"
+#include "daemon/worker/canary.h"
+#include "daemon/worker/engine.h"
+
+struct loaded {
+        struct engine *engine;
+        struct canary *canary;
+        struct engine_options options;
+};
+
+/* Loads what database (an O_PATH fd) is, proves it, and confines the process on the way. reply's
+ * fields are filled in, but for load_usec. Negative errno: refusal says why and names the fix. */
+int load_engine(const struct proto_load *load, int database, struct loaded *ret,
+                struct proto_loaded *reply, char refusal[static PROTO_TEXT_MAX]);
