@@ -196,6 +196,39 @@ START_TEST(refuses_to_be_started_by_hand) {
 }
 END_TEST
 
+/* Signatures that are replaced all the time, each file whole and good; and enough of others that
+ * loading takes longer than replacing. */
+START_TEST(refuses_what_does_not_stand_still) {
+        _cleanup_blob_ struct blob many = {};
+        char folder[PATH_MAX], path[PATH_MAX];
+        struct world w;
+        pid_t updater;
+
+        world_prepare(&w);
+        make_folder(folder, "db");
+        use_database(&w, folder);
+        write_text(folder, "own.ndb", "Own.Test:0:*:deadbeefdeadbeefdeadbeef\n");
+        for (unsigned i = 0; i < 100000; i++)
+                blob_printf(&many, "%08x%024x:%u:Own.Hash.%u\n", i * 2654435761U, i, 1000 + i, i);
+        in_place(path, "db/many.hdb");
+        write_file(path, many.data, many.size);
+        updater = fork();
+        ck_assert_int_ge(updater, 0);
+        if (updater == 0)
+                for (;;) {
+                        char from[PATH_MAX + 16], to[PATH_MAX + 16];
+
+                        write_text(folder, "new", "Own.Test:0:*:deadbeefdeadbeefdeadbeef\n");
+                        (void)snprintf(from, sizeof(from), "%s/new", folder);
+                        (void)snprintf(to, sizeof(to), "%s/own.ndb", folder);
+                        (void)rename(from, to);
+                }
+        assert_refused(&w, folder, "changes all the time", NULL);
+        ck_assert_int_eq(kill(updater, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(updater, NULL, 0), updater);
+}
+END_TEST
+
 /* ---- Generations ---- */
 
 static void generation_of(const char *database, void (*change)(union proto_message *load),
@@ -257,10 +290,13 @@ START_TEST(generations) {
 END_TEST
 
 int main(int argc, char **argv) {
-        const TTest *const tests[] = {
-                refuses_a_database, refuses_an_engine_that_finds_too_much, refuses_limits,
-                refuses_a_tmpdir,   refuses_to_be_started_by_hand,         generations
-        };
+        const TTest *const tests[] = { refuses_a_database,
+                                       refuses_what_does_not_stand_still,
+                                       refuses_an_engine_that_finds_too_much,
+                                       refuses_limits,
+                                       refuses_a_tmpdir,
+                                       refuses_to_be_started_by_hand,
+                                       generations };
         const TTest *const root_tests[] = { refuses_a_full_tmpdir, refuses_privileges };
 
         return world_main(argc, argv, tests, ELEMENTSOF(tests), root_tests, ELEMENTSOF(root_tests));

@@ -2,6 +2,8 @@
 
 /* What workers find, and what they can't look into: every verdict and rule, limits, files. */
 
+#include <glob.h>
+
 #include "tests/system/worker-world.h"
 
 /* ---- What is found ---- */
@@ -283,6 +285,27 @@ START_TEST(malformed_parts_are_not_clean) {
 }
 END_TEST
 
+/* libclamav knows the type, and without its unrar module passes it over. */
+START_TEST(rar_without_a_module) {
+        static const char rar[] = "Rar!\x1a\x07\x00\xcf\x90\x73\x00\x00\x0d\x00\x00\x00\x00\x00\x00"
+                                  "\x00 and some more than that";
+        _cleanup_blob_ struct blob mail = {};
+        struct proto_result r;
+        struct world w;
+        glob_t found;
+
+        if (glob("/usr/lib*/{,*/}libclamunrar*", GLOB_BRACE, NULL, &found) == 0) {
+                printf("left out: %s is installed\n", found.gl_pathv[0]);
+                return;
+        }
+        world_start(&w);
+        mail_with(&mail, "a.rar", rar, sizeof(rar), BASE64);
+        r = scan(&w, &mail);
+        assert_result(&r, VERDICT_UNSCANNABLE, REASON_BROKEN, "unrar");
+        world_stop(&w);
+}
+END_TEST
+
 START_TEST(a_match_beats_all_else) {
         struct blob hidden[3] = {};
         struct world w;
@@ -555,6 +578,7 @@ int main(int argc, char **argv) {
                                        encrypted_by_rule,
                                        broken_by_rule,
                                        malformed_parts_are_not_clean,
+                                       rar_without_a_module,
                                        a_match_beats_all_else,
                                        the_worse_of_two_rules,
                                        limits_are_never_clean,
