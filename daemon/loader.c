@@ -109,9 +109,8 @@ static int prepare_tmpdir(const char *path, uid_t uid, gid_t gid, FILE *errors) 
         }
         if ((st.st_uid != uid || st.st_gid != gid) && lchown(path, uid, gid) < 0) {
                 r = -errno;
-                fprintf(errors,
-                        "[scanner] tmpdir: failed to give %s to the worker's user: %s.\n", path,
-                        strerror(-r));
+                fprintf(errors, "[scanner] tmpdir: failed to give %s to the worker's user: %s.\n",
+                        path, strerror(-r));
                 return r;
         }
         return 0;

@@ -16,8 +16,9 @@ def reason(test):
     said = re.findall(r"^(?:SKIP|FAIL): (.*)", text, re.MULTILINE)
     if said:
         return said[-1]
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "result %s, status %s" % (test["result"], test.get("returncode"))
+    lines = re.findall(r"^.*\berror: .*", text, re.MULTILINE) or \
+        [line for line in reversed(text.splitlines()) if re.search(r"\w", line)]
+    return lines[0] if lines else "result %s, status %s" % (test["result"], test.get("returncode"))
 
 
 def load(path):

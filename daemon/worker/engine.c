@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Owns the libclamav engine and, while a scan runs, what its callbacks report. The traps that this
- * file knows of, each met in practice:
- *
- *  - CL_CLEAN is returned when there is no temporary folder, no inode, or a read fails; only the
- *    message callback tells, and a read only the one who does it (so we do it: read_source()).
- *  - Limits are silent unless HEURISTIC_EXCEEDS_MAX is set, and some then still: what is unpacked
- *    from a zip or cabinet file is cut at MaxFileSize or at what is left of MaxScanSize, scanned,
- *    and called clean. Such a piece is told by its size (inspected()).
- *  - A message is only parsed as mail when libclamav recognises its first lines. "GIF89a: x" or
- *    "ARC-Seal: ..." before them is enough to hide an attachment, so that content which was not
- *    taken for mail is looked at again behind a line that is (mail_prefix).
- *  - Without its unrar module RAR archives are passed over as if they were empty.
- *  - Of several things that can't be looked into, only one is reported (findings_want_all()).
- *  - Content of up to 5 bytes is not looked at. It is clean by definition: no signature is so short.
- *
- * Must not know of jobs, slots or the gate.
+ * Owns the making of an engine: its options, its signatures, and what libclamav says of them. Must
+ * not know what a scan is (scan.c), nor of jobs, slots or the gate.
  */
 
-#include "daemon/worker/engine.h"
+#include "daemon/worker/engine-private.h"
 
-#include <clamav.h>
 #include <iconv.h>
 #include <limits.h>
 #include <link.h>
@@ -32,45 +17,11 @@
 
 #include "store/util.h"
 
-/* What libclamav looks at at all, and its own bound of a file (it counts in int). */
-#define SIZE_MIN_SCANNED 6
+/* libclamav's own bound of a file: it counts in int. */
 #define SIZE_MAX_SCANNED ((uint64_t)INT_MAX - 64)
-
-/* libclamav unpacks in pieces of stdio's BUFSIZ, so that what was cut is short of the limit by less
- * than one. */
-#define UNPACK_STEP 8192
 
 #define RECURSION_MAX   100
 #define LOAD_ERRORS_MAX 2
-
-static const char mail_prefix[] = "Received: by storescan\r\n";
-
-struct engine {
-        struct cl_engine *cl;
-        struct engine_options options;
-        struct cl_scan_options scan_options;
-};
-
-/* What is scanned: memory or a file, behind a prefix or not. */
-struct source {
-        const uint8_t *data; /* or NULL: fd */
-        int fd;
-        uint64_t size;
-        bool prefixed;
-        struct findings *findings;
-};
-
-/* The scan that runs, for callbacks: some messages come without the context that scans are given,
- * and there is one scan at a time. While signatures are loaded: their first error. */
-static struct {
-        struct findings *findings;
-        const struct engine *engine;
-        bool mail;             /* the content itself was taken for mail */
-        uint64_t layers_size;  /* sum of all layers, as MaxScanSize counts */
-        uint64_t started_msec; /* of the first pass */
-        char load_error[ENGINE_PROBLEM_MAX];
-        unsigned load_errors;
-} current;
 
 _printf_(2, 3) static int problem_set(char problem[static ENGINE_PROBLEM_MAX], const char *format,
                                       ...) {
@@ -82,18 +33,24 @@ _printf_(2, 3) static int problem_set(char problem[static ENGINE_PROBLEM_MAX], c
         return -EINVAL;
 }
 
-/* ---- Callbacks ---- */
+/* ---- What libclamav says ---- */
+
+/* While signatures are loaded: the first errors. */
+static struct {
+        char text[ENGINE_PROBLEM_MAX];
+        unsigned n;
+} load_errors;
 
 /* The first says what is wrong, the second in which file, by the name that was given to cl_load(). */
 static void remember_load_error(const char *line) {
         static const char can_not_load[] = "Can't load ";
         const char *file = startswith(line, can_not_load),
                    *slash = file ? strrchr(file, '/') : NULL;
-        size_t n = strlen(current.load_error);
+        size_t n = strlen(load_errors.text);
 
-        (void)snprintf(current.load_error + n, sizeof(current.load_error) - n, "%s%s%s",
+        (void)snprintf(load_errors.text + n, sizeof(load_errors.text) - n, "%s%s%s",
                        n > 0 ? ": " : "", slash ? can_not_load : "", slash ? slash + 1 : line);
-        current.load_errors++;
+        load_errors.n++;
 }
 
 static void message(enum cl_msg severity, const char *full, const char *text, void *context) {
@@ -103,42 +60,12 @@ static void message(enum cl_msg severity, const char *full, const char *text, vo
                 return;
         (void)snprintf(line, sizeof(line), "%s", text);
         line[strcspn(line, "\n")] = '\0';
-        if (current.findings)
-                findings_remark(current.findings, line);
-        else if (severity >= CL_MSG_ERROR && current.load_errors < LOAD_ERRORS_MAX)
+        if (scan_message(line))
+                return;
+        if (severity >= CL_MSG_ERROR && load_errors.n < LOAD_ERRORS_MAX)
                 remember_load_error(line);
         else
                 fprintf(stderr, "storescan-worker: libclamav: %s\n", line);
-}
-
-static cl_error_t pre_cache(int fd, const char *type, void *context) {
-        if (!current.findings)
-                return CL_CLEAN;
-        if (current.findings->layers++ == 0)
-                current.mail = streq(type, "CL_TYPE_MAIL") || streq(type, "CL_TYPE_MHTML");
-        if (startswith(type, "CL_TYPE_RAR") && !engine_opens_rar())
-                current.findings->unsupported = true;
-        return CL_CLEAN;
-}
-
-static cl_error_t inspected(int fd, const char *type, const char **ancestors, size_t parent_size,
-                            const char *name, size_t size, const char *buffer, uint32_t level,
-                            uint32_t attributes, void *context) {
-        const struct engine_options *options;
-
-        if (!current.findings || attributes & LAYER_ATTRIBUTES_NORMALIZED)
-                return CL_CLEAN;
-        options = &current.engine->options;
-        current.layers_size += size;
-        if (level > 0 && (size + UNPACK_STEP > options->max_file_size ||
-                          current.layers_size + UNPACK_STEP > options->max_scan_size))
-                current.findings->truncated = true;
-        return CL_CLEAN;
-}
-
-static void virus_found(int fd, const char *name, void *context) {
-        if (current.findings && name)
-                findings_alert(current.findings, name);
 }
 
 /* ---- The engine ---- */
@@ -221,7 +148,7 @@ static int set_number(struct engine *engine, enum cl_engine_field field, uint64_
 static int set_options(struct engine *engine, char problem[static ENGINE_PROBLEM_MAX]) {
         const struct engine_options *o = &engine->options;
         /* The content may come behind the prefix; only parts must stay below the limit itself. */
-        uint64_t file_size = o->max_file_size + sizeof(mail_prefix) - 1;
+        uint64_t file_size = o->max_file_size + SCAN_PREFIX_SIZE;
         const struct {
                 enum cl_engine_field field;
                 uint64_t value;
@@ -303,9 +230,7 @@ int engine_new(const struct engine_options *options, const char *tmpdir, struct 
                 (void)problem_set(problem, "libclamav does not take a folder for temporary files");
                 return r;
         }
-        cl_engine_set_clcb_pre_cache(engine->cl, pre_cache);
-        cl_engine_set_clcb_file_inspection(engine->cl, inspected);
-        cl_engine_set_clcb_virus_found(engine->cl, virus_found);
+        scan_install(engine->cl);
 
         *ret = TAKE_PTR(engine);
         return 0;
@@ -315,6 +240,13 @@ int engine_set_tmpdir(struct engine *engine, const char *path) {
         return cl_engine_set_str(engine->cl, CL_ENGINE_TMPDIR, path) == CL_SUCCESS ? 0 : -ENOMEM;
 }
 
+uint32_t engine_set_time_limit(struct engine *engine, uint32_t msec) {
+        uint32_t before = engine->options.max_scan_msec;
+
+        engine->options.max_scan_msec = msec;
+        return before;
+}
+
 uint32_t engine_database_version(const struct engine *engine) {
         long long version = cl_engine_get_num(engine->cl, CL_ENGINE_DB_VERSION, NULL);
 
@@ -322,13 +254,13 @@ uint32_t engine_database_version(const struct engine *engine) {
 }
 
 static void forget_load_errors(void) {
-        current.load_error[0] = '\0';
-        current.load_errors = 0;
+        load_errors.text[0] = '\0';
+        load_errors.n = 0;
 }
 
 static int load_failed(char problem[static ENGINE_PROBLEM_MAX], const char *what, cl_error_t e) {
         return problem_set(problem, "libclamav %s: %s", what,
-                           current.load_errors > 0 ? current.load_error : cl_strerror(e));
+                           load_errors.n > 0 ? load_errors.text : cl_strerror(e));
 }
 
 int engine_load(struct engine *engine, const char *path, unsigned *ret_signatures,
@@ -357,160 +289,4 @@ int engine_compile(struct engine *engine, char problem[static ENGINE_PROBLEM_MAX
         if (e != CL_SUCCESS)
                 return load_failed(problem, "failed to prepare the signatures", e);
         return 0;
-}
-
-/* ---- Scans ---- */
-
-/* The content for libclamav, which believes a failed or short read to be the end of something. */
-static off_t read_source(void *handle, void *buffer, size_t size, off_t offset) {
-        struct source *source = handle;
-        uint64_t prefix = source->prefixed ? sizeof(mail_prefix) - 1 : 0, at = (uint64_t)offset;
-        size_t done = 0;
-
-        if (offset < 0 || at > prefix + source->size)
-                return -1;
-        size = (size_t)MIN((uint64_t)size, prefix + source->size - at);
-        if (at < prefix) {
-                done = (size_t)MIN((uint64_t)size, prefix - at);
-                memcpy(buffer, mail_prefix + at, done);
-        }
-        if (source->data) {
-                if (done < size)
-                        memcpy((uint8_t *)buffer + done, source->data + (at + done - prefix),
-                               size - done);
-                return (off_t)size;
-        }
-        while (done < size) {
-                ssize_t n = pread(source->fd, (uint8_t *)buffer + done, size - done,
-                                  (off_t)(at + done - prefix));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0) {
-                        source->findings->read_failed = true;
-                        return -1;
-                }
-                done += (size_t)n;
-        }
-        return (off_t)size;
-}
-
-static uint64_t now_msec(void) {
-        struct timespec ts;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-/* libclamav's limit is for one pass, ours for all of them. False: nothing is left. */
-static bool grant_time(struct engine *engine) {
-        uint64_t limit = engine->options.max_scan_msec, elapsed = now_msec() - current.started_msec;
-
-        if (limit == 0)
-                return true;
-        if (elapsed >= limit)
-                return false;
-        return cl_engine_set_num(engine->cl, CL_ENGINE_MAX_SCANTIME,
-                                 (long long)(limit - elapsed)) == CL_SUCCESS;
-}
-
-/* One pass of libclamav over the source. */
-static void look(struct engine *engine, struct source *source, bool all, struct findings *ret) {
-        struct cl_scan_options options = engine->scan_options;
-        unsigned long scanned = 0;
-        const char *name = NULL;
-        cl_fmap_t *map;
-        cl_error_t e;
-
-        memset(ret, 0, sizeof(*ret));
-        source->findings = ret;
-        current.findings = ret;
-        current.engine = engine;
-        current.mail = false;
-        current.layers_size = 0;
-        if (all)
-                options.general |= CL_SCAN_GENERAL_ALLMATCHES;
-        if (!grant_time(engine)) {
-                ret->timed_out = true;
-                proto_text(ret->error, sizeof(ret->error), "no time was left to look at all of it");
-                current.findings = NULL;
-                return;
-        }
-
-        if (source->data && !source->prefixed)
-                map = cl_fmap_open_memory(source->data, source->size);
-        else
-                map = cl_fmap_open_handle(
-                        source, 0, source->size + (source->prefixed ? sizeof(mail_prefix) - 1 : 0),
-                        read_source, 1);
-        if (map) {
-                e = cl_scanmap_callback(map, NULL, &name, &scanned, engine->cl, &options, NULL);
-                cl_fmap_close(map);
-        } else
-                e = CL_EMAP;
-        current.findings = NULL;
-
-        if (e == CL_VIRUS) {
-                if (name)
-                        findings_alert(ret, name);
-                ret->nameless = !findings_alerted(ret);
-        } else if (e != CL_CLEAN) {
-                ret->timed_out = e == CL_ETIMEOUT;
-                proto_text(ret->error, sizeof(ret->error), cl_strerror(e));
-        }
-}
-
-static void scan_source(struct engine *engine, struct source *source, struct scan *ret) {
-        struct findings findings;
-        struct scan scan;
-        bool mail;
-
-        look(engine, source, false, &findings);
-        mail = current.mail;
-        findings_judge(&findings, &engine->options.rules, &scan);
-        *ret = scan;
-        if (findings_want_all(&findings) && scan.verdict != VERDICT_INFECTED) {
-                look(engine, source, true, &findings);
-                findings_judge(&findings, &engine->options.rules, &scan);
-                scan_merge(ret, &scan);
-        }
-        if (!mail && !source->prefixed && ret->verdict != VERDICT_INFECTED &&
-            !(ret->verdict == VERDICT_UNKNOWN && ret->reason == REASON_TIMEOUT)) {
-                source->prefixed = true;
-                scan_source(engine, source, &scan);
-                scan_merge(ret, &scan);
-        }
-}
-
-static void scan_any(struct engine *engine, struct source *source, struct scan *ret) {
-        current.started_msec = now_msec();
-        if (source->size < SIZE_MIN_SCANNED)
-                scan_set(ret, VERDICT_CLEAN, REASON_NONE, "");
-        else if (engine_too_large(engine, source->size))
-                engine_judge_too_large(engine, ret);
-        else
-                scan_source(engine, source, ret);
-}
-
-void engine_scan_memory(struct engine *engine, const void *data, size_t size, struct scan *ret) {
-        struct source source = { .data = data, .fd = -EBADF, .size = size };
-
-        scan_any(engine, &source, ret);
-}
-
-void engine_scan_fd(struct engine *engine, int fd, uint64_t size, struct scan *ret) {
-        struct source source = { .fd = fd, .size = size };
-
-        scan_any(engine, &source, ret);
-}
-
-bool engine_too_large(const struct engine *engine, uint64_t size) {
-        return size > engine->options.max_file_size;
-}
-
-void engine_judge_too_large(const struct engine *engine, struct scan *ret) {
-        struct findings findings = {};
-
-        findings_alert(&findings, "Heuristics.Limits.Exceeded.MaxFileSize");
-        findings_judge(&findings, &engine->options.rules, ret);
 }

@@ -59,6 +59,9 @@ uint32_t engine_database_version(const struct engine *engine);
  * one engine make the same names, and a collision is not noticed by libclamav. */
 int engine_set_tmpdir(struct engine *engine, const char *path);
 
+/* How long scans may take from now on, instead of max_scan_msec; returns what it was. */
+uint32_t engine_set_time_limit(struct engine *engine, uint32_t msec);
+
 /* Scans a message. The fd is read with pread(2) up to size. A message is looked at twice where
  * libclamav does not recognise it as one by its first lines. */
 void engine_scan_memory(struct engine *engine, const void *data, size_t size, struct scan *ret);

@@ -40,29 +40,41 @@ print(results.count(0), results.count(1))
 END
 }
 
-start_storescand
+# A worker that takes a second for each scan: all readers come while it runs, on any machine.
+cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
+chmod 0755 "$WORK/fake-worker"
+printf 'SLOW clean\n' >"$root/user/cur/slow"
+ln "$root/user/cur/slow" "$root/user/new/slow-too"
+{ printf 'SLOW large\n'; head -c 3000000 /dev/zero; } >"$root/user/cur/slow-large"
 
-say '64 readers of a clean message'
-expect_equal "$(together 64 "$root/user/cur/mail")" '64 0' 'readers allowed and denied'
+say '64 readers of one file, by two names: exactly one scan'
+start_storescand env STORESCAN_WORKER="$WORK/fake-worker"
+expect_equal "$(together 64 "$root/user/cur/slow" "$root/user/new/slow-too")" '64 0' 'readers'
 expect_equal "$(counter scans)" 1 'scans'
-(($(counter joined) + $(counter stamp_hits) + $(counter digest_hits) == 63)) || fail 'the others did not join'
-(($(counter joined) > 0)) || fail 'nobody joined, so nothing was tested'
+expect_equal "$(counter joined)" 63 'readers that joined the scan'
 
-say '64 readers of an infected message'
-expect_equal "$(together 64 "$root/user/cur/virus")" '0 64' 'readers allowed and denied'
+say '64 readers of a file that is handed over as a descriptor'
+expect_equal "$(together 64 "$root/user/cur/slow-large")" '64 0' 'readers'
 expect_equal "$(counter scans)" 2 'scans'
+expect_equal "$(counter joined)" 126 'readers that joined the scan'
+stop_storescand
 
-say '64 readers of a large message'
+# In earnest: readers that come when the scan has ended, but its stamp is not written yet, may have
+# it scanned a second time.
+say '64 readers of clean, infected and large mail'
+start_storescand
+expect_equal "$(together 64 "$root/user/cur/mail")" '64 0' 'readers allowed and denied'
+expect_equal "$(together 64 "$root/user/cur/virus")" '0 64' 'readers allowed and denied'
 expect_equal "$(together 64 "$root/user/cur/large")" '64 0' 'readers allowed and denied'
-expect_equal "$(counter scans)" 3 'scans'
-
-say '64 readers by two names of one file'
 expect_equal "$(together 64 "$root/user/cur/link-to-be" "$root/user/new/other-name")" '64 0' 'readers'
-expect_equal "$(counter scans)" 4 'scans'
+(($(counter scans) <= 12)) || fail "$(counter scans) scans of four messages"
+for file in mail large link-to-be; do expect_stamp "$root/user/cur/$file" c; done
+expect_stamp "$root/user/cur/virus" i
 
 say 'once more: no scan at all'
+before=$(counter scans)
 expect_equal "$(together 64 "$root"/user/cur/{mail,large})" '64 0' 'readers allowed and denied'
 expect_equal "$(together 64 "$root/user/cur/virus")" '0 64' 'readers allowed and denied'
-expect_equal "$(counter scans)" 4 'scans'
+expect_equal "$(counter scans)" "$before" 'scans'
 expect_equal "$(counter events)" "$(($(counter allowed) + $(counter denied)))" 'answers'
 stop_storescand

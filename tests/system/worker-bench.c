@@ -4,11 +4,14 @@
  * Jobs per second of the workers against libclamav alone: the same messages, the same signatures,
  * as many processes. Prints one line a measurement; judges nothing.
  *
- *     worker-bench PROGRAM SIGNATURES TMPDIR WORKERS [MAILS [PASSES [SIZE]]]
+ *     worker-bench PROGRAM SIGNATURES TMPDIR WORKERS [MAILS [PASSES]]
+ *
+ * MAILS is a number of generated messages of about 20 KB, or a folder of clean ones.
  */
 
 #include <clamav.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -181,36 +184,63 @@ static void print_memory(const struct gate_worker *workers) {
         }
 }
 
+static int add_mail(const char *path, const struct stat *st, int type, struct FTW *at) {
+        _cleanup_close_ int fd = type == FTW_F ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
+        struct blob *mail;
+        char buffer[4096];
+        ssize_t n;
+
+        if (fd < 0 || st->st_size > (off_t)PROTO_SLOT_SIZE)
+                return 0;
+        mails = reallocarray(mails, n_mails + 1, sizeof(*mails));
+        if (!mails)
+                return -ENOMEM;
+        mail = &mails[n_mails++];
+        *mail = (struct blob){};
+        while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+                blob_put(mail, buffer, (size_t)n);
+        return 0;
+}
+
+static void make_mail(struct blob *mail, unsigned i) {
+        _cleanup_blob_ struct blob data = {};
+
+        blob_put_text(&data, (size_t)7500 * (1 + i % 3), i);
+        if (i % 4 == 0)
+                mail_with(mail, "notes.txt", data.data, data.size, BASE64);
+        else
+                mail_plain(mail, data.size * 4 / 3, i);
+}
+
+static void get_mails(const char *what) {
+        if (what[0] == '/' || what[0] == '.') {
+                if (nftw(what, add_mail, 16, FTW_PHYS) != 0 || n_mails == 0)
+                        fail(what, -ENOENT);
+                return;
+        }
+        n_mails = (unsigned)atoi(what);
+        mails = calloc(n_mails, sizeof(*mails));
+        for (unsigned i = 0; i < n_mails && mails; i++)
+                make_mail(&mails[i], i);
+}
+
 int main(int argc, char **argv) {
-        struct gate_worker workers[WORKERS_MAX];
+        struct gate_worker workers[WORKERS_MAX] = {};
         struct gate gate;
         union proto_message load, reply;
         struct cl_engine *engine;
         char tmpdir[PATH_MAX];
-        size_t size;
         unsigned *next;
         int r;
 
         if (argc < 5) {
-                fprintf(stderr, "worker-bench PROGRAM SIGNATURES TMPDIR WORKERS [MAILS [PASSES "
-                                "[SIZE]]]\n");
+                fprintf(stderr,
+                        "worker-bench PROGRAM SIGNATURES TMPDIR WORKERS [MAILS [PASSES]]\n");
                 return 2;
         }
         n_workers = MIN((unsigned)atoi(argv[4]), (unsigned)WORKERS_MAX);
-        n_mails = argc > 5 ? (unsigned)atoi(argv[5]) : 1000;
+        get_mails(argc > 5 ? argv[5] : "1000");
         n_passes = argc > 6 ? (unsigned)atoi(argv[6]) : 5;
-        size = argc > 7 ? (size_t)atoi(argv[7]) : 15000;
-
-        mails = calloc(n_mails, sizeof(*mails));
-        for (unsigned i = 0; i < n_mails; i++) {
-                _cleanup_blob_ struct blob data = {};
-
-                blob_put_text(&data, size * (1 + i % 3) / 2, i);
-                if (i % 4 == 0)
-                        mail_with(&mails[i], "notes.txt", data.data, data.size, BASE64);
-                else
-                        mail_plain(&mails[i], data.size * 4 / 3, i);
-        }
 
         (void)snprintf(tmpdir, sizeof(tmpdir), "%s/worker-bench", argv[3]);
         (void)mkdir(tmpdir, 0700);

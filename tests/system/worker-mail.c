@@ -28,7 +28,8 @@ static uint8_t *blob_extend(struct blob *blob, size_t size) {
 }
 
 void blob_put(struct blob *blob, const void *data, size_t size) {
-        memcpy(blob_extend(blob, size), data, size);
+        if (size > 0)
+                memcpy(blob_extend(blob, size), data, size);
 }
 
 void blob_printf(struct blob *blob, const char *format, ...) {

@@ -15,6 +15,7 @@ static size_t messages_size;
 static char folder[] = "/tmp/storescan-scope.XXXXXX";
 
 static void read_mounts(const char *text) {
+        scope_mounts_done(&mounts);
         ck_assert_int_eq(scope_mounts_read(text, &mounts), 0);
 }
 
@@ -25,9 +26,13 @@ static int find(const char *text, const char *path, enum marks_mode marks, const
                 .path = (char *)(uintptr_t)path,
                 .marks = marks,
         };
-        FILE *errors = open_memstream(&messages, &messages_size);
+        FILE *errors;
         int r;
 
+        free(messages);
+        messages = NULL;
+        scope_done(&scope);
+        errors = open_memstream(&messages, &messages_size);
         read_mounts(text);
         r = scope_find(&store, &mounts, &own, own ? 1 : 0, errors, &scope);
         fclose(errors);
@@ -66,7 +71,7 @@ END_TEST
 
 /* Makes the folder; @ in text becomes its name. */
 static char *table(const char *text) {
-        char *out = NULL;
+        static char *out; /* one a test */
         size_t size;
         FILE *f = open_memstream(&out, &size);
 
