@@ -40,9 +40,9 @@ struct gate {
         struct stats *stats;
 
         int fd;
-        struct ring_op read_op;
-        bool reading; /* a READ is in the ring */
-        bool paused;  /* max_held was reached */
+        struct ring_op read_op, cancel_op;
+        bool reading, cancelling; /* a READ, its cancellation, is in the ring */
+        bool paused;              /* max_held was reached */
         bool stopped;
         unsigned held, max_held;
 
@@ -158,6 +158,10 @@ static void take_event(struct gate *gate, const struct fanotify_event_metadata *
                 return;
         }
         gate->held++;
+        if (gate->stopped) {
+                gate_answer(gate, event->fd, true, false);
+                return;
+        }
         gate->on_event(gate->userdata, event->fd, event->pid);
 }
 
@@ -196,7 +200,7 @@ static void submit_read(struct gate *gate) {
 
 /* Before FAN_REPORT_FD_ERROR (6.13), the event that no fd could be made for is all that is read. */
 static void count_lost(struct gate *gate, int error) {
-        if (error == -EMFILE || error == -ENFILE)
+        if (error < 0 && error != -EAGAIN && error != -EINTR && error != -ECANCELED)
                 gate->stats->lost++;
 }
 
@@ -235,8 +239,31 @@ void gate_start(struct gate *gate) {
         submit_read(gate);
 }
 
+static void cancelled(struct ring_op *op, int res) {
+        struct gate *gate = container_of(op, struct gate, cancel_op);
+
+        (void)res;
+        gate->cancelling = false;
+}
+
 void gate_stop(struct gate *gate) {
+        struct io_uring_sqe *sqe;
+
+        if (gate->stopped)
+                return;
         gate->stopped = true;
+        if (!gate->reading)
+                return;
+        /* A READ that stays would keep the group open, and all who wait in it. */
+        gate->cancel_op.done = cancelled;
+        gate->cancelling = true;
+        sqe = ring_entry(gate->ring);
+        io_uring_prep_cancel(sqe, &gate->read_op, 0);
+        ring_bind(sqe, &gate->cancel_op);
+}
+
+bool gate_stopped(const struct gate *gate) {
+        return gate->stopped && !gate->reading && !gate->cancelling;
 }
 
 void gate_drain(struct gate *gate) {

@@ -40,11 +40,15 @@ DEFINE_CLEANUP(struct gate *, gate_free);
 
 const struct gate_kernel *gate_kernel(const struct gate *gate);
 
-/* Starts reading events; ends it for good (waits for nothing). */
+/* Starts reading events. */
 void gate_start(struct gate *gate);
-void gate_stop(struct gate *gate);
 
-/* Reads what is queued without sleeping, for the orderly end after gate_stop(). */
+/* Ends it for good: what still comes (marks are gone by then) is allowed. gate_stopped() says when
+ * no operation of the gate is in the ring any more, so that it may be freed. */
+void gate_stop(struct gate *gate);
+bool gate_stopped(const struct gate *gate);
+
+/* Reads what is queued without sleeping. */
 void gate_drain(struct gate *gate);
 
 /* Puts an answer into the batch. With keep the fd stays open and the caller's, to be closed by

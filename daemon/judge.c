@@ -31,8 +31,8 @@ static enum stamp_check read_stamp(struct judge *judge, int fd, const struct sta
 
 /* A read lease, where one says all there is to know about writers. 0 or negative errno: -EAGAIN when
  * somebody has the file open for writing, the open that waits for its answer included. */
-static int take_lease(struct judge *judge, int fd, const struct stat *st) {
-        return scans_can_know_writers(judge->scans, fd, st->st_dev) ? lease_take(fd) : -EOPNOTSUPP;
+static int take_lease(int fd) {
+        return scans_can_know_writers(fd) ? lease_take(fd) : -EOPNOTSUPP;
 }
 
 /* Whether a stamp still says something of the content, if only its digest. */
@@ -70,8 +70,8 @@ static void judge_mail(struct judge *judge, struct scan_subject *subject, enum s
                 judge->stats->stamp_hits++;
                 r = scans_settle(judge->scans, subject);
         } else {
-                if (check != STAMP_VALID)
-                        subject->leased = take_lease(judge, subject->fd, subject->st) >= 0;
+                if (!subject->leased && !subject->withdraw)
+                        subject->leased = take_lease(subject->fd) >= 0;
                 if (scans_join(judge->scans, subject->fd, subject->pid, subject->st))
                         return;
                 r = scans_begin(judge->scans, subject);
@@ -101,8 +101,12 @@ void judge_event(void *userdata, int fd, pid_t pid) {
         }
         check = read_stamp(judge, fd, &st, &stamp);
         if (check == STAMP_VALID) {
-                r = take_lease(judge, fd, &st);
-                if (r >= 0 && stamp.verdict == VERDICT_CLEAN) {
+                r = take_lease(fd);
+                /* A writer may have come and gone since the stamp was read. */
+                if (r >= 0 && (fstat(fd, &st) < 0 ||
+                               stamp_check(&stamp, &st, &stamp.generation) != STAMP_VALID))
+                        check = STAMP_TOUCHED;
+                if (r >= 0 && check == STAMP_VALID && stamp.verdict == VERDICT_CLEAN) {
                         judge->stats->stamp_hits++;
                         gate_answer(judge->gate, fd, true, false);
                         return;
@@ -131,7 +135,7 @@ void judge_found(struct judge *judge, int fd) {
         }
         check = read_stamp(judge, fd, &st, &stamp);
         subject.store = stores_find(judge->config, fd, &st, path, &place);
-        subject.leased = place == PLACE_ITEM && take_lease(judge, fd, &st) >= 0;
+        subject.leased = place == PLACE_ITEM && take_lease(fd) >= 0;
         subject.st = &st;
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
         if (place != PLACE_ITEM || (check == STAMP_VALID && subject.leased) ||

@@ -6,9 +6,9 @@
  * Start: ring, group and workers first, so that every mark that is placed is answered from its
  * first event on; READY=1 when the marks are in place.
  *
- * End, in this order: 1. READY is taken back; 2. the marker stops, all marks go, so that no new
- * open waits; 3. the ones that wait get their verdicts, for a while, then on_error; 4. what the
- * group still holds is answered; 5. the group closes; 6. the workers; 7. the log.
+ * End, in this order: 1. STOPPING is told; 2. all marks go and the marker stops, so that no new open
+ * waits; 3. the ones that wait get their verdicts, for a while, then on_error; 4. reading ends, and
+ * what the group still holds is answered; 5. the workers; 6. the group closes; 7. the log.
  */
 
 #include "daemon/manager.h"
@@ -236,13 +236,8 @@ static void on_found(void *userdata, int fd) {
 static void on_found_done(void *userdata) {
         struct manager *m = userdata;
 
-        marker_found_done(m->marker);
-}
-
-static bool on_is_remote(void *userdata, dev_t dev) {
-        struct manager *m = userdata;
-
-        return m->marker && marker_is_remote(m->marker, dev);
+        if (m->marker)
+                marker_found_done(m->marker);
 }
 
 static void log_kernel(struct manager *m) {
@@ -260,11 +255,6 @@ static int start(struct manager *m) {
         const struct marker_events events = {
                 .placed = on_placed,
                 .found = on_found,
-                .userdata = m,
-        };
-        const struct scan_hooks hooks = {
-                .found_done = on_found_done,
-                .is_remote = on_is_remote,
                 .userdata = m,
         };
         unsigned held = max_held(m->config);
@@ -291,7 +281,8 @@ static int start(struct manager *m) {
                      &m->pool);
         if (r < 0)
                 return r;
-        r = scans_new(m->config, m->pool, m->ring, &m->stats, m->journal, &hooks, &m->scans);
+        r = scans_new(m->config, m->pool, m->ring, &m->stats, m->journal, on_found_done, m,
+                      &m->scans);
         if (r < 0)
                 return r;
         r = gate_new(m->ring, held, judge_event, &m->judge, &m->stats, m->errors, &m->gate);
@@ -321,38 +312,63 @@ static int start(struct manager *m) {
         return turn_until(m, &m->guarding);
 }
 
+/* Turns until nothing is left to do, for a limited time. */
+static bool turn_until_idle(struct manager *m, bool (*idle)(struct manager *m)) {
+        uint64_t until = now_usec() + END_USEC, due = 0;
+
+        while (!idle(m) && now_usec() < until) {
+                due = MIN(due, until);
+                if (turn(m, &due) < 0)
+                        return false;
+        }
+        return idle(m);
+}
+
+static bool marker_is_idle(struct manager *m) {
+        return marker_ended(m->marker);
+}
+
+static bool scans_are_idle(struct manager *m) {
+        return !scans_busy(m->scans);
+}
+
+static bool gate_is_idle(struct manager *m) {
+        return gate_stopped(m->gate);
+}
+
+/* Parts that others still use, because a file system holds them, are left to the end of the
+ * process. Returns whether all went. */
+static bool end_gate(struct manager *m) {
+        bool clean = true;
+
+        gate_unmark_all(m->gate);
+        if (m->marker) {
+                marker_stop(m->marker);
+                clean = turn_until_idle(m, marker_is_idle);
+                gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
+        }
+        gate_drain(m->gate);
+        clean = turn_until_idle(m, scans_are_idle) && clean;
+        scans_give_up(m->scans, REASON_SHUTDOWN);
+        gate_stop(m->gate);
+        clean = turn_until_idle(m, gate_is_idle) && clean;
+        gate_drain(m->gate);
+        gate_flush(m->gate);
+        return clean;
+}
+
 static void end(struct manager *m) {
-        uint64_t due = 0, until;
+        bool clean = true;
 
         (void)notify_send(&m->notify, "STOPPING=1\nSTATUS=Opening the stores.");
         m->ending = true;
-        if (m->gate) {
-                gate_unmark_all(m->gate);
-                m->marker = marker_free(m->marker);
-                gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
-                until = now_usec() + END_USEC;
-                gate_drain(m->gate);
-                while (scans_busy(m->scans) && now_usec() < until) {
-                        due = MIN(due, until);
-                        if (turn(m, &due) < 0)
-                                break;
-                }
-                gate_stop(m->gate);
-                scans_give_up(m->scans, REASON_SHUTDOWN);
-                gate_drain(m->gate);
-                scans_give_up(m->scans, REASON_SHUTDOWN);
-        }
+        if (m->gate)
+                clean = end_gate(m);
+        if (!clean)
+                return;
+        m->marker = marker_free(m->marker);
         m->pool = pool_free(m->pool);
-        if (m->gate) {
-                /* The jobs that the pool gave up end here; their openers were answered. */
-                gate_flush(m->gate);
-                for (unsigned i = 0; i < 10 && scans_busy(m->scans); i++) {
-                        (void)scans_run(m->scans, now_usec());
-                        (void)ring_wait(m->ring, 20 * USEC_PER_MSEC);
-                }
-        }
-        if (m->scans && !scans_busy(m->scans))
-                m->scans = scans_free(m->scans);
+        m->scans = scans_free(m->scans);
         m->gate = gate_free(m->gate);
 }
 
@@ -386,10 +402,11 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                 if (m.guarding)
                         journal_say(m.journal, EVENT_STOPPED, NULL,
                                     "Stores are open from here on%s%s.",
-                                    r < 0 ? ", after an error: " : "",
-                                    r < 0 ? strerrordesc_np(-r) : "");
+                                    r < 0 ? ", after an error: " : "", r < 0 ? error_text(-r) : "");
         }
         m.journal = journal_free(m.journal);
+        if (m.pool || m.marker)
+                _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         close_fd(m.signal_fd);
         notify_close(&m.notify);

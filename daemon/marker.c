@@ -9,12 +9,15 @@
 #include "daemon/marker.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "daemon/places.h"
 
@@ -23,7 +26,8 @@
 
 struct found {
         STAILQ_ENTRY(found) link;
-        char path[];
+        char *mount;
+        char path[]; /* below mount, relative */
 };
 
 struct message {
@@ -38,7 +42,7 @@ struct marker {
         /* The gate thread's. */
         struct ring *ring;
         struct ring_op receive_op;
-        bool receiving, freed;
+        bool receiving, freed, ended;
         struct message message;
         int gate_sock;
 
@@ -56,18 +60,60 @@ struct marker {
 
 /* ---- Found files ---- */
 
-static void find_file(void *userdata, const char *path) {
+static void find_file(void *userdata, const char *mount, const char *path) {
+        const char *below = startswith(path, mount);
         struct marker *m = userdata;
         struct found *f;
 
-        if (m->n_found == FOUND_MAX || strlen(path) == PATH_MAX - 1)
+        if (m->n_found == FOUND_MAX || !below || *below != '/')
                 return;
-        f = malloc(sizeof(*f) + strlen(path) + 1);
+        below += strspn(below, "/");
+        f = malloc(sizeof(*f) + strlen(below) + 1);
         if (!f)
                 return;
-        strcpy(f->path, path);
+        f->mount = strdup(mount);
+        if (!f->mount) {
+                free(f);
+                return;
+        }
+        strcpy(f->path, below);
         STAILQ_INSERT_TAIL(&m->found, f, link);
         m->n_found++;
+}
+
+static void found_free(struct found *f) {
+        free(f->mount);
+        free(f);
+}
+
+/* Opens a found file, some time after it was found: users may have put anything in its place, or
+ * links in place of its folders, and opening a device or another's file would be an act of ours.
+ * So: nothing but what lies below the mount, by no link, and regular before it is opened. */
+static int open_found(const struct found *f) {
+        const struct open_how how = {
+                .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+        };
+        const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+        _cleanup_close_ int mount = open(f->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int path = -EBADF;
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        struct stat st;
+        int fd;
+
+        if (mount < 0)
+                return -errno;
+        path = (int)syscall(SYS_openat2, mount, f->path, &how, sizeof(how));
+        if (path < 0)
+                return -errno;
+        if (fstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+                return -EMEDIUMTYPE;
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
+        /* O_NOATIME is for owners and CAP_FOWNER. */
+        fd = open(link, flags | O_NOATIME);
+        if (fd < 0 && errno == EPERM)
+                fd = open(link, flags);
+        return fd < 0 ? -errno : fd;
 }
 
 static void send_message(struct marker *m, const struct message *message) {
@@ -81,15 +127,11 @@ static void hand_over(struct marker *m) {
 
         while (atomic_load(&m->at_gate) < FOUND_AT_ONCE && (f = STAILQ_FIRST(&m->found)) &&
                !atomic_load(&m->stop)) {
-                int flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOATIME;
-                struct message message = { .type = MESSAGE_FOUND };
+                struct message message = { .type = MESSAGE_FOUND, .fd = open_found(f) };
 
-                message.fd = open(f->path, flags);
-                if (message.fd < 0 && errno == EPERM)
-                        message.fd = open(f->path, flags & ~O_NOATIME);
                 STAILQ_REMOVE_HEAD(&m->found, link);
                 m->n_found--;
-                free(f);
+                found_free(f);
                 if (message.fd < 0)
                         continue;
                 atomic_fetch_add(&m->at_gate, 1);
@@ -144,12 +186,30 @@ static void receive(struct marker *m) {
         m->receiving = true;
 }
 
+static void marker_destroy(struct marker *m) {
+        struct found *f;
+
+        while ((f = STAILQ_FIRST(&m->found))) {
+                STAILQ_REMOVE_HEAD(&m->found, link);
+                found_free(f);
+        }
+        places_free(m->places);
+        close_fd(m->wake);
+        close_fd(m->sock);
+        close_fd(m->gate_sock);
+        free(m);
+}
+
 static void received(struct ring_op *op, int res) {
         struct marker *m = container_of(op, struct marker, receive_op);
         struct message message = m->message;
 
         m->receiving = false;
-        if (m->freed || res == 0)
+        if (m->freed) {
+                marker_destroy(m);
+                return;
+        }
+        if (res == 0)
                 return;
         receive(m);
         if (res != sizeof(message))
@@ -169,24 +229,6 @@ static void wake(struct marker *m) {
 void marker_found_done(struct marker *m) {
         if (atomic_fetch_sub(&m->at_gate, 1) == FOUND_AT_ONCE / 2)
                 wake(m);
-}
-
-bool marker_is_remote(const struct marker *m, dev_t dev) {
-        return places_is_remote(m->places, dev);
-}
-
-static void marker_destroy(struct marker *m) {
-        struct found *f;
-
-        while ((f = STAILQ_FIRST(&m->found))) {
-                STAILQ_REMOVE_HEAD(&m->found, link);
-                free(f);
-        }
-        places_free(m->places);
-        close_fd(m->wake);
-        close_fd(m->sock);
-        close_fd(m->gate_sock);
-        free(m);
 }
 
 int marker_new(struct ring *ring, const struct config *config, const struct gate *gate,
@@ -225,23 +267,24 @@ int marker_new(struct ring *ring, const struct config *config, const struct gate
         return 0;
 }
 
+void marker_stop(struct marker *m) {
+        atomic_store(&m->stop, true);
+        wake(m);
+}
+
+bool marker_ended(struct marker *m) {
+        if (!m->ended)
+                m->ended = pthread_tryjoin_np(m->thread, NULL) == 0;
+        return m->ended;
+}
+
 struct marker *marker_free(struct marker *m) {
         if (!m)
                 return NULL;
-        atomic_store(&m->stop, true);
-        wake(m);
-        /* The thread may be inside of an open that waits for the gate's own answer. */
-        for (unsigned i = 0; i < 20; i++) {
-                if (pthread_tryjoin_np(m->thread, NULL) == 0) {
-                        m->freed = true;
-                        (void)shutdown(m->gate_sock, SHUT_RDWR);
-                        for (unsigned k = 0; k < 20 && m->receiving; k++)
-                                (void)ring_wait(m->ring, 50 * USEC_PER_MSEC);
-                        if (!m->receiving)
-                                marker_destroy(m);
-                        return NULL;
-                }
-                (void)ring_wait(m->ring, 50 * USEC_PER_MSEC);
-        }
-        return NULL; /* stuck in a dead file system: it keeps its memory until the process ends */
+        /* Its receive, if one is in the ring, ends by the shutdown and frees the object. */
+        m->freed = true;
+        (void)shutdown(m->gate_sock, SHUT_RDWR);
+        if (!m->receiving)
+                marker_destroy(m);
+        return NULL;
 }

@@ -32,13 +32,13 @@ int marker_new(struct ring *ring, const struct config *config, const struct gate
                struct journal *journal, const struct marker_events *events, FILE *errors,
                struct marker **ret);
 
-/* Ends the thread (waits for the folder operation under way, at most a second). The gate's marks
- * stay. */
+/* Tells the thread to end; marker_ended() says when it has. The gate must go on meanwhile: the thread
+ * may be inside of an open that waits for it. The gate's marks stay. */
+void marker_stop(struct marker *marker);
+bool marker_ended(struct marker *marker);
+
+/* Frees a marker whose thread has ended. */
 struct marker *marker_free(struct marker *marker);
-DEFINE_CLEANUP(struct marker *, marker_free);
 
 /* A found file is through with: the next may come. */
 void marker_found_done(struct marker *marker);
-
-/* Whether files of this device may be written by another host, unseen: no stamp holds there. */
-bool marker_is_remote(const struct marker *marker, dev_t dev);

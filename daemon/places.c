@@ -16,7 +16,6 @@
 #include "daemon/places.h"
 
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -26,8 +25,6 @@
 #include "daemon/newcomers.h"
 #include "daemon/scope.h"
 #include "daemon/walk.h"
-
-#define REMOTE_MAX 64
 
 #define MASK_P FAN_OPEN_PERM
 #define MASK_N (FAN_CREATE | FAN_MOVED_TO | FAN_ONDIR)
@@ -53,6 +50,7 @@ struct marked_store {
         struct guarded *places;
         size_t n;
         bool told, lost;
+        char *complaint; /* said last: not again every round */
 };
 
 struct places {
@@ -70,9 +68,6 @@ struct places {
         unsigned marked, failed;   /* in the walk under way */
         const char *walking;       /* name of its store */
         const char *walking_mount; /* the place it is in */
-
-        _Atomic(unsigned) n_remote;
-        dev_t remote[REMOTE_MAX];
 };
 
 /* ---- Marks ---- */
@@ -83,7 +78,7 @@ static void mark_failed(struct places *m, const char *path, int error) {
                 m->journal, EVENT_MARK_FAILED, m->walking,
                 "Failed to mark folder %s (%s): opens in it, or in folders that come into it, pass "
                 "unscanned until this is mended and storescand restarted.",
-                path, strerrordesc_np(error));
+                path, error_text(error));
 }
 
 static void walk_error(void *userdata, const char *path, int error) {
@@ -115,7 +110,7 @@ static void find_file(void *userdata, int parent, const char *name, const char *
 
         (void)parent;
         (void)name;
-        m->on_file(m->userdata, path);
+        m->on_file(m->userdata, m->walking_mount, path);
 }
 
 /* Marks the folders from name below parent down; with find, files that lie there already are told. */
@@ -153,19 +148,6 @@ static int identify(const char *path, struct identity *ret) {
         return 0;
 }
 
-static void set_remote(struct places *m, dev_t dev, const char *store, const char *path) {
-        unsigned n = atomic_load(&m->n_remote);
-
-        if (n == REMOTE_MAX || places_is_remote(m, dev))
-                return;
-        m->remote[n] = dev;
-        atomic_store(&m->n_remote, n + 1);
-        journal_say(m->journal, EVENT_STORE_GUARDED, store,
-                    "Store '%s': %s is on a network or FUSE file system, where others may write "
-                    "unseen: stamps are not used there.",
-                    store, path);
-}
-
 static void place_forget(struct places *m, struct guarded *g) {
         if (g->watch >= 0)
                 (void)inotify_rm_watch(m->inotify, g->watch);
@@ -192,8 +174,6 @@ static int place_mark(struct places *m, struct marked_store *s, const struct sco
         struct statfs sfs;
         int r;
 
-        if (place->remote)
-                set_remote(m, identity->dev, s->config->name, place->path);
         if (statfs(place->path, &sfs) < 0)
                 return -errno;
         r = place->filesystem ? gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_P,
@@ -217,7 +197,9 @@ static int place_mark(struct places *m, struct marked_store *s, const struct sco
         };
         if (!grown[s->n].path)
                 return -ENOMEM;
-        s->n++;
+        /* Without a watch it would go unnoticed that the marks went with an unmount. */
+        if (grown[s->n++].watch < 0)
+                mark_failed(m, place->path, errno);
         if (place->filesystem)
                 journal_say(m->journal, EVENT_STORE_GUARDED, s->config->name,
                             "Store '%s' is guarded: one mark on the file system of %s.",
@@ -234,7 +216,7 @@ static void explain_mark(const struct places *m, const struct config_store *stor
         if (!m->errors)
                 return;
         fprintf(m->errors, "[store %s] path: failed to mark %s: %s.\n", store->name, path,
-                strerrordesc_np(-error));
+                error_text(-error));
 }
 
 static int store_round(struct places *m, struct marked_store *s,
@@ -250,8 +232,10 @@ static int store_round(struct places *m, struct marked_store *s,
         r = scope_find(s->config, mounts, m->own, ELEMENTSOF(m->own), errors, &scope);
         if (errors != m->errors) {
                 fclose(errors);
-                if (text[0] != '\0')
+                if (text[0] != '\0' && (!s->complaint || !streq(s->complaint, text)))
                         journal_say(m->journal, EVENT_MARK_FAILED, s->config->name, "%s", text);
+                free(s->complaint);
+                s->complaint = TAKE_PTR(text);
         }
         if (r == -ENOENT) {
                 while (s->n > 0)
@@ -268,10 +252,12 @@ static int store_round(struct places *m, struct marked_store *s,
         if (r < 0)
                 return r;
 
-        for (size_t i = 0; i < scope.n && r >= 0; i++) {
+        /* One that fails leaves the others guarded. */
+        for (size_t i = 0; i < scope.n; i++) {
                 const struct scope_place *place = &scope.places[i];
                 struct guarded *g = place_find(s, place->path);
                 struct identity identity;
+                int k;
 
                 if (identify(place->path, &identity) < 0)
                         continue; /* gone this moment: its watch makes another round */
@@ -280,9 +266,11 @@ static int store_round(struct places *m, struct marked_store *s,
                         continue;
                 if (g)
                         place_drop(m, s, g);
-                r = place_mark(m, s, place, &identity, s->told || s->lost);
-                if (r < 0)
-                        explain_mark(m, s->config, place->path, r);
+                k = place_mark(m, s, place, &identity, s->told || s->lost);
+                if (k < 0)
+                        explain_mark(m, s->config, place->path, k);
+                if (r >= 0)
+                        r = k;
         }
         s->lost = false;
         s->told = true;
@@ -318,7 +306,10 @@ int places_round(struct places *m, FILE *errors) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < m->config->n_stores; i++) {
-                int k = store_round(m, &m->stores[i], &mounts);
+                int k;
+
+                m->walking = m->config->stores[i].name;
+                k = store_round(m, &m->stores[i], &mounts);
 
                 if (k < 0 && !m->errors)
                         mark_failed(m, m->config->stores[i].path, -k);
@@ -332,6 +323,14 @@ int places_round(struct places *m, FILE *errors) {
 
 /* ---- What the kernel tells ---- */
 
+/* Events were lost: the next round marks everything again. */
+static void forget_identities(struct places *m) {
+        for (size_t i = 0; i < m->config->n_stores; i++)
+                for (size_t k = 0; k < m->stores[i].n; k++)
+                        memset(&m->stores[i].places[k].identity, 0,
+                               sizeof(m->stores[i].places[k].identity));
+}
+
 /* A root's own watch that ends takes the place's identity with it. */
 void places_take_watches(struct places *m) {
         char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
@@ -344,6 +343,8 @@ void places_take_watches(struct places *m) {
                         const struct inotify_event *e = (const void *)p;
 
                         p += sizeof(*e) + e->len;
+                        if (e->mask & IN_Q_OVERFLOW)
+                                forget_identities(m);
                         if (!(e->mask & (IN_UNMOUNT | IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)))
                                 continue;
                         for (size_t i = 0; i < m->config->n_stores; i++)
@@ -412,13 +413,7 @@ static void folder_came_by_watch(void *userdata, int parent, const char *name, c
 void places_take_newcomers(struct places *m) {
         if (!newcomers_take(m->newcomers, folder_came_by_watch, m))
                 return;
-        /* Events were lost: what is known of folder-marked places is forgotten, the next round walks
-         * them again. */
-        for (size_t i = 0; i < m->config->n_stores; i++)
-                for (size_t k = 0; k < m->stores[i].n; k++)
-                        if (!m->stores[i].places[k].filesystem)
-                                memset(&m->stores[i].places[k].identity, 0,
-                                       sizeof(m->stores[i].places[k].identity));
+        forget_identities(m);
         (void)places_round(m, NULL);
 }
 
@@ -456,15 +451,6 @@ int places_mounts_fd(const struct places *places) {
         return places->mountinfo;
 }
 
-bool places_is_remote(const struct places *places, dev_t dev) {
-        unsigned n = atomic_load_explicit(&places->n_remote, memory_order_acquire);
-
-        for (unsigned i = 0; i < n; i++)
-                if (places->remote[i] == dev)
-                        return true;
-        return false;
-}
-
 int places_new(const struct config *config, const struct gate *gate, struct journal *journal,
                places_file_fn on_file, void *userdata, FILE *errors, struct places **ret) {
         _cleanup_(places_freep) struct places *places = calloc(1, sizeof(*places));
@@ -485,8 +471,10 @@ int places_new(const struct config *config, const struct gate *gate, struct jour
                                       FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
                               O_RDONLY | O_CLOEXEC);
         r = newcomers_new(&places->newcomers);
-        if (r < 0)
+        if (r < 0) {
+                fprintf(errors, "Failed to watch folders by inotify: %s.\n", strerror(-r));
                 return r;
+        }
         if (places->group >= 0)
                 places->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (places->inotify >= 0)
@@ -515,6 +503,7 @@ struct places *places_free(struct places *places) {
                 for (size_t k = 0; k < places->stores[i].n; k++)
                         free(places->stores[i].places[k].path);
                 free(places->stores[i].places);
+                free(places->stores[i].complaint);
         }
         free(places->stores);
         newcomers_free(places->newcomers);

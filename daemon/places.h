@@ -3,7 +3,7 @@
 
 /*
  * The marks of all stores, and what the kernel tells of their folders and mounts. Opens folders, so
- * it belongs to the marker's thread; only places_is_remote() may be asked on any.
+ * it belongs to the marker's thread.
  */
 
 #include <stdbool.h>
@@ -15,8 +15,9 @@
 
 struct places;
 
-/* A regular file that lies in a folder which was marked just now. */
-typedef void (*places_file_fn)(void *userdata, const char *path);
+/* A regular file that lies in a folder which was marked just now; mount is the place it is in, a
+ * path above it. */
+typedef void (*places_file_fn)(void *userdata, const char *mount, const char *path);
 
 /* Opens group N, the watches, the mount table. A failure is explained in errors. */
 int places_new(const struct config *config, const struct gate *gate, struct journal *journal,
@@ -42,6 +43,3 @@ void places_take_newcomers(struct places *places);
 
 /* Takes note of roots that went or were unmounted; a round is due then. */
 void places_take_watches(struct places *places);
-
-/* Whether files of this device may be written by another host, unseen: no stamp holds there. */
-bool places_is_remote(const struct places *places, dev_t dev);

@@ -257,7 +257,8 @@ static void job_sent(struct ring_op *op, int res) {
         if (w->state == WORKER_SCANNING && res < 0) {
                 worker_lost(w, REASON_CRASH);
                 pool_dispatch(w->pool);
-        }
+        } else if (w->state == WORKER_IDLE)
+                pool_dispatch(w->pool); /* its answer was faster than our own completion */
 }
 
 static void job_read(struct worker *w) {
@@ -288,7 +289,7 @@ static void job_was_read(struct ring_op *op, int res) {
 
                 w->state = WORKER_IDLE;
                 pool_dispatch(w->pool);
-                pool_job_fail(job, REASON_READ, strerrordesc_np(-res));
+                pool_job_fail(job, REASON_READ, error_text(-res));
                 return;
         }
         w->filled += (size_t)res;
@@ -315,6 +316,7 @@ void worker_take(struct worker *w, struct pool_job *job) {
                 job_send(w, job->fd);
         else {
                 w->state = WORKER_READING;
+                w->since_usec = job->dispatched_usec;
                 job_read(w);
         }
 }

@@ -69,14 +69,22 @@ void pool_submit(struct pool *pool, struct pool_job *job) {
         pool_dispatch(pool);
 }
 
-void pool_raise(struct pool *pool, struct pool_job *job) {
-        if (!job->low)
+static void requeue(struct pool *pool, struct pool_job *job, bool low) {
+        if (job->low == low)
                 return;
         if (job->queued)
-                TAILQ_REMOVE(&pool->low, job, link);
-        job->low = false;
+                TAILQ_REMOVE(job->low ? &pool->low : &pool->high, job, link);
+        job->low = low;
         if (job->queued)
                 pool_enqueue(pool, job, false);
+}
+
+void pool_raise(struct pool *pool, struct pool_job *job) {
+        requeue(pool, job, false);
+}
+
+void pool_lower(struct pool *pool, struct pool_job *job) {
+        requeue(pool, job, true);
 }
 
 void pool_fail_queued(struct pool *pool, enum reason reason) {
@@ -172,9 +180,10 @@ uint64_t pool_run(struct pool *pool, uint64_t now) {
         }
         for (unsigned i = 0; i < pool->config->workers; i++) {
                 struct worker *w = &pool->workers[i];
-                uint64_t limit = w->state == WORKER_STARTING   ? START_TIMEOUT_USEC
-                                 : w->state == WORKER_SCANNING ? pool->config->worker_timeout_usec
-                                                               : USEC_INFINITY;
+                uint64_t limit = w->state == WORKER_STARTING ? START_TIMEOUT_USEC
+                                 : (w->state == WORKER_SCANNING || w->state == WORKER_READING)
+                                         ? pool->config->worker_timeout_usec
+                                         : USEC_INFINITY;
 
                 if (limit != USEC_INFINITY && now - w->since_usec >= limit) {
                         w->hung = true;

@@ -69,6 +69,9 @@ void pool_submit(struct pool *pool, struct pool_job *job);
 /* Somebody waits for a job now: moves it to the high queue if it is still in the low one. */
 void pool_raise(struct pool *pool, struct pool_job *job);
 
+/* Nobody waits for a job any more: moves it to the low queue if it is still in the high one. */
+void pool_lower(struct pool *pool, struct pool_job *job);
+
 /* Ends every job that no worker has, with UNKNOWN and this reason. */
 void pool_fail_queued(struct pool *pool, enum reason reason);
 

@@ -144,12 +144,11 @@ struct ring *ring_free(struct ring *ring) {
 struct io_uring_sqe *ring_entry(struct ring *ring) {
         struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
 
-        if (!sqe) {
-                /* The queue is full of entries that nobody submitted yet: do so now. */
+        /* The queue is full of entries that nobody submitted yet: do so now. The kernel may be short
+         * of memory for a moment; an end of the gate would be worse than a pause. */
+        while (!sqe) {
                 (void)io_uring_submit(&ring->uring);
                 sqe = io_uring_get_sqe(&ring->uring);
-                if (!sqe)
-                        abort();
         }
         return sqe;
 }
@@ -169,7 +168,7 @@ int ring_wait(struct ring *ring, uint64_t timeout_usec) {
                 tsp = &ts;
         }
         r = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, tsp, NULL);
-        if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY)
+        if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY && r != -ENOMEM)
                 return r;
 
         while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {

@@ -73,7 +73,8 @@ struct scans {
         struct stamper *stamper;
         struct stats *stats;
         struct journal *journal;
-        struct scan_hooks hooks;
+        scans_found_done_fn on_found_done;
+        void *userdata;
 
         struct waiter_list waiting;
         STAILQ_HEAD(, scan) done; /* answered; logging, stamping and closing are due */
@@ -94,14 +95,10 @@ bool policy_allows(const struct config_store *store, enum verdict verdict) {
         }
 }
 
-bool scans_can_know_writers(const struct scans *scans, int fd, dev_t dev) {
+bool scans_can_know_writers(int fd) {
         struct statfs fs;
 
-        /* Asked first: statfs(2) of a remote file system could block. */
-        if (scans->hooks.is_remote(scans->hooks.userdata, dev))
-                return false;
-        return fstatfs(fd, &fs) == 0 && fs.f_type != OVERLAYFS_SUPER_MAGIC &&
-               fs.f_type != FUSE_SUPER_MAGIC && fs.f_type != NFS_SUPER_MAGIC;
+        return fstatfs(fd, &fs) == 0 && fs.f_type != OVERLAYFS_SUPER_MAGIC;
 }
 
 static enum event_kind event_of(enum verdict verdict, bool denied) {
@@ -202,7 +199,7 @@ void scans_release(struct scans *scans, int fd, bool is_event) {
                 gate_close(scans->gate, fd);
         else {
                 close_fd(fd);
-                scans->hooks.found_done(scans->hooks.userdata);
+                scans->on_found_done(scans->userdata);
         }
 }
 
@@ -245,6 +242,13 @@ static void count_verdict(struct stats *stats, enum verdict verdict) {
         }
 }
 
+/* Whether the engine that runs is the one that the scan was made for. */
+static bool same_generation(const struct scan *scan) {
+        const struct generation *running = pool_generation(scan->scans->pool);
+
+        return running && memcmp(running, &scan->generation, sizeof(*running)) == 0;
+}
+
 static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         struct scan *scan = container_of(withdrawal, struct scan, withdrawal);
 
@@ -261,6 +265,12 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
         struct scan *scan = container_of(job, struct scan, job);
         struct scans *scans = scan->scans;
 
+        if (result->known && !same_generation(scan)) {
+                /* The stamp's word was that of signatures which are gone. */
+                scan->job.has_known = false;
+                pool_submit(scans->pool, job);
+                return;
+        }
         scan->queue_usec = result->queue_usec;
         scan->read_usec = result->read_usec;
         scan->scan_usec = result->scan_usec;
@@ -392,11 +402,9 @@ int scans_settle(struct scans *scans, const struct scan_subject *subject) {
 /* ---- After the answers ---- */
 
 static bool worth_a_stamp(const struct scan *scan) {
-        const struct generation *running = pool_generation(scan->scans->pool);
-
         /* A scan may end under another engine than it began; which one judged it is not known. */
         return scan->scans->config->stamps && scan->leased && scan->verdict != VERDICT_UNKNOWN &&
-               running && memcmp(running, &scan->generation, sizeof(*running)) == 0;
+               same_generation(scan);
 }
 
 static void scan_finish(struct scan *scan) {
@@ -446,6 +454,12 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
         scan->tier = LOG_TIER_NONE;
         log_scan(scans, scan, w);
         w->logged = true;
+
+        /* Content that somebody still waits for goes first. */
+        STAILQ_FOREACH(w, &scan->waiters, sibling)
+        if (!w->answered)
+                return;
+        pool_lower(scans->pool, &scan->job);
 }
 
 uint64_t scans_run(struct scans *scans, uint64_t now) {
@@ -495,8 +509,8 @@ void scans_set_gate(struct scans *scans, struct gate *gate) {
 }
 
 int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
-              struct stats *stats, struct journal *journal, const struct scan_hooks *hooks,
-              struct scans **ret) {
+              struct stats *stats, struct journal *journal, scans_found_done_fn on_found_done,
+              void *userdata, struct scans **ret) {
         _cleanup_free_ struct scans *scans = calloc(1, sizeof(*scans));
         int r;
 
@@ -506,7 +520,8 @@ int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
         scans->pool = pool;
         scans->stats = stats;
         scans->journal = journal;
-        scans->hooks = *hooks;
+        scans->on_found_done = on_found_done;
+        scans->userdata = userdata;
         TAILQ_INIT(&scans->waiting);
         STAILQ_INIT(&scans->done);
         r = stamper_new(ring, stats, journal, on_stamper_close, scans, &scans->stamper);

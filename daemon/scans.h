@@ -20,14 +20,8 @@
 
 struct scans;
 
-/* What the daemon does for scans. */
-struct scan_hooks {
-        /* A found file (one without is_event) is through with. */
-        void (*found_done)(void *userdata);
-        /* Whether other hosts may write to files of this device, unseen by leases and stamps. */
-        bool (*is_remote)(void *userdata, dev_t dev);
-        void *userdata;
-};
+/* A found file (a scan without is_event) is through with. */
+typedef void (*scans_found_done_fn)(void *userdata);
 
 /* A content to be judged. */
 struct scan_subject {
@@ -42,8 +36,8 @@ struct scan_subject {
 };
 
 int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
-              struct stats *stats, struct journal *journal, const struct scan_hooks *hooks,
-              struct scans **ret);
+              struct stats *stats, struct journal *journal, scans_found_done_fn on_found_done,
+              void *userdata, struct scans **ret);
 struct scans *scans_free(struct scans *scans);
 DEFINE_CLEANUP(struct scans *, scans_free);
 
@@ -64,9 +58,10 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject);
 /* Answers and logs an open by its valid stamp. -ENOMEM: fd is not taken. */
 int scans_settle(struct scans *scans, const struct scan_subject *subject);
 
-/* Whether leases and stamps tell all about writers of this file: not where other hosts write, and
- * not on overlayfs, where a mapping is a writer that a lease does not see. */
-bool scans_can_know_writers(const struct scans *scans, int fd, dev_t dev);
+/* Whether leases and stamps tell all about writers of this file: not on overlayfs, where a mapping is
+ * a writer that a lease does not see. (Files that other hosts write are on no file system that is
+ * marked, see scope.h.) */
+bool scans_can_know_writers(int fd);
 
 /* Gives back an fd that no scan was made for. */
 void scans_release(struct scans *scans, int fd, bool is_event);

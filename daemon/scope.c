@@ -141,10 +141,9 @@ static bool holds_system(const struct scope_mounts *mounts, uint64_t dev, const 
 }
 
 static bool is_remote(const char *type) {
-        static const char *const types[] = {
-                "nfs",  "nfs4",      "cifs", "smb3",  "9p",  "fuse",
-                "ceph", "glusterfs", "gfs2", "ocfs2", "afs", "virtiofs"
-        };
+        static const char *const types[] = { "nfs",   "nfs4", "cifs",      "smb3", "9p",
+                                             "fuse",  "ceph", "glusterfs", "gfs2", "fuseblk",
+                                             "ocfs2", "afs",  "virtiofs" };
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
                 if (streq(type, types[i]) || startswith(type, "fuse."))
@@ -152,7 +151,7 @@ static bool is_remote(const char *type) {
         return false;
 }
 
-static int add_place(struct scope *scope, const char *path, bool filesystem, bool remote) {
+static int add_place(struct scope *scope, const char *path, bool filesystem) {
         struct scope_place *grown = reallocarray(scope->places, scope->n + 1, sizeof(*grown));
         char *copy = strdup(path);
 
@@ -165,7 +164,6 @@ static int add_place(struct scope *scope, const char *path, bool filesystem, boo
         scope->places[scope->n++] = (struct scope_place){
                 .path = copy,
                 .filesystem = filesystem,
-                .remote = remote,
         };
         return 0;
 }
@@ -183,9 +181,24 @@ static int place_of_mount(const struct config_store *store, const struct scope_m
         bool whole = streq(m->root, "/") && streq(m->path, path), filesystem = false;
         const char *which = NULL;
 
+        if (is_remote(m->type)) {
+                fprintf(errors,
+                        "[store %s] path: %s is on %s, where a dead server would stop all mail; "
+                        "guard it on the host that serves it.\n",
+                        store->name, path, m->type);
+                return streq(path, store->path) ? -EPERM : 0;
+        }
         if (store->marks == MARKS_AUTO)
                 filesystem = whole && !holds_system(mounts, m->dev, own, n_own, &which);
         else if (store->marks == MARKS_FILESYSTEM) {
+                if (!whole) {
+                        fprintf(errors,
+                                "[store %s] marks: %s is not the root of its file system, and what "
+                                "lies beside it would be taken for mail; use marks = "
+                                "directories.\n",
+                                store->name, path);
+                        return -EPERM;
+                }
                 if (holds_system(mounts, m->dev, own, n_own, &which)) {
                         fprintf(errors,
                                 "[store %s] marks: the file system of %s also holds %s, so a mark "
@@ -196,7 +209,7 @@ static int place_of_mount(const struct config_store *store, const struct scope_m
                 }
                 filesystem = true;
         }
-        return add_place(scope, path, filesystem, is_remote(m->type));
+        return add_place(scope, path, filesystem);
 }
 
 int scope_find(const struct config_store *store, const struct scope_mounts *mounts,
@@ -206,7 +219,15 @@ int scope_find(const struct config_store *store, const struct scope_mounts *moun
         struct stat st;
         int r;
 
-        if (lstat(store->path, &st) < 0 || !S_ISDIR(st.st_mode) || !m)
+        /* The mount's type is asked before anything that could wait for its server. */
+        if (!m) {
+                fprintf(errors,
+                        "[store %s] path: no mount of the mount table holds %s (a chroot?); run "
+                        "storescand where its mounts can be seen.\n",
+                        store->name, store->path);
+                return -EPERM;
+        }
+        if (!is_remote(m->type) && (lstat(store->path, &st) < 0 || !S_ISDIR(st.st_mode)))
                 return -ENOENT;
 
         r = place_of_mount(store, mounts, m, store->path, own, n_own, errors, &scope);

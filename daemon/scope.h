@@ -34,7 +34,6 @@ void scope_mounts_done(struct scope_mounts *mounts);
 struct scope_place {
         char *path;
         bool filesystem; /* one mark on its file system; else one on each folder from path down */
-        bool remote;     /* others may write without our seeing it: stamps are not to be trusted */
 };
 
 struct scope {
@@ -44,8 +43,11 @@ struct scope {
 
 /* Finds the places of a store. own are paths of ours and the system's that must not lie on a file
  * system that is marked as a whole, or a gate that hangs would hang the machine (ELEMENTSOF n_own;
- * "/" and its like are added). -ENOENT: the store's folder is not there. -EPERM: marks =
- * filesystem is configured where it would be dangerous; one sentence went to errors. */
+ * "/" and its like are added). File systems of other hosts or of user
+ * space are left out: the kernel opens and closes event fds there by asking a server, in the gate's
+ * own read, so that one dead server would stop all mail. -ENOENT: the store's folder is not there.
+ * -EPERM: the store itself is on such a file system, or marks = filesystem where it would be
+ * dangerous; one sentence for either, and for each mount that is left out, went to errors. */
 int scope_find(const struct config_store *store, const struct scope_mounts *mounts,
                const char *const *own, size_t n_own, FILE *errors, struct scope *ret);
 void scope_done(struct scope *scope);

@@ -2,12 +2,12 @@
 
 /*
  * Owns: the fds of files being stamped, from stamper_write() until on_close. A file passes through
- * three steps: gathering (at most a tick, so that under load the kernel's workers are woken once
+ * three steps: gathering (a few ticks, so that under load the kernel's workers are woken once
  * for many stamps), writing (FSETXATTR is in the ring) and cooling (writers are kept out by the lease
  * until the kernel's coarse clock is past the stamp's window, then a last look says whether the
  * lease held all the time). If a writer came meanwhile, the stamp is withdrawn before it is let in.
  *
- * The writer waits for that in open(2) or truncate(2), at most about 40 ms.
+ * The writer waits for that in open(2) or truncate(2), at most about 60 ms.
  */
 
 #include "daemon/stamper.h"
@@ -24,7 +24,9 @@
 /* Any change made after the coarse clock has left the window has a change time outside of it. */
 #define WINDOW_USEC ((uint64_t)STAMP_AFTER_MSEC * USEC_PER_MSEC)
 #define COOL_USEC   (2 * WINDOW_USEC)
-#define GATHER_MAX  64
+/* A stamp is never put within its window of the last change of the content, so that no change before
+ * it can be taken for its own. */
+#define GATHER_USEC ((uint64_t)STAMP_BEFORE_MSEC * USEC_PER_MSEC)
 /* Due times are rounded up to these, so that many stamps under way cost few wake-ups. */
 #define TICK_USEC (8 * USEC_PER_MSEC)
 
@@ -49,7 +51,7 @@ struct stamper {
         stamper_close_fn on_close;
         void *userdata;
         struct entry_list gathering, cooling, spare;
-        unsigned pending, gathered;
+        unsigned pending;
         uint64_t complained_usec;
 };
 
@@ -89,7 +91,7 @@ static void complain(struct entry *e, int error) {
         journal_say(stamper->journal, EVENT_STAMP_FAILED, e->store,
                     "A stamp could not be written in store '%s' (%s); its content will be scanned "
                     "again at the next access. Further failures are counted for a minute.",
-                    e->store, strerrordesc_np(error));
+                    e->store, error_text(error));
 }
 
 static void entry_written(struct ring_op *op, int res) {
@@ -125,11 +127,10 @@ static void entry_write(struct entry *e) {
         ring_bind(sqe, &e->op);
 }
 
-static void write_gathered(struct stamper *stamper) {
+static void write_gathered(struct stamper *stamper, uint64_t now) {
         struct entry *e;
 
-        stamper->gathered = 0;
-        while ((e = TAILQ_FIRST(&stamper->gathering))) {
+        while ((e = TAILQ_FIRST(&stamper->gathering)) && e->due_usec <= now) {
                 TAILQ_REMOVE(&stamper->gathering, e, link);
                 entry_write(e);
         }
@@ -156,12 +157,10 @@ void stamper_write(struct stamper *stamper, int fd, bool is_event, const char *s
                 .is_event = is_event,
                 .store = store,
                 .stamp = *stamp,
-                .due_usec = due_after(0),
+                .due_usec = due_after(GATHER_USEC),
         };
         stamper->pending++;
         TAILQ_INSERT_TAIL(&stamper->gathering, e, link);
-        if (++stamper->gathered >= GATHER_MAX)
-                write_gathered(stamper);
 }
 
 static void removed(struct ring_op *op, int res) {
@@ -198,12 +197,14 @@ void stamper_withdraw(struct stamper *stamper, int fd, struct stamper_withdrawal
         submit_empty(stamper, fd, &withdrawal->op);
 }
 
-/* Whether the coarse clock, which change times are taken from, still is in the stamp's window. */
+/* Whether the coarse clock, which change times are taken from, has not left the stamp's window. */
 static bool in_window(const struct entry *e) {
-        uint64_t coarse = clock_usec(CLOCK_REALTIME_COARSE) / 1000;
+        return clock_usec(CLOCK_REALTIME_COARSE) / 1000 <= e->stamp.time_msec + STAMP_AFTER_MSEC;
+}
 
-        return coarse <= e->stamp.time_msec + STAMP_AFTER_MSEC &&
-               coarse + STAMP_BEFORE_MSEC >= e->stamp.time_msec;
+/* Then the window is still to come, and nobody will keep writers out. */
+static bool clock_set_back(const struct entry *e) {
+        return clock_usec(CLOCK_REALTIME_COARSE) / 1000 + STAMP_BEFORE_MSEC < e->stamp.time_msec;
 }
 
 uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
@@ -216,7 +217,9 @@ uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
                         break;
                 }
                 TAILQ_REMOVE(&stamper->cooling, e, link);
-                if (!lease_holds(e->fd))
+                /* Asked for anew: a writer that was let in but has not come to break the lease yet
+                 * makes this fail, while the lease still seems to hold (fcntl(2), F_SETLEASE). */
+                if (clock_set_back(e) || lease_take(e->fd) < 0)
                         withdraw(e);
                 else if (in_window(e)) {
                         e->due_usec = due_after(COOL_USEC);
@@ -226,10 +229,9 @@ uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
                         entry_end(e);
                 }
         }
+        write_gathered(stamper, now);
         e = TAILQ_FIRST(&stamper->gathering);
-        if (e && e->due_usec <= now)
-                write_gathered(stamper);
-        else if (e)
+        if (e)
                 next = MIN(next, e->due_usec);
         return next;
 }

@@ -18,15 +18,12 @@
 
 #define DELETED " (deleted)"
 
-/* The part of path below root, or NULL. */
+/* The part of path from root's own name on, or NULL if it is not below root. The name counts: a store
+ * may be a single folder called cur. */
 static const char *below(const char *path, const char *root) {
-        const char *rest = startswith(path, root);
+        const char *rest = startswith(path, root), *name = strrchr(root, '/');
 
-        if (!rest || *rest != '/')
-                return NULL;
-        while (*rest == '/')
-                rest++;
-        return rest;
+        return rest && *rest == '/' ? path + (name - root) + 1 : NULL;
 }
 
 /* Of all stores the one whose policy lets least through. */
@@ -64,7 +61,7 @@ static void read_path(int fd, const struct stat *st, char path[static PATH_MAX])
         snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
         n = readlink(link, path, PATH_MAX - 1);
         path[MAX(n, 0)] = '\0';
-        if (st->st_nlink == 0 && (size_t)n > strlen(DELETED) &&
+        if (st->st_nlink == 0 && n > (ssize_t)strlen(DELETED) &&
             streq(path + (size_t)n - strlen(DELETED), DELETED))
                 path[(size_t)n - strlen(DELETED)] = '\0';
 }

@@ -179,6 +179,13 @@ enum stamp_check stamp_check(const struct stamp *stamp, const struct stat *st,
         if (ctime_msec + STAMP_BEFORE_MSEC < stamp->time_msec ||
             ctime_msec > stamp->time_msec + STAMP_AFTER_MSEC)
                 return STAMP_TOUCHED;
+        /* Stamps are put on content that has been still for a while: a change within the window of
+         * its stamp came after it, if only because we died before we could take the stamp back. */
+        if (st->st_mtim.tv_sec >= 0 && (uint64_t)st->st_mtim.tv_sec * 1000 +
+                                                       (uint64_t)st->st_mtim.tv_nsec / 1000000 +
+                                                       STAMP_BEFORE_MSEC >
+                                               stamp->time_msec)
+                return STAMP_TOUCHED;
         return STAMP_VALID;
 }
 

@@ -73,6 +73,14 @@ static inline void freep(void *p) {
         }                                     \
         struct _cleanup_semicolon_
 
+/* What errno error means; never NULL, unlike strerrordesc_np(3): file systems may return numbers that
+ * the C library does not know. */
+static inline const char *error_text(int error) {
+        const char *text = strerrordesc_np(error);
+
+        return text ? text : "unknown error";
+}
+
 static inline bool streq(const char *a, const char *b) {
         return strcmp(a, b) == 0;
 }

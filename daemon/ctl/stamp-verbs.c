@@ -25,12 +25,12 @@ static uint64_t now_msec(void) {
 }
 
 /* What open(2) and friends said, where a mail admin needs more than errno's text. */
-static const char *error_text(int error) {
+static const char *file_error_text(int error) {
         switch (error) {
         case -EISDIR: return "a folder has no stamp; name its files, for example by find(1)";
         case -EMEDIUMTYPE: return "not a regular file: storescan neither scans nor stamps it";
         case -EROFS: return "the file system is mounted read-only here";
-        default: return strerror(-error);
+        default: return error_text(-error);
         }
 }
 
@@ -39,9 +39,9 @@ static int file_error(const struct ctl *ctl, const char *path, int error) {
         _cleanup_free_ char *shown = escape_terminal(path, strlen(path));
         _cleanup_free_ char *json = escape_json(path, strlen(path));
 
-        fprintf(stderr, "storescanctl: %s: %s\n", shown ?: "?", error_text(error));
+        fprintf(stderr, "storescanctl: %s: %s\n", shown ?: "?", file_error_text(error));
         if (ctl->json)
-                printf("{\"path\":\"%s\",\"error\":\"%s\"}\n", json ?: "", error_text(error));
+                printf("{\"path\":\"%s\",\"error\":\"%s\"}\n", json ?: "", file_error_text(error));
         return STATUS_ERROR;
 }
 

@@ -62,10 +62,9 @@ int engine_set_tmpdir(struct engine *engine, const char *path);
 /* How long scans may take from now on, instead of max_scan_msec; returns what it was. */
 uint32_t engine_set_time_limit(struct engine *engine, uint32_t msec);
 
-/* Scans a message. The fd is read with pread(2) up to size. A message is looked at twice where
- * libclamav does not recognise it as one by its first lines. */
-void engine_scan_memory(struct engine *engine, const void *data, size_t size, struct scan *ret);
-void engine_scan_fd(struct engine *engine, int fd, uint64_t size, struct scan *ret);
+/* Scans a message. It is looked at twice where libclamav does not recognise it as one by its first
+ * lines. */
+void engine_scan(struct engine *engine, const void *data, size_t size, struct scan *ret);
 
 /* Whether so much content is beyond the limits, so that there is no use in reading it. */
 bool engine_too_large(const struct engine *engine, uint64_t size);

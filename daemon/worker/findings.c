@@ -155,10 +155,7 @@ static bool judge_match(const struct findings *f, const struct content_rules *ru
 }
 
 static bool judge_failure(const struct findings *f, struct scan *ret) {
-        if (f->read_failed)
-                scan_set(ret, VERDICT_UNKNOWN, REASON_READ,
-                         "the content could not be read to its end");
-        else if (f->remarks[REMARK_ENGINE][0])
+        if (f->remarks[REMARK_ENGINE][0])
                 scan_set(ret, VERDICT_UNKNOWN, REASON_ENGINE, f->remarks[REMARK_ENGINE]);
         else if (f->timed_out)
                 scan_set(ret, VERDICT_UNKNOWN, REASON_TIMEOUT, f->error);

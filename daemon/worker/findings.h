@@ -47,7 +47,6 @@ struct findings {
         bool nameless;                   /* virus, but no name came with it */
         bool truncated;   /* something inside was cut at a limit before it was scanned, silently */
         bool unsupported; /* something inside is of a type that this libclamav was not built for */
-        bool read_failed; /* the content could not be read to its end */
 };
 
 void findings_alert(struct findings *f, const char *name);

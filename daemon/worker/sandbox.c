@@ -273,6 +273,7 @@ static const char *const worker_calls[] = {
 /* What the loader does beyond that: waiting, forking, and making workers' sandboxes. */
 static const char *const loader_calls[] = {
         "capget",
+        "chdir",
         "close_range",
         "dup2",
         "dup3",

@@ -4,8 +4,8 @@
  * Owns, while a scan runs, what libclamav's callbacks report. The traps that this file knows of,
  * each met in practice:
  *
- *  - CL_CLEAN is returned when there is no temporary folder, no inode, or a read fails; only the
- *    message callback tells, and a read only the one who does it (so we do it: read_source()).
+ *  - CL_CLEAN is returned when there is no temporary folder or no inode, and only the message
+ *    callback tells; it is also returned when a read fails, so that all content comes in memory.
  *  - Limits are silent unless HEURISTIC_EXCEEDS_MAX is set, and some then still: what is unpacked
  *    from a zip or cabinet file is cut at MaxFileSize or at what is left of MaxScanSize, scanned,
  *    and called clean. Such a piece is told by its size (inspected()).
@@ -37,13 +37,11 @@
 static const char mail_prefix[] = "Received: by storescan\r\n";
 static_assert(sizeof(mail_prefix) - 1 == SCAN_PREFIX_SIZE, "as engine.c makes room for");
 
-/* What is scanned: memory or a file, behind a prefix or not. */
+/* What is scanned; with the prefix before it, or as it is. */
 struct source {
-        const uint8_t *data; /* or NULL: fd */
-        int fd;
+        const uint8_t *data;
         uint64_t size;
         bool prefixed;
-        struct findings *findings;
 };
 
 /* The scan that runs, for callbacks: some messages come without the context that scans are given,
@@ -103,37 +101,22 @@ void scan_install(struct cl_engine *cl) {
 
 /* ---- Scans ---- */
 
-/* The content for libclamav, which believes a failed or short read to be the end of something. */
-static off_t read_source(void *handle, void *buffer, size_t size, off_t offset) {
-        struct source *source = handle;
-        uint64_t prefix = source->prefixed ? SCAN_PREFIX_SIZE : 0, at = (uint64_t)offset;
+/* The content behind the prefix, for libclamav. */
+static off_t read_prefixed(void *handle, void *buffer, size_t size, off_t offset) {
+        const struct source *source = handle;
+        uint64_t at = (uint64_t)offset;
         size_t done = 0;
 
-        if (offset < 0 || at > prefix + source->size)
+        if (offset < 0 || at > SCAN_PREFIX_SIZE + source->size)
                 return -1;
-        size = (size_t)MIN((uint64_t)size, prefix + source->size - at);
-        if (at < prefix) {
-                done = (size_t)MIN((uint64_t)size, prefix - at);
+        size = (size_t)MIN((uint64_t)size, SCAN_PREFIX_SIZE + source->size - at);
+        if (at < SCAN_PREFIX_SIZE) {
+                done = (size_t)MIN((uint64_t)size, SCAN_PREFIX_SIZE - at);
                 memcpy(buffer, mail_prefix + at, done);
         }
-        if (source->data) {
-                if (done < size)
-                        memcpy((uint8_t *)buffer + done, source->data + (at + done - prefix),
-                               size - done);
-                return (off_t)size;
-        }
-        while (done < size) {
-                ssize_t n = pread(source->fd, (uint8_t *)buffer + done, size - done,
-                                  (off_t)(at + done - prefix));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0) {
-                        source->findings->read_failed = true;
-                        return -1;
-                }
-                done += (size_t)n;
-        }
+        if (done < size)
+                memcpy((uint8_t *)buffer + done, source->data + (at + done - SCAN_PREFIX_SIZE),
+                       size - done);
         return (off_t)size;
 }
 
@@ -174,19 +157,16 @@ static void look(struct engine *engine, struct source *source, bool all, struct 
         if (all)
                 options.general |= CL_SCAN_GENERAL_ALLMATCHES;
 
-        source->findings = current.findings = ret;
+        current.findings = ret;
         current.engine = engine;
-        if (source->data && !source->prefixed)
-                map = cl_fmap_open_memory(source->data, source->size);
-        else
-                map = cl_fmap_open_handle(source, 0,
-                                          source->size + (source->prefixed ? SCAN_PREFIX_SIZE : 0),
-                                          read_source, 1);
+        map = source->prefixed ? cl_fmap_open_handle(source, 0, SCAN_PREFIX_SIZE + source->size,
+                                                     read_prefixed, 1)
+                               : cl_fmap_open_memory(source->data, source->size);
         if (map) {
                 e = cl_scanmap_callback(map, NULL, &name, &scanned, engine->cl, &options, NULL);
                 cl_fmap_close(map);
         }
-        source->findings = current.findings = NULL;
+        current.findings = NULL;
 
         if (e == CL_VIRUS) {
                 if (name)
@@ -220,26 +200,16 @@ static void scan_source(struct engine *engine, struct source *source, struct sca
         }
 }
 
-static void scan_any(struct engine *engine, struct source *source, struct scan *ret) {
+void engine_scan(struct engine *engine, const void *data, size_t size, struct scan *ret) {
+        struct source source = { .data = data, .size = size };
+
         current.started_msec = now_msec();
-        if (source->size < SIZE_MIN_SCANNED)
+        if (size < SIZE_MIN_SCANNED)
                 scan_set(ret, VERDICT_CLEAN, REASON_NONE, "");
-        else if (engine_too_large(engine, source->size))
+        else if (engine_too_large(engine, size))
                 engine_judge_too_large(engine, ret);
         else
-                scan_source(engine, source, ret);
-}
-
-void engine_scan_memory(struct engine *engine, const void *data, size_t size, struct scan *ret) {
-        struct source source = { .data = data, .fd = -EBADF, .size = size };
-
-        scan_any(engine, &source, ret);
-}
-
-void engine_scan_fd(struct engine *engine, int fd, uint64_t size, struct scan *ret) {
-        struct source source = { .fd = fd, .size = size };
-
-        scan_any(engine, &source, ret);
+                scan_source(engine, &source, ret);
 }
 
 bool engine_too_large(const struct engine *engine, uint64_t size) {

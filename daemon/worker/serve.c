@@ -18,12 +18,10 @@
 #include <time.h>
 
 #include "daemon/proto.h"
+#include "daemon/worker/content.h"
 #include "daemon/worker/sandbox.h"
 #include "daemon/worker/spool.h"
-#include "store/digest.h"
 #include "store/util.h"
-
-DEFINE_CLEANUP(struct digest_ctx *, digest_free);
 
 /* A job of such content or duration may have taken much memory, most of which is given back. */
 #define LARGE_SIZE        ((uint64_t)256 << 10)
@@ -44,6 +42,7 @@ struct job {
         const struct proto_job *message;
         int fd; /* -EBADF: the slot */
         uint64_t size;
+        struct content content;
 };
 
 static uint64_t now_usec(void) {
@@ -103,40 +102,6 @@ static void confirm(struct worker *w, struct scan *scan) {
 
 /* ---- A job ---- */
 
-/* 1: complete, digest is in ret. 0: too large to be read. -EIO, or what reading failed with. */
-static int digest_content(const struct worker *w, const struct job *job,
-                          uint8_t ret[static DIGEST_SIZE]) {
-        _cleanup_(digest_freep) struct digest_ctx *ctx = NULL;
-        _cleanup_free_ uint8_t *chunk = NULL;
-        int r;
-
-        if (job->fd < 0) {
-                r = digest_buffer(w->slot, job->size, ret);
-                return r < 0 ? r : 1;
-        }
-        ctx = digest_new();
-        chunk = malloc(CHUNK_SIZE);
-        if (!ctx || !chunk)
-                return -ENOMEM;
-        for (uint64_t at = 0; at < job->size;) {
-                ssize_t n = pread(job->fd, chunk, (size_t)MIN((uint64_t)CHUNK_SIZE, job->size - at),
-                                  (off_t)at);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        return -ENODATA; /* it shrank */
-                r = digest_update(ctx, chunk, (size_t)n);
-                if (r < 0)
-                        return r;
-                at += (uint64_t)n;
-        }
-        r = digest_final(ctx, ret);
-        return r < 0 ? r : 1;
-}
-
 static void scan_content(struct worker *w, const struct job *job, struct scan *ret) {
         char problem[ENGINE_PROBLEM_MAX];
 
@@ -145,10 +110,7 @@ static void scan_content(struct worker *w, const struct job *job, struct scan *r
                         distrust(w, problem, ret);
                         return;
                 }
-        if (job->fd < 0)
-                engine_scan_memory(w->setup->engine, w->slot, job->size, ret);
-        else
-                engine_scan_fd(w->setup->engine, job->fd, job->size, ret);
+        engine_scan(w->setup->engine, job->content.data, job->content.size, ret);
         confirm(w, ret);
         (void)spool_tidy(&w->spool);
 }
@@ -169,31 +131,54 @@ static int find_size(struct job *job) {
         return 0;
 }
 
-static void judge(struct worker *w, struct job *job, struct proto_result *ret) {
+/* UNKNOWN, for the errno that content could not be had with. */
+static void judge_unread(int error, struct scan *ret) {
+        if (error == -ENOMEM)
+                scan_set(ret, VERDICT_UNKNOWN, REASON_OVERLOAD, "there is not enough memory");
+        else if (error == -ENODATA)
+                scan_set(ret, VERDICT_UNKNOWN, REASON_READ, "it became shorter while it was read");
+        else if (error == -EMEDIUMTYPE)
+                scan_set(ret, VERDICT_UNKNOWN, REASON_READ, "it is not a regular file");
+        else
+                scan_set(ret, VERDICT_UNKNOWN, REASON_READ, strerror(-error));
+}
+
+/* Fills in digest and known; false: there is no content to scan, and scan says why. */
+static bool get_content(struct worker *w, struct job *job, struct proto_result *ret,
+                        struct scan *scan) {
         uint64_t started = now_usec();
-        struct scan scan;
         int r;
 
         r = find_size(job);
-        if (r == 0 && engine_too_large(w->setup->engine, job->size))
-                engine_judge_too_large(w->setup->engine, &scan);
-        else {
-                if (r == 0)
-                        r = digest_content(w, job, ret->digest);
-                ret->digest_usec = elapsed_usec(started);
-                ret->has_digest = r > 0;
-                if (r < 0)
-                        scan_set(&scan, VERDICT_UNKNOWN, REASON_READ, strerror(-r));
-                else if (job->message->has_known &&
-                         memcmp(ret->digest, job->message->known, STAMP_DIGEST_SIZE) == 0) {
-                        ret->known = 1;
-                        return;
-                } else {
-                        started = now_usec();
-                        scan_content(w, job, &scan);
-                        ret->scan_usec = elapsed_usec(started);
-                }
+        if (r == 0 && engine_too_large(w->setup->engine, job->size)) {
+                engine_judge_too_large(w->setup->engine, scan);
+                return false;
         }
+        if (r == 0)
+                r = job->fd < 0 ? content_from_memory(w->slot, job->size, &job->content)
+                                : content_from_fd(job->fd, job->size, &job->content);
+        ret->digest_usec = elapsed_usec(started);
+        if (r < 0) {
+                judge_unread(r, scan);
+                return false;
+        }
+        ret->has_digest = 1;
+        memcpy(ret->digest, job->content.digest, sizeof(ret->digest));
+        ret->known = job->message->has_known &&
+                     memcmp(ret->digest, job->message->known, STAMP_DIGEST_SIZE) == 0;
+        return true;
+}
+
+static void judge(struct worker *w, struct job *job, struct proto_result *ret) {
+        struct scan scan = {};
+
+        if (get_content(w, job, ret, &scan) && !ret->known) {
+                uint64_t started = now_usec();
+
+                scan_content(w, job, &scan);
+                ret->scan_usec = elapsed_usec(started);
+        }
+        content_release(&job->content);
         ret->verdict = (uint8_t)scan.verdict;
         ret->reason = (uint8_t)scan.reason;
         memcpy(ret->signature, scan.text, sizeof(ret->signature));
@@ -271,8 +256,11 @@ _Noreturn void serve(const struct serve_setup *setup, int channel, int slot) {
                 _exit(EXIT_FAILURE);
         take_fds(&w, channel, slot);
         r = spool_open(&w.spool, setup->tmpdir, setup->folder);
+        if (r == 0 && chdir(w.spool.path) < 0)
+                r = -errno;
+        /* A scan makes some 25 system calls with a path of a temporary file: short ones. */
         if (r == 0)
-                r = engine_set_tmpdir(setup->engine, w.spool.path);
+                r = engine_set_tmpdir(setup->engine, ".");
         if (r < 0)
                 die(setup, "its folder for temporary files can't be made", strerror(-r));
         enter_sandbox(&w);

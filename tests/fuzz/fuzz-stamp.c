@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         /* A file that is as the stamp says; then one that is not. */
         st.st_size = (off_t)stamp.size;
+        st.st_mtim.tv_sec = -1;
         st.st_ctim.tv_sec = (time_t)(stamp.time_msec / 1000);
         st.st_ctim.tv_nsec = (long)(stamp.time_msec % 1000) * 1000000 + 1;
         FUZZ_ASSERT(stamp_check(&stamp, &st, &stamp.generation) == STAMP_VALID);

@@ -23,6 +23,7 @@ stamp() {
     local file=$1 letter=${2:-c} shift=${3:-0} digest size now changed try
     digest=$(sha256sum <"$file" | cut -c 1-32 | xxd -r -p | base64 | tr '+/' '-_' | tr -d '=')
     size=$(printf '%x' "$(stat -c %s "$file")")
+    touch -m -d '1 minute ago' "$file" # stamps are for content that was still before
     for ((try = 0; try < 100; try++)); do
         now=${EPOCHREALTIME%???}
         setfattr -n trusted.avstamp \

@@ -159,9 +159,44 @@ START_TEST(test_mounts_below) {
                              "5 1 8:9 / /elsewhere rw - xfs /dev/sdd rw\n");
 
         ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), 0);
-        ck_assert_uint_eq(scope.n, 3);
+        /* A server that does not answer would stop the gate: what others serve is left out, aloud. */
+        ck_assert_uint_eq(scope.n, 2);
         ck_assert(scope.places[0].filesystem && scope.places[1].filesystem);
-        ck_assert(!scope.places[0].remote && !scope.places[1].remote && scope.places[2].remote);
+        ck_assert_ptr_nonnull(strstr(messages, "/remote is on nfs4"));
+}
+END_TEST
+
+START_TEST(test_remote) {
+        static const char *const types[] = { "nfs", "cifs", "fuse", "fuse.sshfs", "fuseblk", "9p" };
+
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                char *t;
+
+                ck_assert_int_ge(
+                        asprintf(&t, ROOT "2 1 0:50 / %s rw - %s host:/x rw\n", folder, types[i]),
+                        0);
+                ck_assert_int_eq(find(t, folder, MARKS_AUTO, NULL), -EPERM);
+                ck_assert_ptr_nonnull(strstr(messages, "dead server"));
+                free(t);
+        }
+}
+END_TEST
+
+/* The mark would take what lies beside the store for mail. */
+START_TEST(test_file_system_of_others) {
+        char *t = table(ROOT "2 1 8:2 / /tmp rw - ext4 /dev/sdb rw\n");
+
+        ck_assert_int_eq(find(t, folder, MARKS_FILESYSTEM, NULL), -EPERM);
+        ck_assert_ptr_nonnull(strstr(messages, "not the root of its file system"));
+}
+END_TEST
+
+START_TEST(test_no_mount) {
+        ck_assert_int_eq(
+                find("2 1 8:2 / /elsewhere rw - ext4 /dev/sdb rw\n", "/etc", MARKS_AUTO, NULL),
+                -EPERM);
+        ck_assert_ptr_nonnull(strstr(messages, "no mount"));
 }
 END_TEST
 
@@ -173,4 +208,5 @@ END_TEST
 
 UNIT_MAIN("scope", test_table, test_table_broken, test_table_own, test_own_file_system,
           test_sub_folder, test_bind_mount, test_system_subvolume, test_own_files_there,
-          test_covered_mount, test_mounts_below, test_missing);
+          test_covered_mount, test_mounts_below, test_remote, test_file_system_of_others,
+          test_no_mount, test_missing);

@@ -328,6 +328,7 @@ static struct stat stat_at(uint64_t size, int64_t sec, long nsec) {
         return (struct stat){
                 .st_size = (off_t)size,
                 .st_ctim = { .tv_sec = sec, .tv_nsec = nsec },
+                .st_mtim = { .tv_sec = -1 },
         };
 }
 
@@ -353,6 +354,22 @@ START_TEST(window) {
         ck_assert_int_eq(check_at(-1000, 0), STAMP_TOUCHED);
         ck_assert_int_eq(check_at(1000000000, 0), STAMP_TOUCHED);
         ck_assert_int_eq(check_at(-1000000000, 0), STAMP_TOUCHED);
+}
+END_TEST
+
+/* A stamp is put on content that was still before it: a later change dates after the stamp. */
+START_TEST(window_of_the_last_change) {
+        struct stamp s = sample();
+        struct stat st = stat_at(s.size, (int64_t)(T / 1000), (long)(T % 1000) * 1000000);
+
+        for (int msec = -2000; msec <= 2000; msec++) {
+                uint64_t t = T + (uint64_t)(int64_t)msec;
+
+                st.st_mtim.tv_sec = (time_t)(t / 1000);
+                st.st_mtim.tv_nsec = (long)(t % 1000) * 1000000;
+                ck_assert_int_eq(stamp_check(&s, &st, &s.generation),
+                                 msec <= -STAMP_BEFORE_MSEC ? STAMP_VALID : STAMP_TOUCHED);
+        }
 }
 END_TEST
 
@@ -444,4 +461,5 @@ UNIT_MAIN("stamp", documented_example, every_verdict_goes_there_and_back,
           no_other_verdict_can_be_written, longest_stamp_is_64_bytes, what_does_not_fit_is_refused,
           zero_fields, without_digest, malformed, other_bytes, every_prefix_is_refused,
           one_text_per_stamp, newer_formats_are_told_apart, window, window_at_the_ends_of_time,
-          window_of_whole_seconds, size_and_generation, names, generation_text);
+          window_of_whole_seconds, window_of_the_last_change, size_and_generation, names,
+          generation_text);

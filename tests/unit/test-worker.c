@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "daemon/worker/canary.h"
+#include "daemon/worker/content.h"
 #include "daemon/worker/engine.h"
 #include "daemon/worker/findings.h"
 #include "daemon/worker/generation.h"
@@ -146,20 +147,18 @@ START_TEST(only_silence_is_clean) {
                       VERDICT_UNSCANNABLE, REASON_LIMITS);
         assert_judged(&(struct findings){ .layers = 1, .truncated = true }, &all_infected,
                       VERDICT_INFECTED, REASON_NONE);
-        assert_judged(&(struct findings){ .layers = 1, .read_failed = true }, &all_ignored,
-                      VERDICT_UNKNOWN, REASON_READ);
 }
 END_TEST
 
 START_TEST(the_worst_wins) {
-        struct findings f = { .layers = 3, .read_failed = true, .truncated = true };
+        struct findings f = { .layers = 3, .error = "x", .truncated = true };
 
         findings_alert(&f, "Heuristics.Encrypted.Zip");
         findings_remark(&f, "TNEF - unknown level 1");
-        assert_judged(&f, &all_unscannable, VERDICT_UNKNOWN, REASON_READ);
+        assert_judged(&f, &all_unscannable, VERDICT_UNKNOWN, REASON_ENGINE);
         /* A rule that makes it infected holds whatever else failed. */
         assert_judged(&f, &all_infected, VERDICT_INFECTED, REASON_NONE);
-        f.read_failed = false;
+        f.error[0] = '\0';
         assert_judged(&f, &all_unscannable, VERDICT_UNSCANNABLE, REASON_LIMITS);
         f.truncated = false;
         assert_judged(&f, &all_unscannable, VERDICT_UNSCANNABLE, REASON_ENCRYPTED);
@@ -584,41 +583,50 @@ START_TEST(the_canary) {
 }
 END_TEST
 
-START_TEST(reads_that_fail) {
-        struct canary *canary;
-        struct engine *engine = make_engine(&canary);
-        struct scan scan;
-        char text[20000];
+/* ---- Content ---- */
+
+START_TEST(content_is_whole_or_none) {
+        uint8_t digest[DIGEST_SIZE], text[600000];
+        struct content content = {};
         int fd;
 
-        memset(text, 'a', sizeof(text));
-        memcpy(text, "From: a@b\n\n", 11);
+        for (size_t i = 0; i < sizeof(text); i++)
+                text[i] = (uint8_t)(i * 7 + i / 300);
+        ck_assert_int_eq(digest_buffer(text, sizeof(text), digest), 0);
         fd = memfd_create("item", MFD_CLOEXEC);
         ck_assert_int_eq(write(fd, text, sizeof(text)), sizeof(text));
-        engine_scan_fd(engine, fd, sizeof(text), &scan);
-        ck_assert_int_eq(scan.verdict, VERDICT_CLEAN);
-        /* A file that has shrunk, by a byte, by most of it, by all. */
-        engine_scan_fd(engine, fd, sizeof(text) + 1, &scan);
-        ck_assert_int_eq(scan.verdict, VERDICT_UNKNOWN);
-        ck_assert_int_eq(scan.reason, REASON_READ);
+
+        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), 0);
+        ck_assert_uint_eq(content.size, sizeof(text));
+        ck_assert_mem_eq(content.digest, digest, DIGEST_SIZE);
+        /* Whatever becomes of the file, the copy stays. */
+        ck_assert_int_eq(pwrite(fd, "other", 5, 0), 5);
+        ck_assert_mem_eq(content.data, text, sizeof(text));
+        content_release(&content);
+        ck_assert_ptr_null(content.data);
+        content_release(&content);
+
+        /* It has shrunk: by a byte, by most of it, by all. */
+        ck_assert_int_eq(content_from_fd(fd, sizeof(text) + 1, &content), -ENODATA);
         ck_assert_int_eq(ftruncate(fd, 8192), 0);
-        engine_scan_fd(engine, fd, sizeof(text), &scan);
-        ck_assert_int_eq(scan.reason, REASON_READ);
+        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), -ENODATA);
         ck_assert_int_eq(ftruncate(fd, 0), 0);
-        engine_scan_fd(engine, fd, sizeof(text), &scan);
-        ck_assert_int_eq(scan.reason, REASON_READ);
+        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), -ENODATA);
+        ck_assert_int_eq(content_from_fd(fd, 0, &content), 0);
+        content_release(&content);
         close_fd(fd);
+
+        ck_assert_int_eq(content_from_memory(text, sizeof(text), &content), 0);
+        ck_assert_ptr_eq(content.data, text);
+        ck_assert_mem_eq(content.digest, digest, DIGEST_SIZE);
+        content_release(&content);
+
         /* EIO: nothing is mapped at the beginning of a process. */
         fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-        ck_assert_int_eq(pread(fd, text, 1, 0), -1);
-        ck_assert_int_eq(errno, EIO);
-        engine_scan_fd(engine, fd, sizeof(text), &scan);
-        ck_assert_int_eq(scan.verdict, VERDICT_UNKNOWN);
-        ck_assert_int_eq(scan.reason, REASON_READ);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), -EIO);
         close_fd(fd);
-        canary_free(canary);
-        engine_free(engine);
-        ck_assert_int_eq(rmdir(place), 0);
+        ck_assert_int_eq(content_from_fd(0, UINT64_C(1) << 60, &content), -ENOMEM);
 }
 END_TEST
 
@@ -626,4 +634,4 @@ UNIT_MAIN("worker", names_of_alerts, texts_of_messages, only_silence_is_clean, t
           refused_allocations, merging_keeps_the_worse, texts_are_made_printable, trees_are_removed,
           a_lost_folder_is_noticed, folders_of_the_dead_are_removed, only_memory_will_do,
           signature_files, calls_a_worker_may_not_make, no_executable_memory, files_out_of_reach,
-          the_canary, reads_that_fail);
+          the_canary, content_is_whole_or_none);
