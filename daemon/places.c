@@ -232,7 +232,7 @@ static int store_round(struct places *m, struct marked_store *s,
         r = scope_find(s->config, mounts, m->own, ELEMENTSOF(m->own), errors, &scope);
         if (errors != m->errors) {
                 fclose(errors);
-                if (text[0] != '\0' && (!s->complaint || !streq(s->complaint, text)))
+                if (text && text[0] != '\0' && (!s->complaint || !streq(s->complaint, text)))
                         journal_say(m->journal, EVENT_MARK_FAILED, s->config->name, "%s", text);
                 free(s->complaint);
                 s->complaint = TAKE_PTR(text);
