@@ -179,9 +179,11 @@ static void tell_pressure(struct manager *m, uint64_t now) {
 /* One turn: sleep, dispatch, answer, and then everything that comes after the answers. */
 static int turn(struct manager *m, uint64_t *due) {
         uint64_t now = now_usec();
-        int r = ring_wait(m->ring, *due == USEC_INFINITY ? USEC_INFINITY
-                                   : *due > now          ? *due - now
-                                                         : 0);
+        int r = ring_wait(m->ring,
+                          *due == USEC_INFINITY ? USEC_INFINITY
+                          : *due > now          ? *due - now
+                                                : 0,
+                          m->pool ? pool_patience(m->pool) : 0);
 
         if (r < 0)
                 return r;

@@ -10,35 +10,56 @@
 
 #include "daemon/pool.h"
 
-enum worker_state { WORKER_ABSENT, WORKER_STARTING, WORKER_IDLE, WORKER_READING, WORKER_SCANNING };
+enum worker_state { WORKER_ABSENT, WORKER_STARTING, WORKER_RUNNING };
+
+enum bay_state {
+        BAY_FREE,
+        BAY_READING, /* content goes into it */
+        BAY_SENT,    /* the worker was told; it works on the oldest, the others wait there */
+};
+
+/* One of the places in a worker's slot: a job under way. A worker that finds its next job there does
+ * not have to sleep and be woken in between. */
+struct bay {
+        struct worker *worker;
+        unsigned number;
+        enum bay_state state;
+        struct pool_job *job; /* NULL in a SENT bay: taken back, the result is nobody's */
+        uint64_t id;
+        uint64_t since_usec; /* when the state began */
+        size_t filled;
+
+        struct ring_op read_op, send_op;
+        bool reading, sending;
+        struct msghdr send_msg;
+        struct iovec send_iov;
+        union {
+                struct cmsghdr align;
+                char buf[CMSG_SPACE(sizeof(int))];
+        } send_control;
+        struct proto_job message;
+};
 
 struct worker {
         struct pool *pool;
         unsigned number;
         enum worker_state state;
         int channel, slot_fd, pidfd;
-        uint8_t *slot; /* shared with this worker only */
-        struct pool_job *job;
-        uint64_t job_id;
-        uint64_t since_usec; /* when the state began that has a time limit */
-        size_t filled;
-        bool hung;        /* we killed it */
-        bool quick_death; /* ended before its first result: do not respawn at once */
+        uint8_t *slot;       /* shared with this worker only */
+        uint64_t since_usec; /* when the state began; while it scans: when this job's turn came */
+        bool hung;           /* we killed it */
+        bool quick_death;    /* ended before its first result: do not respawn at once */
+        struct bay bays[PROTO_BAYS];
 
-        struct ring_op receive_op, read_op, send_op;
-        bool receiving, reading, sending;
-        struct msghdr receive_msg, send_msg;
-        struct iovec receive_iov, send_iov;
+        struct ring_op receive_op;
+        bool receiving;
+        struct msghdr receive_msg;
+        struct iovec receive_iov;
         union {
                 struct cmsghdr align;
                 char buf[CMSG_SPACE(sizeof(struct ucred))];
         } receive_control;
-        union {
-                struct cmsghdr align;
-                char buf[CMSG_SPACE(sizeof(int))];
-        } send_control;
         struct proto_result received;
-        struct proto_job job_message;
 };
 
 TAILQ_HEAD(job_queue, pool_job);
@@ -92,8 +113,16 @@ void worker_done(struct worker *w);
 /* Asks the loader for a worker in this place. 0 or negative errno. */
 int worker_start(struct worker *w, uint64_t now);
 
-/* Gives a job to an idle worker. */
+/* Whether a worker has nothing to do; whether it could be given a job to go on with. */
+bool worker_idle(const struct worker *w);
+bool worker_has_room(const struct worker *w, uint64_t now);
+
+/* Gives a job to a worker that is idle or has room. */
 void worker_take(struct worker *w, struct pool_job *job);
+
+/* Kills a worker that is over its time, takes back what waits behind a long job. Returns when it is
+ * to be called next; USEC_INFINITY: when something happens. */
+uint64_t worker_run(struct worker *w, uint64_t now);
 
 /* Gives up a worker, dead or to be killed; its job goes to another one, or ends with reason.
  * Operations that are still in the ring end by themselves and find the state changed. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * One worker as the gate sees it. Owns its channel, its slot, its pidfd; links to the job it has.
+ * One worker as the gate sees it. Owns its channel, its slot, its pidfd; links to the jobs it has.
  *
- * Life: ABSENT -> STARTING (channel made, SPAWN sent) -> IDLE (HELLO came) -> READING (content goes
- * into its slot) -> SCANNING -> IDLE ... -> ABSENT (channel closed). Whatever ends a worker passes
- * through worker_lost(), which gives its job to another one or ends it. Must not believe anything
- * that a worker says beyond what result_fits() has checked.
+ * Its life: ABSENT -> STARTING (channel made, SPAWN sent) -> RUNNING (HELLO came) -> ABSENT (channel
+ * closed). A job's way: content is read into a free bay of the slot, the worker is told, its result
+ * frees the bay. The second bay is for the job to go on with: only a short job is put there, and it
+ * is taken back when the one before it turns out to be long. Whatever ends a worker passes through
+ * worker_lost(), which gives its jobs to others or ends them. Must not believe anything that a
+ * worker says beyond what result_fits() has checked.
  */
 
 #include "daemon/pool-private.h"
@@ -18,45 +20,84 @@
 
 #include "daemon/clock.h"
 
-#define ATTEMPTS_MAX 2
+#define ATTEMPTS_MAX       2
+#define START_TIMEOUT_USEC (30 * USEC_PER_SEC) /* from SPAWN to HELLO */
+/* A job that is longer than a usual message takes gets no other one to wait behind it; what waits
+ * already is taken back. */
+#define ROOM_USEC      (4 * USEC_PER_MSEC)
+#define TAKE_BACK_USEC (20 * USEC_PER_MSEC)
+
+/* ---- Bays ---- */
+
+/* The job that the worker is at: of those it was told, the first. */
+static struct bay *current_bay(struct worker *w) {
+        struct bay *first = NULL;
+
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                struct bay *bay = &w->bays[i];
+
+                if (bay->state == BAY_SENT && (!first || bay->id < first->id))
+                        first = bay;
+        }
+        return first;
+}
+
+static struct bay *free_bay(struct worker *w) {
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                struct bay *bay = &w->bays[i];
+
+                /* A result may be faster than the completion of what it answers. */
+                if (bay->state == BAY_FREE && !bay->sending && !bay->reading)
+                        return bay;
+        }
+        return NULL;
+}
+
+bool worker_idle(const struct worker *w) {
+        if (w->state != WORKER_RUNNING)
+                return false;
+        for (size_t i = 0; i < PROTO_BAYS; i++)
+                if (w->bays[i].state != BAY_FREE || w->bays[i].sending)
+                        return false;
+        return true;
+}
+
+bool worker_has_room(const struct worker *w, uint64_t now) {
+        size_t sent = 0;
+
+        if (w->state != WORKER_RUNNING || now - w->since_usec >= ROOM_USEC)
+                return false;
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                const struct bay *bay = &w->bays[i];
+
+                if (bay->state == BAY_SENT)
+                        sent++;
+                else if (bay->state != BAY_FREE || bay->sending || bay->reading)
+                        return false;
+        }
+        return sent < PROTO_BAYS;
+}
+
+/* Ends the bay's use; its job, if it was not taken back. */
+static struct pool_job *bay_clear(struct bay *bay) {
+        bay->state = BAY_FREE;
+        return TAKE_PTR(bay->job);
+}
 
 /* ---- Its life ---- */
 
-void worker_lost(struct worker *w, enum reason reason) {
-        struct pool *pool = w->pool;
-        struct pool_job *job = TAKE_PTR(w->job);
-
-        if (w->state == WORKER_ABSENT)
-                return;
-        if (w->pidfd >= 0)
-                (void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
-        w->pidfd = close_fd(w->pidfd);
-        if (w->channel >= 0)
-                (void)shutdown(w->channel, SHUT_RDWR);
-        w->channel = close_fd(w->channel);
-        w->quick_death = w->state == WORKER_STARTING;
-        w->state = WORKER_ABSENT;
-        w->since_usec = now_usec();
-
-        if (pool->ending) {
-                if (job)
-                        pool_job_fail(job, REASON_SHUTDOWN, "");
-                return;
-        }
-        if (w->hung)
-                pool->stats->workers_hung++;
-        else
-                pool->stats->workers_died++;
-        journal_say(pool->journal, w->hung ? EVENT_WORKER_HUNG : EVENT_WORKER_DIED, NULL,
+static void log_lost(const struct worker *w, const struct pool_job *job) {
+        journal_say(w->pool->journal, w->hung ? EVENT_WORKER_HUNG : EVENT_WORKER_DIED, NULL,
                     "Worker %u %s%s.", w->number,
                     w->hung ? "took too long and was killed" : "ended unexpectedly",
                     !job                           ? ""
                     : job->attempts < ATTEMPTS_MAX ? "; its content is given to another one once"
                                                    : "; its content has now cost two workers, "
                                                      "on_error decides");
-        w->hung = false;
-        if (!job)
-                return;
+}
+
+/* The job that a lost worker was at. */
+static void retry(struct pool *pool, struct pool_job *job, enum reason reason) {
         if (job->attempts < ATTEMPTS_MAX) {
                 pool->stats->retries++;
                 pool_enqueue(pool, job, true);
@@ -64,38 +105,135 @@ void worker_lost(struct worker *w, enum reason reason) {
                 pool_job_fail(job, reason, "");
 }
 
+/* Puts a job back that the worker has not begun with. */
+static void give_back(struct pool *pool, struct pool_job *job) {
+        job->attempts--;
+        pool_enqueue(pool, job, true);
+}
+
+static void worker_kill(struct worker *w) {
+        if (w->pidfd >= 0)
+                (void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+        w->pidfd = close_fd(w->pidfd);
+        if (w->channel >= 0)
+                (void)shutdown(w->channel, SHUT_RDWR);
+        w->channel = close_fd(w->channel);
+}
+
+void worker_lost(struct worker *w, enum reason reason) {
+        struct pool_job *jobs[PROTO_BAYS], *culprit = NULL;
+        struct bay *at = current_bay(w);
+        struct pool *pool = w->pool;
+
+        if (w->state == WORKER_ABSENT)
+                return;
+        worker_kill(w);
+        w->quick_death = w->state == WORKER_STARTING;
+        w->state = WORKER_ABSENT;
+        w->since_usec = now_usec();
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                /* A hung worker without a job that it was told of hangs in the gate's read. */
+                bool guilty = at ? &w->bays[i] == at : w->hung && w->bays[i].state == BAY_READING;
+
+                jobs[i] = bay_clear(&w->bays[i]);
+                if (guilty)
+                        culprit = TAKE_PTR(jobs[i]);
+        }
+        if (!pool->ending) {
+                if (w->hung)
+                        pool->stats->workers_hung++;
+                else
+                        pool->stats->workers_died++;
+                log_lost(w, culprit);
+        }
+        w->hung = false;
+        if (culprit) {
+                if (pool->ending)
+                        pool_job_fail(culprit, REASON_SHUTDOWN, "");
+                else
+                        retry(pool, culprit, reason);
+        }
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                if (jobs[i] && pool->ending)
+                        pool_job_fail(jobs[i], REASON_SHUTDOWN, "");
+                else if (jobs[i])
+                        give_back(pool, jobs[i]);
+        }
+}
+
+uint64_t worker_run(struct worker *w, uint64_t now) {
+        uint64_t due = USEC_INFINITY;
+        struct bay *at;
+
+        if (w->state == WORKER_STARTING)
+                due = w->since_usec + START_TIMEOUT_USEC;
+        if (w->state != WORKER_RUNNING && due > now)
+                return due;
+        at = current_bay(w);
+        if (at)
+                due = w->since_usec + w->pool->config->worker_timeout_usec;
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                struct bay *bay = &w->bays[i];
+
+                if (bay->state == BAY_READING)
+                        due = MIN(due, bay->since_usec + w->pool->config->worker_timeout_usec);
+        }
+        if (due <= now) {
+                w->hung = true;
+                worker_lost(w, REASON_HANG);
+                return now;
+        }
+        for (size_t i = 0; i < PROTO_BAYS && at; i++) {
+                struct bay *bay = &w->bays[i];
+
+                if (bay == at || bay->state != BAY_SENT || !bay->job)
+                        continue;
+                if (now - w->since_usec >= TAKE_BACK_USEC) {
+                        give_back(w->pool, TAKE_PTR(bay->job));
+                        w->pool->stats->taken_back++;
+                } else
+                        due = MIN(due, w->since_usec + TAKE_BACK_USEC);
+        }
+        return due;
+}
+
 static void worker_receive(struct worker *w);
 
-/* Takes back the worker's job with its result. */
+/* Takes back a job with its result. */
 static void worker_result(struct worker *w, const struct proto_result *m) {
-        struct pool_job *job = TAKE_PTR(w->job);
+        struct pool_job *job = bay_clear(current_bay(w));
         uint64_t now = now_usec();
         struct pool_result result = {
                 .verdict = (enum verdict)m->verdict,
                 .reason = (enum reason)m->reason,
                 .known = m->known,
                 .has_digest = m->has_digest,
-                .queue_usec = job->dispatched_usec - job->submitted_usec,
-                .read_usec = job->sent_usec - job->dispatched_usec,
-                .scan_usec = now - job->sent_usec,
         };
 
-        w->state = WORKER_IDLE;
-        memcpy(result.digest, m->digest, sizeof(result.digest));
-        memcpy(result.signature, m->signature, sizeof(result.signature));
+        if (job) {
+                uint64_t begun = MAX(job->sent_usec, w->since_usec);
+
+                result.queue_usec = job->dispatched_usec - job->submitted_usec;
+                result.read_usec = job->sent_usec - job->dispatched_usec;
+                result.scan_usec = now - begun;
+                memcpy(result.digest, m->digest, sizeof(result.digest));
+                memcpy(result.signature, m->signature, sizeof(result.signature));
+        }
+        w->since_usec = now;
         /* The next job is on its way before this one's openers are answered: both matter, and the
          * answers leave in the same turn of the loop. */
         pool_dispatch(w->pool);
-        job->done(job, &result);
+        if (job)
+                job->done(job, &result);
 }
 
-static bool result_fits(const struct worker *w, int kind, size_t size) {
+static bool result_fits(struct worker *w, int kind, size_t size) {
         const struct proto_result *m = &w->received;
+        const struct bay *at = w->state == WORKER_RUNNING ? current_bay(w) : NULL;
 
-        return w->state == WORKER_SCANNING && kind == PROTO_RESULT && size == sizeof(*m) &&
-               m->id == w->job_id &&
-               (!m->known || (w->job->has_known && m->has_digest &&
-                              memcmp(m->digest, w->job->known, STAMP_DIGEST_SIZE) == 0));
+        return at && kind == PROTO_RESULT && size == sizeof(*m) && m->id == at->id &&
+               (!m->known || (at->message.has_known && m->has_digest &&
+                              memcmp(m->digest, at->message.known, STAMP_DIGEST_SIZE) == 0));
 }
 
 /* The kernel tells who speaks (SO_PASSCRED); what the message says of it would be hearsay. */
@@ -127,7 +265,7 @@ static void worker_received(struct ring_op *op, int res) {
         }
         kind = res > 0 ? proto_check((union proto_message *)&w->received, (size_t)res) : 0;
         if (w->state == WORKER_STARTING && kind == PROTO_HELLO && worker_hello(w)) {
-                w->state = WORKER_IDLE;
+                w->state = WORKER_RUNNING;
                 w->pool->stats->workers_started++;
                 w->pool->failures = 0;
                 worker_receive(w);
@@ -211,120 +349,132 @@ int worker_start(struct worker *w, uint64_t now) {
         return 0;
 }
 
-/* ---- Its job ---- */
+/* ---- Its jobs ---- */
 
-static void job_send(struct worker *w, int fd) {
-        struct pool_job *job = w->job;
+static void job_send(struct bay *bay, int fd) {
+        struct worker *w = bay->worker;
+        struct pool_job *job = bay->job;
+        bool idle = !current_bay(w);
         struct io_uring_sqe *sqe;
 
         job->sent_usec = now_usec();
-        proto_init((union proto_message *)&w->job_message, PROTO_JOB);
-        w->job_id = ++w->pool->next_job_id;
-        w->job_message.id = w->job_id;
-        w->job_message.size = fd >= 0 ? job->size : w->filled;
-        w->job_message.has_fd = fd >= 0;
-        w->job_message.has_known = job->has_known;
+        proto_init((union proto_message *)&bay->message, PROTO_JOB);
+        bay->id = ++w->pool->next_job_id;
+        bay->message.id = bay->id;
+        bay->message.size = fd >= 0 ? job->size : bay->filled;
+        bay->message.has_fd = fd >= 0;
+        bay->message.has_known = job->has_known;
+        bay->message.bay = (uint8_t)bay->number;
         if (job->has_known)
-                memcpy(w->job_message.known, job->known, sizeof(job->known));
+                memcpy(bay->message.known, job->known, sizeof(job->known));
 
-        w->send_iov = (struct iovec){ &w->job_message, sizeof(w->job_message) };
-        w->send_msg = (struct msghdr){ .msg_iov = &w->send_iov, .msg_iovlen = 1 };
+        bay->send_iov = (struct iovec){ &bay->message, sizeof(bay->message) };
+        bay->send_msg = (struct msghdr){ .msg_iov = &bay->send_iov, .msg_iovlen = 1 };
         if (fd >= 0) {
                 struct cmsghdr *c;
 
-                w->send_msg.msg_control = w->send_control.buf;
-                w->send_msg.msg_controllen = CMSG_LEN(sizeof(int));
-                c = CMSG_FIRSTHDR(&w->send_msg);
+                bay->send_msg.msg_control = bay->send_control.buf;
+                bay->send_msg.msg_controllen = CMSG_LEN(sizeof(int));
+                c = CMSG_FIRSTHDR(&bay->send_msg);
                 c->cmsg_level = SOL_SOCKET;
                 c->cmsg_type = SCM_RIGHTS;
                 c->cmsg_len = CMSG_LEN(sizeof(int));
                 memcpy(CMSG_DATA(c), &fd, sizeof(fd));
         }
         sqe = ring_entry(w->pool->ring);
-        io_uring_prep_sendmsg(sqe, w->channel, &w->send_msg, MSG_NOSIGNAL);
-        ring_bind(sqe, &w->send_op);
-        w->sending = true;
+        io_uring_prep_sendmsg(sqe, w->channel, &bay->send_msg, MSG_NOSIGNAL);
+        ring_bind(sqe, &bay->send_op);
+        bay->sending = true;
         w->pool->busy_ops++;
-        w->state = WORKER_SCANNING;
-        w->since_usec = job->sent_usec;
+        bay->state = BAY_SENT;
+        bay->since_usec = job->sent_usec;
+        if (idle)
+                w->since_usec = job->sent_usec;
 }
 
 static void job_sent(struct ring_op *op, int res) {
-        struct worker *w = container_of(op, struct worker, send_op);
+        struct bay *bay = container_of(op, struct bay, send_op);
+        struct worker *w = bay->worker;
 
-        w->sending = false;
+        bay->sending = false;
         w->pool->busy_ops--;
-        if (w->state == WORKER_SCANNING && res < 0) {
+        if (w->state == WORKER_RUNNING && res < 0)
                 worker_lost(w, REASON_CRASH);
-                pool_dispatch(w->pool);
-        } else if (w->state == WORKER_IDLE)
+        if (bay->state == BAY_FREE)
                 pool_dispatch(w->pool); /* its answer was faster than our own completion */
 }
 
-static void job_read(struct worker *w) {
+static void job_read(struct bay *bay) {
+        struct worker *w = bay->worker;
         struct io_uring_sqe *sqe = ring_entry(w->pool->ring);
 
-        io_uring_prep_read(sqe, w->job->fd, w->slot + w->filled,
-                           (unsigned)(PROTO_SLOT_SIZE - w->filled), w->filled);
-        ring_bind(sqe, &w->read_op);
-        w->reading = true;
+        io_uring_prep_read(sqe, bay->job->fd,
+                           w->slot + (size_t)bay->number * PROTO_BAY_SIZE + bay->filled,
+                           (unsigned)(PROTO_BAY_SIZE - bay->filled), bay->filled);
+        ring_bind(sqe, &bay->read_op);
+        bay->reading = true;
         w->pool->busy_ops++;
 }
 
 static void job_was_read(struct ring_op *op, int res) {
-        struct worker *w = container_of(op, struct worker, read_op);
+        struct bay *bay = container_of(op, struct bay, read_op);
+        struct worker *w = bay->worker;
 
-        w->reading = false;
+        bay->reading = false;
         w->pool->busy_ops--;
         /* The worker may have died meanwhile and the job gone elsewhere: the slot's content is
          * nobody's then, and pool_run() may use the worker's place again. */
-        if (w->state != WORKER_READING)
+        if (bay->state != BAY_READING)
                 return;
         if (res == -EINTR || res == -EAGAIN) {
-                job_read(w);
+                job_read(bay);
                 return;
         }
         if (res < 0) {
-                struct pool_job *job = TAKE_PTR(w->job);
+                struct pool_job *job = bay_clear(bay);
 
-                w->state = WORKER_IDLE;
                 pool_dispatch(w->pool);
                 pool_job_fail(job, REASON_READ, error_text(-res));
                 return;
         }
-        w->filled += (size_t)res;
-        if (w->filled == PROTO_SLOT_SIZE) {
-                /* Larger than a slot after all. */
-                job_send(w, w->job->fd);
+        bay->filled += (size_t)res;
+        if (bay->filled == PROTO_BAY_SIZE) {
+                /* Larger than a bay after all. */
+                job_send(bay, bay->job->fd);
                 return;
         }
         /* A short read of a regular file is its end, unless somebody is writing or the kernel was
          * interrupted: read on until nothing comes. */
-        if (res > 0 && !(w->job->exact && w->filled == w->job->size)) {
-                job_read(w);
+        if (res > 0 && !(bay->job->exact && bay->filled == bay->job->size)) {
+                job_read(bay);
                 return;
         }
-        job_send(w, -EBADF);
+        job_send(bay, -EBADF);
 }
 
 void worker_take(struct worker *w, struct pool_job *job) {
+        struct bay *bay = free_bay(w);
+
         job->attempts++;
         job->dispatched_usec = now_usec();
-        w->job = job;
-        w->filled = 0;
-        if (job->size >= PROTO_SLOT_SIZE)
-                job_send(w, job->fd);
+        bay->job = job;
+        bay->filled = 0;
+        if (job->size >= PROTO_BAY_SIZE)
+                job_send(bay, job->fd);
         else {
-                w->state = WORKER_READING;
-                w->since_usec = job->dispatched_usec;
-                job_read(w);
+                bay->state = BAY_READING;
+                bay->since_usec = job->dispatched_usec;
+                job_read(bay);
         }
 }
 
 /* ---- Its place ---- */
 
 bool worker_lingers(const struct worker *w) {
-        return w->receiving || w->reading || w->sending;
+        for (size_t i = 0; i < PROTO_BAYS; i++)
+                if (w->bays[i].reading || w->bays[i].sending)
+                        return true;
+        return w->receiving;
 }
 
 void worker_init(struct worker *w, struct pool *pool, unsigned number) {
@@ -332,8 +482,12 @@ void worker_init(struct worker *w, struct pool *pool, unsigned number) {
         w->number = number;
         w->channel = w->slot_fd = w->pidfd = -EBADF;
         w->receive_op.done = worker_received;
-        w->read_op.done = job_was_read;
-        w->send_op.done = job_sent;
+        for (unsigned i = 0; i < PROTO_BAYS; i++) {
+                w->bays[i].worker = w;
+                w->bays[i].number = i;
+                w->bays[i].read_op.done = job_was_read;
+                w->bays[i].send_op.done = job_sent;
+        }
 }
 
 void worker_done(struct worker *w) {

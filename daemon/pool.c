@@ -9,8 +9,7 @@
 
 #include "daemon/clock.h"
 
-#define START_TIMEOUT_USEC (30 * USEC_PER_SEC) /* from SPAWN to HELLO */
-#define RESTART_USEC       (5 * USEC_PER_SEC)  /* pause between failing loaders */
+#define RESTART_USEC (5 * USEC_PER_SEC) /* pause between failing loaders */
 
 /* ---- Jobs ---- */
 
@@ -46,19 +45,34 @@ static struct pool_job *dequeue(struct pool *pool) {
 }
 
 static struct worker *idle_worker(struct pool *pool) {
-        for (unsigned i = 0; i < pool->config->workers; i++) {
-                struct worker *w = &pool->workers[i];
-
-                if (w->state == WORKER_IDLE && !w->sending)
-                        return w;
-        }
+        for (unsigned i = 0; i < pool->config->workers; i++)
+                if (worker_idle(&pool->workers[i]))
+                        return &pool->workers[i];
         return NULL;
 }
 
+/* Of the workers that have room for a job to go on with, the one that will soonest be at it. */
+static struct worker *worker_with_room(struct pool *pool, uint64_t now) {
+        struct worker *best = NULL;
+
+        for (unsigned i = 0; i < pool->config->workers; i++) {
+                struct worker *w = &pool->workers[i];
+
+                if (worker_has_room(w, now) && (!best || w->since_usec < best->since_usec))
+                        best = w;
+        }
+        return best;
+}
+
 void pool_dispatch(struct pool *pool) {
+        struct pool_job *job;
         struct worker *w;
 
         while ((!TAILQ_EMPTY(&pool->high) || !TAILQ_EMPTY(&pool->low)) && (w = idle_worker(pool)))
+                worker_take(w, dequeue(pool));
+        /* Content that goes by its fd is large: nothing to wait behind something else. */
+        while ((job = TAILQ_FIRST(&pool->high)) && job->size < PROTO_BAY_SIZE &&
+               (w = worker_with_room(pool, now_usec())))
                 worker_take(w, dequeue(pool));
 }
 
@@ -167,7 +181,6 @@ static int start_loader(struct pool *pool) {
 
 uint64_t pool_run(struct pool *pool, uint64_t now) {
         uint64_t next = USEC_INFINITY;
-        bool any = false;
 
         if (pool->ending)
                 return next;
@@ -180,18 +193,8 @@ uint64_t pool_run(struct pool *pool, uint64_t now) {
         }
         for (unsigned i = 0; i < pool->config->workers; i++) {
                 struct worker *w = &pool->workers[i];
-                uint64_t limit = w->state == WORKER_STARTING ? START_TIMEOUT_USEC
-                                 : (w->state == WORKER_SCANNING || w->state == WORKER_READING)
-                                         ? pool->config->worker_timeout_usec
-                                         : USEC_INFINITY;
 
-                if (limit != USEC_INFINITY && now - w->since_usec >= limit) {
-                        w->hung = true;
-                        worker_lost(w, REASON_HANG);
-                        any = true;
-                } else if (limit != USEC_INFINITY)
-                        next = MIN(next, w->since_usec + limit);
-
+                next = MIN(next, worker_run(w, now));
                 if (w->state != WORKER_ABSENT || !pool->loader || !pool->loaded)
                         continue;
                 /* Its operations must be out of the ring before the place is used again. */
@@ -206,10 +209,9 @@ uint64_t pool_run(struct pool *pool, uint64_t now) {
                         w->since_usec = now;
                         next = MIN(next, now + RESTART_USEC);
                 } else
-                        next = MIN(next, now + START_TIMEOUT_USEC);
+                        next = MIN(next, worker_run(w, now));
         }
-        if (any)
-                pool_dispatch(pool);
+        pool_dispatch(pool);
         return next;
 }
 
@@ -259,7 +261,7 @@ struct pool *pool_free(struct pool *pool) {
         /* The channels are shut down and the loader is dead: what is in the ring ends at once. A
          * read from a stuck disk may not; then the memory stays until the process ends. */
         for (unsigned i = 0; i < 10 && pool->busy_ops > 0; i++)
-                (void)ring_wait(pool->ring, 100 * USEC_PER_MSEC);
+                (void)ring_wait(pool->ring, 100 * USEC_PER_MSEC, 1);
         close_fd(pool->settings.program_fd);
         if (pool->busy_ops > 0)
                 return NULL;
@@ -271,6 +273,24 @@ struct pool *pool_free(struct pool *pool) {
 
 const struct generation *pool_generation(const struct pool *pool) {
         return pool->has_generation ? &pool->generation : NULL;
+}
+
+unsigned pool_patience(const struct pool *pool) {
+        unsigned waiting = 0;
+
+        for (unsigned i = 0; i < pool->config->workers; i++) {
+                const struct worker *w = &pool->workers[i];
+                unsigned sent = 0;
+
+                for (size_t k = 0; k < PROTO_BAYS; k++) {
+                        if (w->bays[k].reading || w->bays[k].sending)
+                                return 0;
+                        sent += w->bays[k].state == BAY_SENT;
+                }
+                if (sent > 1)
+                        waiting += sent - 1;
+        }
+        return waiting;
 }
 
 bool pool_is_own(const struct pool *pool, pid_t pid) {

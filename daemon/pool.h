@@ -78,6 +78,10 @@ void pool_fail_queued(struct pool *pool, enum reason reason);
 /* The running engine's generation; NULL while there is none. */
 const struct generation *pool_generation(const struct pool *pool);
 
+/* How many results may be waited for together without a worker running out of work meanwhile; 0: the
+ * pool has operations in the ring that are through at once. */
+unsigned pool_patience(const struct pool *pool);
+
 /* Whether pid is the loader (an opener that must never wait for us). */
 bool pool_is_own(const struct pool *pool, pid_t pid);
 

@@ -89,8 +89,8 @@ static bool loaded_ok(const struct proto_loaded *m) {
 }
 
 static bool job_ok(const struct proto_job *m) {
-        return m->has_fd <= 1 && m->has_known <= 1 && (m->has_fd || m->size <= PROTO_SLOT_SIZE) &&
-               zero(m->reserved, sizeof(m->reserved));
+        return m->has_fd <= 1 && m->has_known <= 1 && m->bay < PROTO_BAYS &&
+               (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
 }
 
 static bool result_ok(const struct proto_result *m) {

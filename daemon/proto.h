@@ -11,8 +11,10 @@
  *     gate ◀─REFUSED── loader        why there is no engine; the loader then exits
  *     gate ──SPAWN───▶ loader        with 2 fds: the worker's end of its channel, its slot's memfd
  *     gate ◀─HELLO──── worker        on its channel; the kernel's SCM_CREDENTIALS tell its pid
- *     gate ──JOB─────▶ worker        scan the slot, or the fd that comes along
- *     gate ◀─RESULT─── worker        the verdict; the slot is the gate's again
+ *     gate ──JOB─────▶ worker        scan a bay of the slot, or the fd that comes along
+ *     gate ◀─RESULT─── worker        the verdict; the bay is the gate's again
+ *
+ * Jobs are done in the order in which they come; one more may be sent before the result of the first.
  *
  * A worker that exits closes its channel; the loader reaps it and removes its folder.
  */
@@ -25,8 +27,11 @@
 #include "store/stamp.h"
 #include "store/verdict.h"
 
-#define PROTO_MAGIC         UINT32_C(0x53734331) /* "SsC1": raise the digit with any change below */
-#define PROTO_SLOT_SIZE     (UINT32_C(1) << 20)
+#define PROTO_MAGIC \
+        UINT32_C(0x53734331)  /* "SsC1": raise the digit when a release changes what is below */
+#define PROTO_BAYS          2 /* jobs that a worker's slot has room for */
+#define PROTO_BAY_SIZE      (UINT32_C(1) << 20)
+#define PROTO_SLOT_SIZE     (PROTO_BAYS * PROTO_BAY_SIZE)
 #define PROTO_SIGNATURE_MAX 128
 #define PROTO_TEXT_MAX      512
 
@@ -96,10 +101,11 @@ struct proto_hello {
 struct proto_job {
         struct proto_header header;
         uint64_t id;
-        uint64_t size;  /* bytes in the slot; for an fd the size by fstat, a hint */
+        uint64_t size;  /* bytes in the bay; for an fd the size by fstat, a hint */
         uint8_t has_fd; /* the content is the fd that comes along */
         uint8_t has_known;
-        uint8_t reserved[6];
+        uint8_t bay; /* where in the slot the content is, in units of PROTO_BAY_SIZE */
+        uint8_t reserved[5];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
 };

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 
 #define RING_ENTRIES 512
+/* What is wanted together is not waited for longer than this. */
+#define PATIENCE_USEC (3 * USEC_PER_MSEC)
 
 struct ring {
         struct io_uring uring;
@@ -157,7 +159,8 @@ void ring_bind(struct io_uring_sqe *sqe, struct ring_op *op) {
         io_uring_sqe_set_data(sqe, op);
 }
 
-int ring_wait(struct ring *ring, uint64_t timeout_usec) {
+/* Submits and sleeps for n completions, at most so long. */
+static int wait_for(struct ring *ring, unsigned n, uint64_t timeout_usec) {
         struct __kernel_timespec ts, *tsp = NULL;
         struct io_uring_cqe *cqe;
         int r;
@@ -167,8 +170,21 @@ int ring_wait(struct ring *ring, uint64_t timeout_usec) {
                 ts.tv_nsec = (long long)(timeout_usec % USEC_PER_SEC * NSEC_PER_USEC);
                 tsp = &ts;
         }
-        r = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, tsp, NULL);
-        if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY && r != -ENOMEM)
+        r = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, n, tsp, NULL);
+        return r == -ETIME || r == -EINTR || r == -EAGAIN || r == -EBUSY || r == -ENOMEM
+                       ? 0
+                       : MIN(r, 0);
+}
+
+int ring_wait(struct ring *ring, uint64_t timeout_usec, unsigned wanted) {
+        struct io_uring_cqe *cqe;
+        int r = 0;
+
+        if (wanted > 1)
+                r = wait_for(ring, wanted, MIN(timeout_usec, PATIENCE_USEC));
+        if (r == 0 && (wanted <= 1 || io_uring_cq_ready(&ring->uring) == 0))
+                r = wait_for(ring, 1, timeout_usec);
+        if (r < 0)
                 return r;
 
         while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {

@@ -34,5 +34,6 @@ struct io_uring_sqe *ring_entry(struct ring *ring);
 void ring_bind(struct io_uring_sqe *sqe, struct ring_op *op);
 
 /* Submits, sleeps until something completes or timeout_usec passed (USEC_INFINITY: for ever), runs
- * the done() of everything that completed. 0 or negative errno (fatal). */
-int ring_wait(struct ring *ring, uint64_t timeout_usec);
+ * the done() of everything that completed. wanted > 1: rather sleeps until so many things completed,
+ * for a millisecond or so. 0 or negative errno (fatal). */
+int ring_wait(struct ring *ring, uint64_t timeout_usec, unsigned wanted);

@@ -37,6 +37,7 @@
         X(workers_died,    "workers that ended by themselves") \
         X(workers_hung,    "workers killed for taking too long") \
         X(retries,         "jobs given to a second worker") \
+        X(taken_back,      "jobs taken back from behind a long one") \
         X(pressure,        "times that reading of events paused for want of fds") \
         X(log_dropped,     "log records dropped")
 /* clang-format on */

@@ -9,7 +9,6 @@
 
 #include "daemon/worker/serve.h"
 
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "daemon/proto.h"
 #include "daemon/worker/content.h"
+#include "daemon/worker/memory.h"
 #include "daemon/worker/sandbox.h"
 #include "daemon/worker/spool.h"
 #include "store/util.h"
@@ -155,7 +155,8 @@ static bool get_content(struct worker *w, struct job *job, struct proto_result *
                 return false;
         }
         if (r == 0)
-                r = job->fd < 0 ? content_from_memory(w->slot, job->size, &job->content)
+                r = job->fd < 0 ? content_from_memory(w->slot + job->message->bay * PROTO_BAY_SIZE,
+                                                      job->size, &job->content)
                                 : content_from_fd(job->fd, job->size, &job->content);
         ret->digest_usec = elapsed_usec(started);
         if (r < 0) {
@@ -240,7 +241,7 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd)
         close_fd(fd);
         answer(w, &reply);
         if (job.size > LARGE_SIZE || reply.result.scan_usec > LARGE_USEC)
-                (void)malloc_trim(0);
+                memory_trim();
         if (w->broken)
                 die(w->setup, "its engine can't be relied on", reply.result.signature);
 }

@@ -6,13 +6,13 @@
  */
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "daemon/proto.h"
 #include "daemon/worker/loader.h"
+#include "daemon/worker/memory.h"
 #include "daemon/worker/sandbox.h"
 #include "store/util.h"
 
@@ -60,15 +60,6 @@ static int prepare_fds(void) {
         return 0;
 }
 
-/* A scan takes and gives back the same memory again and again: it is cheaper to keep some of it
- * than to ask the kernel each time. Also bounds what a worker keeps after one large item. */
-static void tune_memory(void) {
-        (void)mallopt(M_ARENA_MAX, 1);
-        (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
-        (void)mallopt(M_TRIM_THRESHOLD, 4 << 20);
-        (void)mallopt(M_TOP_PAD, 1 << 20);
-}
-
 int main(int argc, char **argv) {
         char problem[SANDBOX_PROBLEM_MAX];
         int r;
@@ -92,6 +83,6 @@ int main(int argc, char **argv) {
                 fprintf(stderr, "storescan-worker: %s.\n", problem);
                 return EXIT_FAILURE;
         }
-        tune_memory();
+        memory_tune();
         return loader_run(PROTO_LOADER_FD);
 }

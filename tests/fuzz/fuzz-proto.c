@@ -36,7 +36,10 @@ static void check_promises(const union proto_message *m, int kind) {
                 check_text(m->loaded.engine, sizeof(m->loaded.engine));
                 break;
         case PROTO_REFUSED: check_text(m->refused.text, sizeof(m->refused.text)); break;
-        case PROTO_JOB: FUZZ_ASSERT(m->job.has_fd || m->job.size <= PROTO_SLOT_SIZE); break;
+        case PROTO_JOB:
+                FUZZ_ASSERT(m->job.has_fd || m->job.size <= PROTO_BAY_SIZE);
+                FUZZ_ASSERT(m->job.bay < PROTO_BAYS);
+                break;
         case PROTO_RESULT:
                 check_text(m->result.signature, sizeof(m->result.signature));
                 FUZZ_ASSERT(m->result.known ||

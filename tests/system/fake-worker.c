@@ -86,7 +86,7 @@ static _Noreturn void worker(unsigned number, int channel, int slot) {
         if (p == MAP_FAILED || proto_send(channel, &m, -EBADF, -EBADF) < 0)
                 _exit(1);
         while (proto_receive(channel, &m, fds) == PROTO_JOB) {
-                const uint8_t *content = p;
+                const uint8_t *content = p + m.job.bay * PROTO_BAY_SIZE;
                 size_t size = m.job.size;
 
                 if (fds[0] >= 0) {

@@ -182,7 +182,7 @@ START_TEST(nonsense_for_a_worker) {
                         break;
                 case 2: send_raw(w.worker.channel, &m, sizeof(m.job) - 1); break;
                 case 3:
-                        m.job.size = PROTO_SLOT_SIZE + 1;
+                        m.job.size = PROTO_BAY_SIZE + 1;
                         send_raw(w.worker.channel, &m, sizeof(m.job));
                         break;
                 case 4: /* a file is spoken of, none comes */
@@ -196,7 +196,7 @@ START_TEST(nonsense_for_a_worker) {
                         proto_init(&m, PROTO_HELLO);
                         send_raw(w.worker.channel, &m, m.header.size);
                         break;
-                default: m.job.reserved[5] = 1; send_raw(w.worker.channel, &m, sizeof(m.job));
+                default: m.job.reserved[4] = 1; send_raw(w.worker.channel, &m, sizeof(m.job));
                 }
                 ck_assert_int_eq(gate_wait_end(&w.worker), 0);
                 gate_worker_free(&w.worker);

@@ -125,8 +125,8 @@ START_TEST(a_full_slot) {
         struct world w;
 
         world_start(&w);
-        mail_plain(&mail, PROTO_SLOT_SIZE - 300, 1);
-        while (mail.size < PROTO_SLOT_SIZE)
+        mail_plain(&mail, PROTO_BAY_SIZE - 300, 1);
+        while (mail.size < PROTO_BAY_SIZE)
                 blob_put(&mail, "x", 1);
         r = scan(&w, &mail);
         assert_result(&r, VERDICT_CLEAN, REASON_NONE, NULL);

@@ -190,7 +190,7 @@ static int add_mail(const char *path, const struct stat *st, int type, struct FT
         char buffer[4096];
         ssize_t n;
 
-        if (fd < 0 || st->st_size > (off_t)PROTO_SLOT_SIZE)
+        if (fd < 0 || st->st_size > (off_t)PROTO_BAY_SIZE)
                 return 0;
         mails = reallocarray(mails, n_mails + 1, sizeof(*mails));
         if (!mails)

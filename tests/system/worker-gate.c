@@ -255,7 +255,7 @@ void gate_worker_free(struct gate_worker *worker) {
 int gate_submit(struct gate_worker *worker, const struct gate_job *job) {
         union proto_message message;
 
-        if (job->data && job->size > PROTO_SLOT_SIZE)
+        if (job->data && job->size > PROTO_BAY_SIZE)
                 return -EFBIG;
         proto_init(&message, PROTO_JOB);
         message.job.id = ++worker->last_id;

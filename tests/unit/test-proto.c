@@ -128,7 +128,7 @@ END_TEST
 
 START_TEST(test_job) {
         proto_init(&m, PROTO_JOB);
-        m.job.size = PROTO_SLOT_SIZE;
+        m.job.size = PROTO_BAY_SIZE;
         ck_assert_int_eq(check(), PROTO_JOB);
         m.job.size++; /* beyond the slot, without an fd */
         ck_assert_int_eq(check(), -EBADMSG);
@@ -137,7 +137,12 @@ START_TEST(test_job) {
         m.job.has_fd = 2;
         ck_assert_int_eq(check(), -EBADMSG);
         m.job.has_fd = 1;
-        m.job.reserved[5] = 1;
+        m.job.bay = PROTO_BAYS - 1;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.bay = PROTO_BAYS;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.bay = 0;
+        m.job.reserved[4] = 1;
         ck_assert_int_eq(check(), -EBADMSG);
 }
 END_TEST

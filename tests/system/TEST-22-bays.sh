@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A worker's slot holds its next job as well. Invariants: a job never waits behind a long one while a
+# worker is free; a job that was not begun does not pay for the crash of the one before it; verdicts
+# are never mixed up.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+make_fs store ext4 128M
+root=$WORK/store
+cur=$root/cur
+make_maildir "$root"
+export STORESCAN_WORKER=$BUILD/tests/system/fake-worker
+SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}
+SCANNER_CONF+="
+scan_timeout = 20s
+worker_timeout = 25s"
+[[ $SCANNER_CONF == *'workers = 2'* ]] || fail 'the test needs two workers'
+add_store store "$root"
+start_storescand
+
+# read_each FILE...: all at once; prints "NAME STATUS MSEC" for each.
+read_each() {
+    printf '%s\n' "$@" | xargs -P 32 -I {} bash -c '
+        start=${EPOCHREALTIME/./}
+        status=0
+        timeout 60 cat -- "$1" >/dev/null 2>&1 || status=$?
+        printf "%s %s %s\n" "${1##*/}" "$status" "$(((${EPOCHREALTIME/./} - start) / 1000))"' reader {}
+}
+
+say 'short jobs do not wait for a long one'
+for ((round = 0; round < 20; round++)); do
+    printf 'SLOW %s' "$round" >"$cur/slow-$round"
+    for ((i = 0; i < 16; i++)); do printf 'quick %s %s' "$round" "$i" >"$cur/quick-$round-$i"; done
+    read_each "$cur/slow-$round" "$cur/quick-$round"-* >"$WORK/times"
+    awk '$2 != 0 { exit 1 } /^quick/ && $3 >= 900 { exit 1 }' "$WORK/times" ||
+        fail "round $round: $(sort -k3n "$WORK/times" | tail -n 3)"
+    (($(counter taken_back) == 0)) || break
+done
+(($(counter taken_back) > 0)) || fail 'no job was ever taken back from behind a long one'
+
+say 'a job that waits behind a crash is done, and its one retry is left'
+for ((round = 0; round < 10; round++)); do
+    printf 'CRASH %s' "$round" >"$cur/crash-$round"
+    for ((i = 0; i < 8; i++)); do
+        printf 'fine %s %s' "$round" "$i" >"$cur/fine-$round-$i"
+        printf 'INFECTED %s %s' "$round" "$i" >"$cur/infected-$round-$i"
+    done
+    read_each "$cur/crash-$round" "$cur/fine-$round"-* "$cur/infected-$round"-* >"$WORK/times"
+    # Two workers die of each crash; others that were begun lose at most these two.
+    awk '/^fine/ && $2 != 0 || !/^fine/ && $2 == 0 { exit 1 }' "$WORK/times" ||
+        fail "round $round: $(grep -E '^fine.* [^0] |^(crash|infected).* 0 ' "$WORK/times" | head -n 3)"
+done
+(($(counter workers_died) >= 20)) || fail "only $(counter workers_died) workers died"
+
+say 'lies about the order of jobs end a worker'
+for ((i = 0; i < 8; i++)); do printf 'LIE-ID %s' "$i" >"$cur/lie-$i"; done
+read_each "$cur"/lie-* >"$WORK/times"
+! grep ' 0 [0-9]*$' "$WORK/times" || fail 'a lie was believed'
+expect_readable "$cur/fine-0-0"
+expect_denied "$cur/infected-0-0"
+stop_storescand
