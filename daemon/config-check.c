@@ -122,13 +122,14 @@ static void check_database(struct config_builder *b) {
                 subject_error(b, s, "'%s' is neither a folder nor a file; correct the path", path);
 }
 
-static void check_tmpdir(struct config_builder *b) {
-        struct subject s = { global_key(SECTION_SCANNER, "tmpdir") };
+/* A folder that is made at start if need be. */
+static void check_folder(struct config_builder *b, enum config_section section,
+                         const char *key_name, const char *path) {
+        struct subject s = { global_key(section, key_name) };
         struct stat st;
 
-        if (is_set_right(b, s) && stat(b->config->tmpdir, &st) == 0 && !S_ISDIR(st.st_mode))
-                subject_error(b, s, "'%s' is not a folder; remove it or correct the path",
-                              b->config->tmpdir);
+        if (is_set_right(b, s) && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+                subject_error(b, s, "'%s' is not a folder; remove it or correct the path", path);
 }
 
 /* Resolves the path of a store. False: there was something to complain about. */
@@ -176,26 +177,22 @@ static bool check_store(struct config_builder *b, size_t i) {
 
 /* ---- What lies within what ---- */
 
+/* A store may lie in another: attachments have a format, public folders a policy of their own. */
 static void check_store_pair(struct config_builder *b, size_t earlier, size_t later) {
         const struct config_store *a = &b->config->stores[earlier], *c = &b->config->stores[later];
-        bool c_in_a = lies_in(c->path, a->path), a_in_c = lies_in(a->path, c->path);
         char buffer[PLACE_MAX];
 
-        if (!c_in_a && !a_in_c)
-                return;
-        subject_error(b, store_path(later),
-                      "'%s' %s [store %s] ('%s', %s); stores must not overlap: remove or move one",
-                      c->path,
-                      c_in_a && a_in_c ? "is the same folder as"
-                      : c_in_a         ? "lies inside of"
-                                       : "contains",
-                      a->name, a->path, place(b, store_path(earlier), buffer));
+        if (streq(a->path, c->path))
+                subject_error(b, store_path(later),
+                              "'%s' is the same folder as [store %s] (%s); remove one of the two",
+                              c->path, a->name, place(b, store_path(earlier), buffer));
 }
 
 /* storescand's own files in a store: each open of them would wait for storescand. */
-static void check_store_against(struct config_builder *b, size_t i, const char *key_name,
-                                const char *own) {
-        struct subject s = { global_key(SECTION_SCANNER, key_name) };
+static void check_store_against(struct config_builder *b, size_t i, enum config_section section,
+                                const char *key_name, const char *own) {
+        struct subject s = { global_key(section, key_name) };
+        const char *what = section == SECTION_CACHE ? "cache directory" : key_name;
         const struct config_store *store = &b->config->stores[i];
         char buffer[PLACE_MAX];
 
@@ -211,24 +208,27 @@ static void check_store_against(struct config_builder *b, size_t i, const char *
                                       why);
                 else
                         subject_error(b, store_path(i), "'%s' contains the %s ('%s', default); %s",
-                                      store->path, key_name, own, why);
+                                      store->path, what, own, why);
         } else if (lies_in(store->path, own))
                 subject_error(b, store_path(i),
                               "'%s' lies in the %s ('%s', %s); move one of the two", store->path,
-                              key_name, own, place(b, s, buffer));
+                              what, own, place(b, s, buffer));
 }
 
 static int check_places(struct config_builder *b, const bool *good) {
         _cleanup_free_ char *database = resolve_leading(b->config->database),
-                            *tmpdir = resolve_leading(b->config->tmpdir);
+                            *tmpdir = resolve_leading(b->config->tmpdir),
+                            *cache = resolve_leading(b->config->cache_directory);
 
-        if (!database || !tmpdir)
+        if (!database || !tmpdir || !cache)
                 return -ENOMEM;
         for (size_t i = 0; i < b->config->n_stores; i++) {
                 if (!good[i])
                         continue;
-                check_store_against(b, i, "database", database);
-                check_store_against(b, i, "tmpdir", tmpdir);
+                check_store_against(b, i, SECTION_SCANNER, "database", database);
+                check_store_against(b, i, SECTION_SCANNER, "tmpdir", tmpdir);
+                if (b->config->cache_size > 0)
+                        check_store_against(b, i, SECTION_CACHE, "directory", cache);
                 for (size_t j = 0; j < i; j++)
                         if (good[j])
                                 check_store_pair(b, j, i);
@@ -266,12 +266,19 @@ int config_check(struct config_builder *b) {
                 return -ENOMEM;
 
         check_database(b);
-        check_tmpdir(b);
+        check_folder(b, SECTION_SCANNER, "tmpdir", b->config->tmpdir);
+        check_folder(b, SECTION_CACHE, "directory", b->config->cache_directory);
         check_timeouts(b);
         if (b->config->n_stores == 0 && !b->incomplete)
                 config_error(b, b->main_file, 0, NULL, NULL,
                              "no store to guard; add [store NAME] with path = /FOLDER");
-        for (size_t i = 0; i < b->config->n_stores; i++)
+        for (size_t i = 0; i < b->config->n_stores; i++) {
+                struct config_store *store = &b->config->stores[i];
+
+                store->format = store->format_choice == FORMAT_AUTO
+                                        ? STORE_FORMAT_FILES
+                                        : (enum store_format)store->format_choice;
                 good[i] = check_store(b, i);
+        }
         return check_places(b, good);
 }

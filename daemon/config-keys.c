@@ -13,9 +13,10 @@
 #include <limits.h>
 #include <sched.h>
 
+#include "store/cache.h"
+
 /* Words of all enumerations are stored alike, so that one parser serves them. */
 static_assert(sizeof(enum store_kind) == sizeof(unsigned) &&
-                      sizeof(enum store_format) == sizeof(unsigned) &&
                       sizeof(enum on_infected) == sizeof(unsigned) &&
                       sizeof(enum on_failure) == sizeof(unsigned) &&
                       sizeof(enum content_rule) == sizeof(unsigned) &&
@@ -219,7 +220,9 @@ static const char *word_kind(unsigned value) {
 }
 
 static const char *word_format(unsigned value) {
-        return value < _STORE_FORMAT_MAX ? store_format_name(value) : NULL;
+        return value < _STORE_FORMAT_MAX ? store_format_name(value)
+               : value == FORMAT_AUTO    ? "auto"
+                                         : NULL;
 }
 
 static int parse_word(const struct config_key *key, const char *text, void *field,
@@ -338,6 +341,7 @@ const char *config_hash_hint(const char *text) {
 #define SCANNER(...) KEY(SECTION_SCANNER, __VA_ARGS__)
 #define STAMP(...)   KEY(SECTION_STAMP, __VA_ARGS__)
 #define GATE(...)    KEY(SECTION_GATE, __VA_ARGS__)
+#define CACHE(...)   KEY(SECTION_CACHE, __VA_ARGS__)
 #define STORE(...)   KEY(SECTION_STORE, __VA_ARGS__)
 
 #define MIB (UINT64_C(1) << 20)
@@ -387,9 +391,20 @@ const struct config_key config_global_keys[] = {
         GATE("max_pending", max_pending, "auto | 1 to 1000000", "auto",
                 "Most opens held at once; auto is as many as the open file limit bears.",
                 COUNT(1, 1000000), .auto_value = auto_zero),
+        GATE("hot_files", hot_files, "0 to 65536", "4096",
+                "Most clean files kept open so that their readers need no answer; 0 is none.",
+                COUNT(0, 65536)),
+        GATE("hot_time", hot_time_usec, "duration", "5min",
+                "How long a file is kept so.",
+                DURATION(USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC)),
         GATE("log_queue", log_queue, "64 to 65536", "512",
                 "Most log records that wait for the journal before some are dropped.",
                 COUNT(64, 65536)),
+        CACHE("size", cache_size, "size", "64M",
+                "Memory of the verdict cache, 64 bytes a verdict; 0 is no cache.",
+                SIZE(0, CACHE_SIZE_MAX)),
+        CACHE("directory", cache_directory, "path", "/var/lib/storescan",
+                "Folder where the verdict cache is saved; made at start.", PATH),
 };
 #undef OBJECT
 
@@ -399,7 +414,8 @@ const struct config_key config_store_keys[] = {
                 "Folder of the store.", PATH),
         STORE("kind", kind, "mailbox | public-folder", "mailbox",
                 "Whose mail it is.", WORD(word_kind)),
-        STORE("format", format, "maildir", "maildir",
+        STORE("format", format_choice,
+                "maildir | sdbox | mdbox | mbox | cyrus | mh | sis | files | auto", "maildir",
                 "How mail is kept.", WORD(word_format)),
         STORE("on_infected", on_infected, "block | detect", "block",
                 "What an open of infected mail meets.", WORD(word_infected)),

@@ -26,14 +26,18 @@ static bool can_be_written(const struct config_key *key, const char *text) {
         return true;
 }
 
-/* "default" or "FILE:LINE"; returns its length. With out NULL: only that. */
-static size_t put_origin(const struct config_origin *origin, FILE *out) {
+/* "default" or "FILE:LINE", and behind it what was found; returns the length. With out NULL: only
+ * that. */
+static size_t put_origin(const struct config_origin *origin, const char *found, FILE *out) {
         char line[16];
+        size_t n = 0;
 
-        if (!origin->file)
-                return config_put_escaped("default", out);
-        (void)snprintf(line, sizeof(line), ":%u", origin->line);
-        return config_put_escaped(origin->file, out) + config_put_escaped(line, out);
+        if (origin->file) {
+                (void)snprintf(line, sizeof(line), ":%u", origin->line);
+                n = config_put_escaped(origin->file, out) + config_put_escaped(line, out);
+        } else
+                n = config_put_escaped("default", out);
+        return n + config_put_escaped(found, out);
 }
 
 static void put_key(const struct config *config, const struct config_key *key, size_t store,
@@ -41,21 +45,25 @@ static void put_key(const struct config *config, const struct config_key *key, s
         const struct config_origin *origin = config_origin_of(config, key, store);
         char buffer[CONFIG_TEXT_MAX];
         const char *text = key->text(key, config_key_field(config, key, store), buffer);
+        _cleanup_free_ char *found = NULL;
         size_t length;
+
+        if (key->section == SECTION_STORE && streq(key->name, "format"))
+                found = config_format_found(&config->stores[store]);
 
         /* As it was configured it stands in a file that could be read, and resolves to the same. */
         if (origin->text && !can_be_written(key, text))
                 text = origin->text;
 
         length = strlen(key->name) + strlen(" = ") + strlen(text);
-        if (length + strlen(" ; ") + put_origin(origin, NULL) <= LINE_LENGTH_MAX) {
+        if (length + strlen(" ; ") + put_origin(origin, found ?: "", NULL) <= LINE_LENGTH_MAX) {
                 (void)fprintf(out, "%s = %s ; ", key->name, text);
-                (void)put_origin(origin, out);
+                (void)put_origin(origin, found ?: "", out);
                 (void)fputc('\n', out);
                 return;
         }
         (void)fputs("; ", out); /* comments on lines of their own may have any length */
-        (void)put_origin(origin, out);
+        (void)put_origin(origin, found ?: "", out);
         (void)fprintf(out, "\n%s%s%s\n", key->name, length <= LINE_LENGTH_MAX ? " = " : "=", text);
 }
 

@@ -11,6 +11,7 @@
  *     config-table.c  finding keys, sections, values and origins
  *     config-print.c  the object as a file again
  *     config-check.c  what can only be judged once all files are read
+ *     config-formats.c  what format = auto stands for
  */
 
 #include <stdarg.h>
@@ -21,7 +22,14 @@
 #define STORE_NAME_MAX  64
 #define CONFIG_FILE_MAX (1U << 20)
 
-enum config_section { SECTION_SCANNER, SECTION_STAMP, SECTION_GATE, SECTION_STORE, _SECTION_MAX };
+enum config_section {
+        SECTION_SCANNER,
+        SECTION_STAMP,
+        SECTION_GATE,
+        SECTION_CACHE,
+        SECTION_STORE,
+        _SECTION_MAX
+};
 
 /* The word in [brackets]. */
 const char *config_section_word(enum config_section section);
@@ -131,6 +139,10 @@ int config_read_text(struct config_builder *b, const char *file, const char *dat
 
 /* Judges the whole. Mistakes are counted. 0 or -ENOMEM. */
 int config_check(struct config_builder *b);
+
+/* ": found mdbox, by '/srv/mail/a/storage/m.1'", of a store of format = auto that was looked into;
+ * else NULL, without memory too. Owned by the caller. */
+char *config_format_found(const struct config_store *store);
 
 /* ---- Entry points for tests ---- */
 

@@ -22,6 +22,7 @@ struct config *config_free(struct config *config) {
         for (size_t i = 0; i < config->n_stores; i++) {
                 free(config->stores[i].name);
                 free(config->stores[i].path);
+                free(config->stores[i].format_by);
         }
         for (size_t i = 0; i < config->n_origins; i++) {
                 free(config->origins[i].file);
@@ -32,6 +33,7 @@ struct config *config_free(struct config *config) {
         free(config->database);
         free(config->tmpdir);
         free(config->user);
+        free(config->cache_directory);
         free(config);
         return NULL;
 }

@@ -30,12 +30,15 @@ enum content_rule {
 enum marks_mode { MARKS_AUTO, MARKS_FILESYSTEM, MARKS_DIRECTORIES, _MARKS_MODE_MAX };
 
 #define WORKERS_MAX 64
+#define FORMAT_AUTO ((unsigned)_STORE_FORMAT_MAX) /* found by a look into the store */
 
 struct config_store {
         char *name; /* the NAME of [store NAME] */
         char *path; /* absolute, symbolic links resolved, no trailing slash */
         enum store_kind kind;
+        unsigned format_choice; /* as configured: an enum store_format, or FORMAT_AUTO */
         enum store_format format;
+        char *format_by; /* which path told, as /srv/mail/a/storage/m.1; NULL unless found */
         enum on_infected on_infected;
         enum on_failure on_error;
         enum on_failure on_unscannable;
@@ -60,7 +63,12 @@ struct config {
         bool stamps; /* read and write trusted.avstamp */
         /* [gate] */
         unsigned max_pending; /* 0: as many as RLIMIT_NOFILE bears */
-        unsigned log_queue;   /* records that wait for the journal before dropping */
+        unsigned hot_files;   /* 0: none */
+        uint64_t hot_time_usec;
+        unsigned log_queue; /* records that wait for the journal before dropping */
+        /* [cache] */
+        uint64_t cache_size;   /* bytes of memory; 0: no verdict cache */
+        char *cache_directory; /* made at start; where it is saved */
         /* [store NAME] */
         struct config_store *stores;
         size_t n_stores;
@@ -72,12 +80,17 @@ struct config {
 /* Reads path, or with NULL STORESCAN_CONFDIR/storescan.conf and then
  * STORESCAN_CONFDIR/conf.d/?*.conf in the order of their names (each optional, not all of them).
  * Checks everything that can be checked without privileges: keys, values, that folders exist, that
- * stores don't overlap each other nor the database or tmpdir. Every mistake is written to errors as
- * one line "FILE:LINE: [SECTION] KEY: what is wrong; the fix.". Returns 0; -EINVAL after mistakes;
- * -ENOMEM. */
+ * no two stores are the same folder and none overlaps the database or tmpdir. Every mistake is
+ * written to errors as one line "FILE:LINE: [SECTION] KEY: what is wrong; the fix.". Returns 0;
+ * -EINVAL after mistakes; -ENOMEM. */
 int config_load(const char *path, FILE *errors, struct config **ret);
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);
+
+/* Looks into stores of format = auto (FILES until then, so that all is mail) and sets their format.
+ * Lists folders: only before the gate answers events. What was found is written to notes, mistakes
+ * to errors, in lines like those above. Returns 0; -EINVAL after mistakes; -ENOMEM. */
+int config_find_formats(struct config *config, FILE *errors, FILE *notes);
 
 /* The effective values as a valid configuration file, each with its origin ("default" or
  * "FILE:LINE") as a comment behind it. */

@@ -27,6 +27,9 @@
         X(PRESSURE,       "pressure",       "31bb63f2e55e4462aa23f49bbbde7e3e", LOG_WARNING, "more opens wait than storescand may hold at once") \
         X(LOG_DROPPED,    "log-dropped",    "42d97be802e748b68930ba2407e1fe68", LOG_WARNING, "log records were dropped because the journal was slow") \
         X(CONFIG_CHECKED, "config-checked", "bdcec691ea1e49dfb63c4129fb6e42e5", LOG_NOTICE,  "SIGHUP: the configuration on disk was checked, it takes effect at a restart") \
+        X(CACHE_FAILED,   "cache-failed",   "16ff2baebade423993f6dc6ff2bc9551", LOG_WARNING, "the verdict cache could not be loaded, kept or saved") \
+        X(MAIL_CRYPT,     "mail-crypt",     "7720756f20914c7e9315f68fb6af77d3", LOG_WARNING, "a store holds mail that is encrypted by Dovecot; told once a store") \
+        X(POLICY_HAZARD,  "policy-hazard",  "ba57e290cd924e84915f309adafc5079", LOG_WARNING, "a policy that can make a mailbox unusable") \
         X(STATS,          "stats",          "b13c45e62681481c9bf02db5413a8f9f", LOG_INFO,    "counters, on SIGUSR1 and at the end")
 /* clang-format on */
 

@@ -18,8 +18,10 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/fanotify.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 
 /* Newer than Debian 12's headers. */
 #ifndef FAN_REPORT_FD_ERROR
@@ -29,7 +31,20 @@
 #        define FAN_PRE_ACCESS 0x00100000
 #endif
 
-#define BATCH          64 /* events a read, answers a write */
+#ifndef FAN_EVENT_INFO_TYPE_RANGE
+#        define FAN_EVENT_INFO_TYPE_RANGE 6
+struct fanotify_event_info_range {
+        struct fanotify_event_info_header hdr;
+        __u32 pad;
+        __u64 offset;
+        __u64 count;
+};
+#endif
+
+#define BATCH 64 /* events a read, answers a write */
+#define EVENT_SIZE_MAX \
+        (sizeof(struct fanotify_event_metadata) + sizeof(struct fanotify_event_info_range))
+#define DEVICES_MAX    64 /* file systems with files of many items, beyond which these are slower */
 #define READS_PER_WAKE 8  /* further reads before the ring gets its turn */
 
 struct gate {
@@ -50,13 +65,27 @@ struct gate {
         bool keep[BATCH];
         size_t n_answers;
 
-        struct fanotify_event_metadata events[BATCH];
+        _Atomic uint64_t
+                devices[DEVICES_MAX]; /* st_dev << 1 | whether it has range events; 0: none */
+
+        uint8_t events[BATCH * EVENT_SIZE_MAX]
+                __attribute__((aligned(__alignof__(struct fanotify_event_metadata))));
 };
 
 /* O_NONBLOCK: the kernel opens the event fd itself, and opening a FIFO for reading would wait for a
  * writer, in the gate's read(2). O_NOATIME: scanning must not look like reading. */
 #define EVENT_FLAGS (O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME | O_NONBLOCK)
 #define GROUP_FLAGS (FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS)
+
+/* Whether the running kernel is of this version or newer. */
+static bool kernel_is(unsigned major, unsigned minor) {
+        unsigned has_major = 0, has_minor = 0;
+        struct utsname name;
+
+        if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &has_major, &has_minor) != 2)
+                return false;
+        return has_major > major || (has_major == major && has_minor >= minor);
+}
 
 static int open_group(struct gate_kernel *kernel, FILE *errors) {
         static const struct gate_kernel tries[] = {
@@ -103,6 +132,7 @@ static int open_group(struct gate_kernel *kernel, FILE *errors) {
          * that is known is refused for the bad dirfd only. */
         probe = fanotify_mark(fd, FAN_MARK_ADD, FAN_PRE_ACCESS, -1, NULL);
         kernel->pre_access = kernel->pre_content && probe < 0 && errno == EBADF;
+        kernel->ranges = kernel->pre_access && kernel_is(6, 18);
         return fd;
 }
 
@@ -141,11 +171,44 @@ const struct gate_kernel *gate_kernel(const struct gate *gate) {
         return &gate->kernel;
 }
 
+/* The bytes that an event tells of. offset of mmap(2) was wrong before 6.18 (28bba2c2935e). */
+static void find_range(const struct gate *gate, const struct fanotify_event_metadata *event,
+                       struct gate_event *ret) {
+        const uint8_t *p = (const uint8_t *)event + event->metadata_len;
+        const uint8_t *end = (const uint8_t *)event + event->event_len;
+        struct fanotify_event_info_range range;
+
+        ret->offset = 0;
+        ret->size = UINT64_MAX;
+        while ((size_t)(end - p) >= sizeof(struct fanotify_event_info_header)) {
+                struct fanotify_event_info_header header;
+
+                memcpy(&header, p, sizeof(header));
+                if (header.len < sizeof(header) || header.len > (size_t)(end - p))
+                        return;
+                if (header.info_type == FAN_EVENT_INFO_TYPE_RANGE && gate->kernel.ranges &&
+                    header.len >= sizeof(range)) {
+                        memcpy(&range, p, sizeof(range));
+                        ret->offset = range.offset;
+                        ret->size = range.count;
+                        ret->has_range = true;
+                }
+                p += header.len;
+        }
+}
+
 static void take_event(struct gate *gate, const struct fanotify_event_metadata *event) {
+        struct gate_event e = { .fd = event->fd, .pid = event->pid };
+
         if (event->vers != FANOTIFY_METADATA_VERSION)
                 abort(); /* another kernel interface than we were built for: nothing here can be trusted */
 
-        if (!(event->mask & FAN_OPEN_PERM)) {
+        if (event->mask & FAN_OPEN_PERM)
+                e.access = GATE_OPEN;
+        else if (event->mask & (FAN_PRE_ACCESS | FAN_ACCESS_PERM)) {
+                e.access = GATE_READ;
+                find_range(gate, event, &e);
+        } else {
                 if (event->fd >= 0)
                         close_fd(event->fd);
                 return;
@@ -162,11 +225,11 @@ static void take_event(struct gate *gate, const struct fanotify_event_metadata *
                 gate_answer(gate, event->fd, true, false);
                 return;
         }
-        gate->on_event(gate->userdata, event->fd, event->pid);
+        gate->on_event(gate->userdata, &e);
 }
 
 static void take_events(struct gate *gate, size_t size) {
-        const struct fanotify_event_metadata *event = gate->events;
+        const struct fanotify_event_metadata *event = (const void *)gate->events;
 
         for (size_t left = size; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left))
                 take_event(gate, event);
@@ -176,7 +239,10 @@ static void take_events(struct gate *gate, size_t size) {
 static size_t read_size(const struct gate *gate) {
         unsigned room = gate->max_held - MIN(gate->held, gate->max_held);
 
-        return MIN(room, (unsigned)BATCH) * sizeof(struct fanotify_event_metadata);
+        /* Never less than one event with its range takes, which would be refused. */
+        return room == 0 ? 0
+                         : MAX(MIN(room, (unsigned)BATCH) * sizeof(struct fanotify_event_metadata),
+                               EVENT_SIZE_MAX);
 }
 
 static void submit_read(struct gate *gate) {
@@ -228,6 +294,9 @@ static void read_done(struct ring_op *op, int res) {
         count_lost(gate, res);
         if (res > 0) {
                 take_events(gate, (size_t)res);
+                /* One alone: most likely nobody else is about to come, who could be answered with it. */
+                if (gate->n_answers == 1)
+                        gate_flush(gate);
                 /* What is answered by its stamp goes out now, with all verdicts that came before; else
                  * the turn's end is soon enough: each write wakes everybody who waits. */
                 for (unsigned i = 1; i < READS_PER_WAKE && read_now(gate); i++)
@@ -346,8 +415,64 @@ void gate_close(struct gate *gate, int fd) {
         gate->held--;
 }
 
+void gate_disown(struct gate *gate) {
+        assert(gate->held > 0);
+        gate->held--;
+}
+
+bool gate_paused(const struct gate *gate) {
+        return gate->paused;
+}
+
 int gate_mark(const struct gate *gate, unsigned flags, uint64_t mask, int dirfd, const char *path) {
         return fanotify_mark(gate->fd, flags, mask, dirfd, path) < 0 ? -errno : 0;
+}
+
+uint64_t gate_probe_access(const struct gate *gate, int fd) {
+        _cleanup_close_ int group = -EBADF;
+
+        if (!gate->kernel.pre_access)
+                return FAN_ACCESS_PERM;
+        group = fanotify_init(FAN_CLOEXEC | FAN_CLASS_PRE_CONTENT, O_RDONLY | O_CLOEXEC);
+        return group >= 0 && fanotify_mark(group, FAN_MARK_ADD, FAN_PRE_ACCESS | FAN_EVENT_ON_CHILD,
+                                           fd, NULL) >= 0
+                       ? FAN_PRE_ACCESS
+                       : FAN_ACCESS_PERM;
+}
+
+void gate_note_access(struct gate *gate, dev_t dev, uint64_t mask) {
+        for (size_t i = 0; i < DEVICES_MAX; i++) {
+                uint64_t none = 0, wanted = (uint64_t)dev << 1 | (mask == FAN_PRE_ACCESS);
+
+                /* Only the marker writes here. The number may have been another file system's. */
+                if (atomic_load(&gate->devices[i]) >> 1 == (uint64_t)dev) {
+                        atomic_store(&gate->devices[i], wanted);
+                        return;
+                }
+                if (atomic_compare_exchange_strong(&gate->devices[i], &none, wanted))
+                        return;
+        }
+}
+
+/* 0: no accesses are told there, as far as is known. */
+static uint64_t access_mask(const struct gate *gate, dev_t dev) {
+        for (size_t i = 0; i < DEVICES_MAX; i++) {
+                uint64_t d = atomic_load_explicit(&gate->devices[i], memory_order_relaxed);
+
+                if (d == 0)
+                        break;
+                if (d >> 1 == (uint64_t)dev)
+                        return d & 1 ? FAN_PRE_ACCESS : FAN_ACCESS_PERM;
+        }
+        return 0;
+}
+
+uint64_t gate_mask_of(const struct gate *gate, dev_t dev) {
+        return FAN_OPEN_PERM | access_mask(gate, dev);
+}
+
+bool gate_has_ranges(const struct gate *gate, dev_t dev) {
+        return gate->kernel.ranges && access_mask(gate, dev) == FAN_PRE_ACCESS;
 }
 
 void gate_unmark_all(const struct gate *gate) {

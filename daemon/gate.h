@@ -22,13 +22,29 @@ struct gate;
 struct gate_kernel {
         bool pre_content; /* FAN_CLASS_PRE_CONTENT */
         bool fd_error;    /* FAN_REPORT_FD_ERROR: events whose fd could not be made are told */
-        bool pre_access;  /* FAN_PRE_ACCESS (6.14): range events, for multi-message stores */
+        bool pre_access;  /* FAN_PRE_ACCESS (6.14): range events, for files of many items */
+        bool ranges;      /* their ranges can be relied on (6.18; mmap(2)'s were wrong before) */
 };
 
-/* An open that waits for its answer. fd is an own O_RDONLY|O_NONBLOCK description of the file
- * whose use raises no events (fanotify(7), FMODE_NONOTIFY). The callee owns fd until it hands it
- * back with the answer. */
-typedef void (*gate_event_fn)(void *userdata, int fd, pid_t pid);
+enum gate_access {
+        GATE_OPEN, /* open(2) waits */
+        GATE_READ, /* an access to an open file waits: where it was asked for by the marks */
+};
+
+/* Somebody waits for an answer. fd is an own O_RDONLY|O_NONBLOCK description of the file whose use
+ * raises no events (fanotify(7), FMODE_NONOTIFY). */
+struct gate_event {
+        int fd;
+        pid_t pid;
+        enum gate_access access;
+        uint64_t offset,
+                size; /* READ: the bytes that it is about, widened to whole pages; writes and
+                                * mmap(2) are told alike. The whole file where ranges are not known */
+        bool has_range;
+};
+
+/* The callee owns the event's fd until it hands it back with the answer. */
+typedef void (*gate_event_fn)(void *userdata, const struct gate_event *event);
 
 /* Opens the group. max_held is the number of event fds that may be open at once: reading pauses
  * there, and the kernel queues the rest (no event is ever dropped or failed for want of fds).
@@ -61,12 +77,30 @@ void gate_flush(struct gate *gate);
 /* Closes an event fd that was kept; an answer must have gone out before. */
 void gate_close(struct gate *gate, int fd);
 
+/* An event fd that was kept, and whose answer is out, is the caller's for good: it no longer counts,
+ * and the caller closes it itself. */
+void gate_disown(struct gate *gate);
+
+/* Whether reading has paused for want of fds. */
+bool gate_paused(const struct gate *gate);
+
 /* Resumes reading when it had paused and fds are free again. Called once a loop. */
 void gate_resume(struct gate *gate);
 
 /* Adds or removes a mark of the group (fanotify_mark(2) with these flags, mask, dirfd and path); may be called from any thread.
  * 0 or negative errno. */
 int gate_mark(const struct gate *gate, unsigned flags, uint64_t mask, int dirfd, const char *path);
+
+/* What marks have to ask for, so that accesses to files of many items are told, on the file system of a
+ * folder. Tried with a group of its own. For the marker's thread. */
+uint64_t gate_probe_access(const struct gate *gate, int fd);
+
+/* Notes that marks on files of this st_dev ask for accesses, too. From any thread. */
+void gate_note_access(struct gate *gate, dev_t dev, uint64_t mask);
+
+/* All that readers of a file can raise there; and whether accesses tell of their ranges. */
+uint64_t gate_mask_of(const struct gate *gate, dev_t dev);
+bool gate_has_ranges(const struct gate *gate, dev_t dev);
 
 /* Takes every mark away: opens pass without an event from then on. */
 void gate_unmark_all(const struct gate *gate);

@@ -47,6 +47,7 @@ struct journal {
                 uint64_t hash, since_usec;
                 unsigned hidden;
         } repeats[REPEAT_SLOTS];
+        const char *crypted[64]; /* names of stores that were told of as such */
 };
 
 static const struct {
@@ -65,10 +66,8 @@ static const char *const action_names[] = {
 };
 
 static const char *const tier_names[] = {
-        [LOG_TIER_NONE] = "none",
-        [LOG_TIER_STAMP] = "stamp",
-        [LOG_TIER_DIGEST] = "digest",
-        [LOG_TIER_SCAN] = "scan",
+        [LOG_TIER_NONE] = "none",   [LOG_TIER_STAMP] = "stamp", [LOG_TIER_DIGEST] = "digest",
+        [LOG_TIER_CACHE] = "cache", [LOG_TIER_SCAN] = "scan",
 };
 
 /* ---- The sentence ---- */
@@ -163,6 +162,34 @@ static void text_add_verdict(struct text *t, const struct log_record *r) {
         }
         if (r->tier == LOG_TIER_STAMP || r->tier == LOG_TIER_DIGEST)
                 text_add(t, ", known by its %s", tier_names[r->tier]);
+        if (r->tier == LOG_TIER_CACHE)
+                text_add(t, ", known from another copy");
+}
+
+/* Who finds the message by these words is an admin; they are the sender's. */
+static void text_add_context(struct text *t, const struct context *context) {
+        static const struct {
+                const char *what;
+                size_t offset;
+        } parts[] = {
+                { "message", offsetof(struct context, message_id) },
+                { "from", offsetof(struct context, from) },
+                { "subject", offsetof(struct context, subject) },
+        };
+        const char *separator = " (";
+
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                const char *value = (const char *)context + parts[i].offset;
+
+                if (value[0] == '\0')
+                        continue;
+                text_add(t, "%s%s '", separator, parts[i].what);
+                text_add_escaped(t, value);
+                text_add(t, "'");
+                separator = ", ";
+        }
+        if (separator[0] == ',')
+                text_add(t, ")");
 }
 
 size_t journal_message(const struct log_record *r, char *out, size_t size) {
@@ -174,15 +201,19 @@ size_t journal_message(const struct log_record *r, char *out, size_t size) {
                 return t.n;
         }
         text_add(&t, "%s ",
-                 r->action == LOG_ACTION_DENIED    ? "Denied open of"
-                 : r->action == LOG_ACTION_ALLOWED ? "Allowed open of"
-                                                   : "Found");
+                 r->action == LOG_ACTION_DENIED ? r->is_read ? "Denied access to" : "Denied open of"
+                 : r->action == LOG_ACTION_ALLOWED
+                         ? r->is_read ? "Allowed access to" : "Allowed open of"
+                         : "Found");
+        if (r->has_item)
+                text_add(&t, "the message at byte %llu of ", (unsigned long long)r->item_offset);
         text_add(&t, "'");
         text_add_escaped(&t, r->path[0] ? r->path : "(unknown path)");
         text_add(&t, "'");
         text_add_opener(&t, r);
         text_add(&t, ": ");
         text_add_verdict(&t, r);
+        text_add_context(&t, &r->context);
         text_add(&t, ".");
         if (r->detail[0] != '\0')
                 text_add(&t, " %s", r->detail);
@@ -191,7 +222,7 @@ size_t journal_message(const struct log_record *r, char *out, size_t size) {
 
 /* ---- Writing ---- */
 
-#define FIELDS_MAX 32
+#define FIELDS_MAX 40
 
 struct fields {
         struct iovec iov[FIELDS_MAX];
@@ -224,6 +255,16 @@ static void fields_of_file(struct fields *f, const struct log_record *r) {
         field(f, "STORESCAN_SIZE=%llu", (unsigned long long)r->size);
         if (r->signature[0] != '\0')
                 field(f, "STORESCAN_SIGNATURE=%s", r->signature);
+        if (r->has_item) {
+                field(f, "STORESCAN_ITEM_OFFSET=%llu", (unsigned long long)r->item_offset);
+                field(f, "STORESCAN_ITEM_SIZE=%llu", (unsigned long long)r->item_size);
+        }
+        if (r->context.message_id[0] != '\0')
+                field(f, "STORESCAN_MESSAGE_ID=%s", r->context.message_id);
+        if (r->context.from[0] != '\0')
+                field(f, "STORESCAN_FROM=%s", r->context.from);
+        if (r->context.subject[0] != '\0')
+                field(f, "STORESCAN_SUBJECT=%s", r->context.subject);
         if (r->has_opener) {
                 field(f, "STORESCAN_PID=%d", (int)r->pid);
                 if (r->uid != (uid_t)-1)
@@ -280,7 +321,23 @@ static uint64_t repeat_hash(const struct log_record *r) {
 
         for (const char *p = r->path; *p; p++)
                 h = (h ^ (unsigned char)*p) * UINT64_C(1099511628211);
+        h = (h ^ r->item_offset) * UINT64_C(1099511628211);
         return (h ^ (uint64_t)r->uid) * UINT64_C(1099511628211);
+}
+
+/* All mail of a store is encrypted, or will be: that is one message, not one for each mail. */
+static bool once_allows(struct journal *j, const struct log_record *r) {
+        if (r->kind != EVENT_MAIL_CRYPT || !r->store)
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(j->crypted); i++) {
+                if (j->crypted[i] == r->store)
+                        return false;
+                if (!j->crypted[i]) {
+                        j->crypted[i] = r->store;
+                        return true;
+                }
+        }
+        return false;
 }
 
 /* Whether the record may be told now; ret_hidden is how many alike were not. */
@@ -307,7 +364,7 @@ static void write_record(struct journal *j, struct log_record *r) {
         char message[8192];
         unsigned hidden;
 
-        if (!repeat_allows(j, r, &hidden))
+        if (!once_allows(j, r) || !repeat_allows(j, r, &hidden))
                 return;
         if (hidden > 0 && r->detail[0] == '\0')
                 snprintf(r->detail, sizeof(r->detail), "%u more like this since the last message.",

@@ -19,7 +19,7 @@
 #include "store/verdict.h"
 
 enum log_action { LOG_ACTION_NONE, LOG_ACTION_ALLOWED, LOG_ACTION_DENIED };
-enum log_tier { LOG_TIER_NONE, LOG_TIER_STAMP, LOG_TIER_DIGEST, LOG_TIER_SCAN };
+enum log_tier { LOG_TIER_NONE, LOG_TIER_STAMP, LOG_TIER_DIGEST, LOG_TIER_CACHE, LOG_TIER_SCAN };
 
 #define LOG_COMM_MAX   16
 #define LOG_DETAIL_MAX 2048
@@ -30,11 +30,14 @@ struct log_record {
         enum log_tier tier;
         enum verdict verdict;
         enum reason reason;
-        bool has_verdict, has_opener, has_times;
+        bool has_verdict, has_opener, has_times, has_item;
+        bool is_read;      /* the opener had it open already */
         const char *store; /* name, of the immutable configuration; or NULL */
         pid_t pid;
         uid_t uid;
         uint64_t size;
+        uint64_t item_offset, item_size;
+        struct context context; /* of the message; texts may be "" */
         uint64_t queue_usec, read_usec, scan_usec, answer_usec;
         char comm[LOG_COMM_MAX + 1];
         char generation[GENERATION_LENGTH + 1];

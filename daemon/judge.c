@@ -2,15 +2,17 @@
 
 /*
  * Owns nothing but the order of questions about an open. Every path through judge_event() ends in
- * exactly one of: gate_answer(), scans_settle(), scans_join(), scans_begin(). Must not block, and
- * must not open or parse anything.
+ * exactly one of: gate_answer(), scans_settle(), scans_join(), scans_begin(), many_opened(),
+ * many_accessed(), many_learn(). Must not block, and must not open or parse anything.
  */
 
 #include "daemon/judge.h"
 
+#include <sys/fanotify.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "daemon/policy.h"
 #include "daemon/stores.h"
 
 /* Reads the stamp of fd: whether there is one of the running generation that may still hold, and
@@ -40,6 +42,20 @@ static bool stamp_helps(enum stamp_check check) {
         return check == STAMP_VALID || check == STAMP_TOUCHED;
 }
 
+/* Clean, by a stamp that was checked under the lease on fd: is it asked for so often that its readers
+ * shall raise no event any more? fd is taken then. */
+static bool becomes_hot(struct judge *judge, int fd, const struct stat *st,
+                        const struct stamp *stamp) {
+        return hot_seen(judge->hot, st) &&
+               hot_keep(judge->hot, &(struct hot_file){
+                                            .fd = fd,
+                                            .st = st,
+                                            .generation = &stamp->generation,
+                                            .mask = gate_mask_of(judge->gate, st->st_dev),
+                                            .stamped = true,
+                                    });
+}
+
 static void overloaded(struct judge *judge, int fd, const struct config_store *store) {
         bool allow = policy_allows(store, VERDICT_UNKNOWN);
 
@@ -50,20 +66,41 @@ static void overloaded(struct judge *judge, int fd, const struct config_store *s
                     allow ? "allowed" : "denied");
 }
 
+static void allow_other(struct judge *judge, int fd, enum place place) {
+        if (place == PLACE_CONTROL)
+                judge->stats->control++;
+        else
+                judge->stats->in_progress++;
+        gate_answer(judge->gate, fd, true, false);
+}
+
 /* No clean stamp decided: is it mail at all, what else is known of it, who scans it already? A
  * lease is asked for only now, on mail: index and lock files are never touched, not even so. */
-static void judge_mail(struct judge *judge, struct scan_subject *subject, enum stamp_check check) {
+static void judge_mail(struct judge *judge, const struct gate_event *event,
+                       struct scan_subject *subject, enum stamp_check check) {
+        struct stores_answer found;
         char path[PATH_MAX];
-        enum place place;
         int r;
 
-        subject->store = stores_find(judge->config, subject->fd, subject->st, path, &place);
-        if (place != PLACE_ITEM) {
-                if (place == PLACE_CONTROL)
-                        judge->stats->control++;
-                else
-                        judge->stats->in_progress++;
-                gate_answer(judge->gate, subject->fd, true, false);
+        stores_ask(judge->config, subject->fd, subject->st, path, &found);
+        if (found.place != PLACE_ITEM) {
+                allow_other(judge, subject->fd, found.place);
+                return;
+        }
+        subject->store = found.store;
+        if (found.rooted ? format_items(found.store->format) == ITEMS_MANY
+                         : many_knows(judge->many, subject->st)) {
+                bool clean = check == STAMP_VALID && subject->stamp->verdict == VERDICT_CLEAN;
+
+                many_opened(judge->many, &(struct many_open){
+                                                 .event = event,
+                                                 .st = subject->st,
+                                                 .store = found.store,
+                                                 .rooted = found.rooted,
+                                                 .stamped = clean,
+                                                 .writer = subject->withdraw,
+                                                 .leased = subject->leased,
+                                         });
                 return;
         }
         if (check == STAMP_VALID && subject->leased) {
@@ -80,23 +117,61 @@ static void judge_mail(struct judge *judge, struct scan_subject *subject, enum s
                 overloaded(judge, subject->fd, subject->store);
 }
 
-void judge_event(void *userdata, int fd, pid_t pid) {
+/* An access to a file that is open already. */
+static void judge_access(struct judge *judge, const struct gate_event *event,
+                         const struct stat *st) {
+        struct stores_answer found;
+        enum stamp_check check;
+        char path[PATH_MAX];
+        struct stamp stamp;
+        bool leased;
+
+        if (many_accessed(judge->many, event, st))
+                return;
+        stores_ask(judge->config, event->fd, st, path, &found);
+        if (found.place == PLACE_ITEM && format_items(found.store->format) == ITEMS_MANY) {
+                check = read_stamp(judge, event->fd, st, &stamp);
+                leased = check == STAMP_VALID && take_lease(event->fd) >= 0;
+                many_learn(judge->many, &(struct many_open){
+                                                .event = event,
+                                                .st = st,
+                                                .store = found.store,
+                                                .rooted = found.rooted,
+                                                .stamped = leased && stamp.verdict == VERDICT_CLEAN,
+                                        });
+                return;
+        }
+        /* Its accesses are nobody's business: files of one item are judged at their open. Only where
+         * the path tells for sure, and for every size, or a local user could have others' ignored. */
+        if (found.rooted && found.fixed && found.place != PLACE_IN_PROGRESS && st->st_nlink == 1)
+                many_ignore(judge->many, event->fd, st);
+        allow_other(judge, event->fd, found.place == PLACE_ITEM ? PLACE_CONTROL : found.place);
+}
+
+void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
-        struct scan_subject subject = { .fd = fd, .is_event = true, .pid = pid };
+        struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
         enum stamp_check check;
         struct stamp stamp;
         struct stat st;
-        int r;
+        int fd = event->fd, r;
 
-        if (pid == judge->own_pid || pool_is_own(judge->pool, pid)) {
+        if (event->pid == judge->own_pid || pool_is_own(judge->pool, event->pid)) {
                 judge->stats->own++;
                 gate_answer(judge->gate, fd, true, false);
                 return;
         }
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+        r = fstat(fd, &st);
+        if (r >= 0 && event->access == GATE_OPEN)
+                many_heed(judge->many, fd, &st);
+        if (r < 0 || !S_ISREG(st.st_mode) || (st.st_size == 0 && event->access == GATE_OPEN)) {
                 /* An fstat that fails on an open file leaves nothing that could be read either. */
                 judge->stats->control++;
                 gate_answer(judge->gate, fd, true, false);
+                return;
+        }
+        if (event->access == GATE_READ) {
+                judge_access(judge, event, &st);
                 return;
         }
         check = read_stamp(judge, fd, &st, &stamp);
@@ -108,7 +183,7 @@ void judge_event(void *userdata, int fd, pid_t pid) {
                         check = STAMP_TOUCHED;
                 if (r >= 0 && check == STAMP_VALID && stamp.verdict == VERDICT_CLEAN) {
                         judge->stats->stamp_hits++;
-                        gate_answer(judge->gate, fd, true, false);
+                        gate_answer(judge->gate, fd, true, becomes_hot(judge, fd, &st, &stamp));
                         return;
                 }
                 subject.leased = r >= 0;
@@ -118,7 +193,7 @@ void judge_event(void *userdata, int fd, pid_t pid) {
         }
         subject.st = &st;
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
-        judge_mail(judge, &subject, check);
+        judge_mail(judge, event, &subject, check);
 }
 
 void judge_found(struct judge *judge, int fd) {
@@ -138,8 +213,10 @@ void judge_found(struct judge *judge, int fd) {
         subject.leased = place == PLACE_ITEM && take_lease(fd) >= 0;
         subject.st = &st;
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
-        if (place != PLACE_ITEM || (check == STAMP_VALID && subject.leased) ||
-            scans_has(judge->scans, &st) || scans_begin(judge->scans, &subject) < 0) {
+        /* Files of many items are judged when somebody reads in them. */
+        if (place != PLACE_ITEM || format_items(subject.store->format) == ITEMS_MANY ||
+            (check == STAMP_VALID && subject.leased) || scans_has(judge->scans, &st) ||
+            scans_begin(judge->scans, &subject) < 0) {
                 scans_release(judge->scans, fd, false);
                 return;
         }

@@ -3,17 +3,20 @@
 
 /*
  * The decision for one open, cheapest first: own process or no mail, valid stamp, the same content
- * being scanned already, scan. Pure control: what waits, and what follows an answer, is scans.c's.
+ * being scanned already, scan. (Readers of hot files raise no event, see hot.h.) Pure control: what waits, and what follows an answer, is scans.c's.
  */
 
 #include <sys/types.h>
 
+#include "daemon/many.h"
 #include "daemon/scans.h"
 
 struct judge {
         const struct config *config;
         struct pool *pool;
         struct scans *scans;
+        struct hot *hot;
+        struct many *many;
         struct gate
                 *gate; /* set once it is made: it brings the events that the judge is made for */
         struct stats *stats;
@@ -21,8 +24,8 @@ struct judge {
         pid_t own_pid;
 };
 
-/* gate_event_fn, userdata is a judge: an open waits for its answer. */
-void judge_event(void *userdata, int fd, pid_t pid);
+/* gate_event_fn, userdata is a judge: somebody waits for an answer. */
+void judge_event(void *userdata, const struct gate_event *event);
 
 /* A file that nobody waits for (it appeared before its folder's mark): judged at low priority,
  * stamped, logged if bad. Takes fd, an ordinary O_RDONLY one. */

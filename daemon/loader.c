@@ -231,7 +231,7 @@ static int send_load(struct loader *loader, const struct config *config) {
         m->load.broken = (uint8_t)config->broken;
         m->load.pua = config->pua;
         m->load.phishing = config->phishing;
-        return proto_send(loader->sock, m, database, -EBADF);
+        return proto_send(loader->sock, m, &database, 1);
 }
 
 static void receive(struct loader *loader) {
@@ -329,10 +329,11 @@ pid_t loader_pid(const struct loader *loader) {
         return loader->pid;
 }
 
-int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot) {
+int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot, int cache) {
+        const int fds[] = { channel, slot, cache };
         union proto_message m;
 
         proto_init(&m, PROTO_SPAWN);
         m.spawn.worker = worker;
-        return proto_send(loader->sock, &m, channel, slot);
+        return proto_send(loader->sock, &m, fds, cache < 0 ? 2 : 3);
 }

@@ -45,5 +45,6 @@ struct loader *loader_free(struct loader *loader);
 
 pid_t loader_pid(const struct loader *loader);
 
-/* Asks for a worker. The fds stay the caller's. 0 or negative errno. */
-int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot);
+/* Asks for a worker; cache is the memory of the verdict cache, or -EBADF. The fds stay the
+ * caller's. 0 or negative errno. */
+int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot, int cache);

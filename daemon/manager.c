@@ -7,8 +7,9 @@
  * first event on; READY=1 when the marks are in place.
  *
  * End, in this order: 1. STOPPING is told; 2. all marks go and the marker stops, so that no new open
- * waits; 3. the ones that wait get their verdicts, for a while, then on_error; 4. reading ends, and
- * what the group still holds is answered; 5. the workers; 6. the group closes; 7. the log.
+ * waits; 3. hot files go, so that no writer waits; the opens that wait get their verdicts, for a
+ * while, then on_error; 4. reading ends, and what the group still holds is answered; 5. the workers;
+ * 6. the group closes; 7. the verdict cache is saved; 8. the log.
  */
 
 #include "daemon/manager.h"
@@ -22,6 +23,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/gate.h"
+#include "daemon/hot.h"
 #include "daemon/journal.h"
 #include "daemon/judge.h"
 #include "daemon/marker.h"
@@ -29,9 +31,13 @@
 #include "daemon/pool.h"
 #include "daemon/ring.h"
 #include "daemon/stats.h"
+#include "daemon/verdicts.h"
 
 #define FDS_RESERVED     256    /* for everything that is not an event fd */
 #define HELD_MAX         32768U /* event fds at once, if RLIMIT_NOFILE bears them */
+#define HELD_MIN         256U   /* fewer are not worth a start */
+#define MANY_MAX         512U   /* files of many items in use */
+#define SIGNALS_MAX      16     /* signals a read */
 #define END_USEC         (5 * USEC_PER_SEC)
 #define STALL_SLACK_USEC (5 * USEC_PER_SEC)
 
@@ -43,15 +49,19 @@ struct manager {
         struct notify notify;
         struct journal *journal;
         struct ring *ring;
+        struct verdicts *verdicts; /* NULL: no cache */
         struct pool *pool;
         struct scans *scans;
         struct judge judge;
         struct gate *gate;
+        struct hot *hot;
+        struct changes *changes;
+        struct many *many;
         struct marker *marker;
 
         int signal_fd;
         struct ring_op signal_op;
-        struct signalfd_siginfo signal_info;
+        struct signalfd_siginfo signal_info[SIGNALS_MAX];
 
         int error; /* why it can't go on */
         bool workers_ready, guarding, ending;
@@ -65,6 +75,7 @@ static void print_stats(struct manager *m) {
         char text[LOG_DETAIL_MAX];
 
         m->stats.log_dropped = journal_dropped(m->journal);
+        m->stats.cache_entries = verdicts_count(m->verdicts);
         stats_format(&m->stats, text, sizeof(text));
         journal_say(m->journal, EVENT_STATS, NULL, "%s", text);
 }
@@ -90,15 +101,12 @@ static void check_config(struct manager *m) {
 static void read_signal(struct manager *m) {
         struct io_uring_sqe *sqe = ring_entry(m->ring);
 
-        io_uring_prep_read(sqe, m->signal_fd, &m->signal_info, sizeof(m->signal_info), 0);
+        io_uring_prep_read(sqe, m->signal_fd, m->signal_info, sizeof(m->signal_info), 0);
         ring_bind(sqe, &m->signal_op);
 }
 
-static void on_signal(struct ring_op *op, int res) {
-        struct manager *m = container_of(op, struct manager, signal_op);
-        int signo = res == sizeof(m->signal_info) ? (int)m->signal_info.ssi_signo : 0;
-
-        switch (signo) {
+static void take_signal(struct manager *m, const struct signalfd_siginfo *info) {
+        switch (info->ssi_signo) {
         case SIGTERM:
         case SIGINT: m->ending = true; break;
         case SIGHUP: check_config(m); break;
@@ -107,8 +115,18 @@ static void on_signal(struct ring_op *op, int res) {
                 while (waitpid(-1, NULL, WNOHANG) > 0)
                         ;
                 break;
-        default: break;
+        default:
+                if (m->hot)
+                        hot_signal(m->hot, info->ssi_signo, info->ssi_fd);
         }
+}
+
+static void on_signal(struct ring_op *op, int res) {
+        struct manager *m = container_of(op, struct manager, signal_op);
+        size_t n = (size_t)MAX(res, 0) / sizeof(m->signal_info[0]);
+
+        for (size_t i = 0; i < n; i++)
+                take_signal(m, &m->signal_info[i]);
         read_signal(m);
 }
 
@@ -121,11 +139,12 @@ static int open_signals(struct manager *m) {
         (void)sigaddset(&set, SIGHUP);
         (void)sigaddset(&set, SIGUSR1);
         (void)sigaddset(&set, SIGCHLD);
+        /* A broken lease raises SIGIO (fcntl(2)), or what was asked for instead; the default of both
+         * would end us. Threads and the ring's workers inherit that it is blocked. */
+        (void)sigaddset(&set, SIGIO);
+        (void)sigaddset(&set, HOT_SIGNAL);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
                 return -errno;
-        /* A broken lease raises SIGIO (fcntl(2)), whose default would end us; its state is asked
-         * for where it matters. */
-        (void)signal(SIGIO, SIG_IGN);
         (void)signal(SIGPIPE, SIG_IGN);
         m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
         m->signal_op.done = on_signal;
@@ -134,24 +153,50 @@ static int open_signals(struct manager *m) {
 
 /* ---- The loop ---- */
 
-/* As many event fds as the limit on fds bears, which is raised as far as it may be. */
-static unsigned max_held(const struct config *config) {
+/* How many fds files may have; the limit on fds is raised as far as it may be. */
+static rlim_t file_fds(void) {
         struct rlimit limit;
-        rlim_t room;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
                 return 0;
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
         (void)getrlimit(RLIMIT_NOFILE, &limit);
-        room = limit.rlim_cur > FDS_RESERVED ? limit.rlim_cur - FDS_RESERVED : 0;
-        room = MIN(room, (rlim_t)(config->max_pending ? config->max_pending : HELD_MAX));
-        return (unsigned)room;
+        return limit.rlim_cur > FDS_RESERVED ? limit.rlim_cur - FDS_RESERVED : 0;
+}
+
+/* Hot files get a part of them that opens can't be short of. */
+static unsigned max_hot(const struct config *config) {
+        rlim_t fds = file_fds(), spared = fds > HELD_MIN ? fds - HELD_MIN : 0;
+
+        return (unsigned)MIN(MIN(fds / 4, spared), (rlim_t)config->hot_files);
+}
+
+/* So do files of many items that are in use. */
+static unsigned max_many(const struct config *config) {
+        for (size_t i = 0; i < config->n_stores; i++)
+                if (format_items(config->stores[i].format) == ITEMS_MANY)
+                        return (unsigned)MIN(MAX(file_fds() / 8, (rlim_t)16), (rlim_t)MANY_MAX);
+        return 0; /* nobody tells of accesses then */
+}
+
+static unsigned max_held(const struct config *config) {
+        rlim_t fds = file_fds(), spared = max_hot(config) + max_many(config);
+        rlim_t room = fds > spared ? fds - spared : 0;
+
+        return (unsigned)MIN(room, (rlim_t)(config->max_pending ? config->max_pending : HELD_MAX));
+}
+
+/* Since when anybody waits; 0: nobody does. */
+static uint64_t oldest_wait(const struct manager *m) {
+        uint64_t one = scans_oldest(m->scans), many = many_oldest(m->many);
+
+        return one == 0 || (many != 0 && many < one) ? many : one;
 }
 
 /* The watchdog is fed while every open is answered in its time, not merely while the loop turns. */
 static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
-        uint64_t oldest = scans_oldest(m->scans), period = m->notify.watchdog_usec / 3;
+        uint64_t oldest = oldest_wait(m), period = m->notify.watchdog_usec / 3;
 
         if (period == 0)
                 return USEC_INFINITY;
@@ -193,7 +238,11 @@ static int turn(struct manager *m, uint64_t *due) {
         *due = MIN(*due, pool_run(m->pool, now));
         /* A job that ended in pool_run() has its answers in the batch. */
         gate_flush(m->gate);
+        *due = MIN(*due, many_run(m->many, now));
+        gate_flush(m->gate);
+        /* Behind it: a file that came to rest has a stamp in the making. */
         *due = MIN(*due, scans_run(m->scans, now));
+        *due = MIN(*due, hot_run(m->hot, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
         tell_pressure(m, now);
@@ -227,6 +276,8 @@ static void on_placed(void *userdata, int error) {
 
         m->error = error;
         m->guarding = error >= 0;
+        if (m->guarding)
+                many_guards(m->many);
 }
 
 static void on_found(void *userdata, int fd) {
@@ -248,9 +299,9 @@ static void log_kernel(struct manager *m) {
         journal_say(
                 m->journal, EVENT_KERNEL, NULL,
                 "Kernel: pre-content events %s, event fd errors told %s, range events %s; up to "
-                "%u opens at once.",
+                "%u opens at once, and %u hot files.",
                 k->pre_content ? "yes" : "no", k->fd_error ? "yes" : "no",
-                k->pre_access ? "yes" : "no", max_held(m->config));
+                k->pre_access ? "yes" : "no", max_held(m->config), max_hot(m->config));
 }
 
 static int start(struct manager *m) {
@@ -262,11 +313,11 @@ static int start(struct manager *m) {
         unsigned held = max_held(m->config);
         int r;
 
-        if (held < 256) {
+        if (held < HELD_MIN) {
                 fprintf(m->errors,
                         "RLIMIT_NOFILE is too small: %d fds are needed to begin with; raise "
                         "LimitNOFILE= (ulimit -n).\n",
-                        256 + FDS_RESERVED);
+                        HELD_MIN + FDS_RESERVED);
                 return -EMFILE;
         }
         r = open_signals(m);
@@ -279,22 +330,58 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         read_signal(m);
-        r = pool_new(m->ring, m->config, &m->stats, m->journal, on_pool_ready, m, m->errors,
-                     &m->pool);
+        m->verdicts = verdicts_new(
+                &(struct verdicts_settings){
+                        .size = m->config->cache_size,
+                        .directory = m->config->cache_directory,
+                },
+                &m->stats, m->journal);
+        r = pool_new(m->ring, m->config, &m->stats, m->journal, verdicts_fd(m->verdicts),
+                     on_pool_ready, m, m->errors, &m->pool);
         if (r < 0)
                 return r;
-        r = scans_new(m->config, m->pool, m->ring, &m->stats, m->journal, on_found_done, m,
-                      &m->scans);
+        r = scans_new(m->config, m->pool, m->ring, m->verdicts, &m->stats, m->journal,
+                      on_found_done, m, &m->scans);
         if (r < 0)
                 return r;
         r = gate_new(m->ring, held, judge_event, &m->judge, &m->stats, m->errors, &m->gate);
         if (r < 0)
                 return r;
         scans_set_gate(m->scans, m->gate);
+        r = hot_new(m->ring, m->gate, m->pool, scans_stamper(m->scans), &m->stats,
+                    max_hot(m->config), m->config->hot_time_usec, &m->hot);
+        if (r < 0)
+                return r;
+        scans_set_hot(m->scans, m->hot);
+        r = changes_new(&m->changes);
+        if (r < 0) {
+                fprintf(m->errors, "Failed to open a fanotify group for changes: %s.\n",
+                        error_text(-r));
+                return r;
+        }
+        r = many_new(
+                &(struct many_parts){
+                        .ring = m->ring,
+                        .config = m->config,
+                        .max_files = max_many(m->config),
+                        .pool = m->pool,
+                        .gate = m->gate,
+                        .scans = m->scans,
+                        .hot = m->hot,
+                        .changes = m->changes,
+                        .verdicts = m->verdicts,
+                        .stats = &m->stats,
+                        .journal = m->journal,
+                },
+                &m->many);
+        if (r < 0)
+                return r;
         m->judge = (struct judge){
                 .config = m->config,
                 .pool = m->pool,
                 .scans = m->scans,
+                .hot = m->hot,
+                .many = m->many,
                 .gate = m->gate,
                 .stats = &m->stats,
                 .journal = m->journal,
@@ -308,7 +395,8 @@ static int start(struct manager *m) {
                 return r;
         (void)notify_send(&m->notify, "STATUS=Marking stores.");
         gate_start(m->gate);
-        r = marker_new(m->ring, m->config, m->gate, m->journal, &events, m->errors, &m->marker);
+        r = marker_new(m->ring, m->config, m->gate, m->changes, m->journal, &events, m->errors,
+                       &m->marker);
         if (r < 0)
                 return r;
         return turn_until(m, &m->guarding);
@@ -330,8 +418,8 @@ static bool marker_is_idle(struct manager *m) {
         return marker_ended(m->marker);
 }
 
-static bool scans_are_idle(struct manager *m) {
-        return !scans_busy(m->scans);
+static bool files_are_idle(struct manager *m) {
+        return !scans_busy(m->scans) && !many_busy(m->many) && !hot_busy(m->hot);
 }
 
 static bool gate_is_idle(struct manager *m) {
@@ -349,9 +437,11 @@ static bool end_gate(struct manager *m) {
                 clean = turn_until_idle(m, marker_is_idle);
                 gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
         }
+        hot_stop(m->hot);
         gate_drain(m->gate);
-        clean = turn_until_idle(m, scans_are_idle) && clean;
+        clean = turn_until_idle(m, files_are_idle) && clean;
         scans_give_up(m->scans, REASON_SHUTDOWN);
+        many_give_up(m->many);
         gate_stop(m->gate);
         clean = turn_until_idle(m, gate_is_idle) && clean;
         gate_drain(m->gate);
@@ -364,14 +454,30 @@ static void end(struct manager *m) {
 
         (void)notify_send(&m->notify, "STOPPING=1\nSTATUS=Opening the stores.");
         m->ending = true;
-        if (m->gate)
+        if (m->hot)
                 clean = end_gate(m);
         if (!clean)
                 return;
         m->marker = marker_free(m->marker);
         m->pool = pool_free(m->pool);
+        m->many = many_free(m->many);
+        m->changes = changes_free(m->changes);
+        m->hot = hot_free(m->hot);
         m->scans = scans_free(m->scans);
         m->gate = gate_free(m->gate);
+}
+
+static void warn_of_policies(struct manager *m) {
+        for (size_t i = 0; i < m->config->n_stores; i++) {
+                const struct config_store *s = &m->config->stores[i];
+
+                if (s->on_infected == ON_INFECTED_BLOCK && !format_may_block(s->format))
+                        journal_say(
+                                m->journal, EVENT_POLICY_HAZARD, s->name,
+                                "Store '%s' is %s with on_infected = block: an infected message "
+                                "can make its mailbox unusable until it is removed.",
+                                s->name, store_format_name(s->format));
+        }
 }
 
 int manager_run(const struct config *config, const char *config_path, FILE *errors) {
@@ -394,6 +500,7 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                 snprintf(status, sizeof(status), "READY=1\nSTATUS=Guarding %zu store%s.",
                          config->n_stores, config->n_stores == 1 ? "" : "s");
                 (void)notify_send(&m.notify, status);
+                warn_of_policies(&m);
                 r = turn_until(&m, &never);
         }
         if (r < 0 && !m.guarding && r != -EPIPE && r != -ENOMEM)
@@ -405,9 +512,11 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                         journal_say(m.journal, EVENT_STOPPED, NULL,
                                     "Stores are open from here on%s%s.",
                                     r < 0 ? ", after an error: " : "", r < 0 ? error_text(-r) : "");
+                /* Nothing is judged any more: what is saved is all. */
+                m.verdicts = verdicts_free(m.verdicts);
         }
         m.journal = journal_free(m.journal);
-        if (m.pool || m.marker)
+        if (m.pool || m.marker || m.verdicts)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         close_fd(m.signal_fd);

@@ -231,9 +231,9 @@ void marker_found_done(struct marker *m) {
                 wake(m);
 }
 
-int marker_new(struct ring *ring, const struct config *config, const struct gate *gate,
-               struct journal *journal, const struct marker_events *events, FILE *errors,
-               struct marker **ret) {
+int marker_new(struct ring *ring, const struct config *config, struct gate *gate,
+               const struct changes *changes, struct journal *journal,
+               const struct marker_events *events, FILE *errors, struct marker **ret) {
         struct marker *m = calloc(1, sizeof(*m));
         int pair[2] = { -EBADF, -EBADF }, r;
 
@@ -245,7 +245,7 @@ int marker_new(struct ring *ring, const struct config *config, const struct gate
         m->receive_op.done = received;
         m->wake = -EBADF;
         STAILQ_INIT(&m->found);
-        r = places_new(config, gate, journal, find_file, m, errors, &m->places);
+        r = places_new(config, gate, changes, journal, find_file, m, errors, &m->places);
         if (r >= 0) {
                 m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
                 if (m->wake < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "daemon/changes.h"
 #include "daemon/config.h"
 #include "daemon/gate.h"
 #include "daemon/journal.h"
@@ -28,9 +29,9 @@ struct marker_events {
 };
 
 /* Starts the thread. errors must live until placed() was called. */
-int marker_new(struct ring *ring, const struct config *config, const struct gate *gate,
-               struct journal *journal, const struct marker_events *events, FILE *errors,
-               struct marker **ret);
+int marker_new(struct ring *ring, const struct config *config, struct gate *gate,
+               const struct changes *changes, struct journal *journal,
+               const struct marker_events *events, FILE *errors, struct marker **ret);
 
 /* Tells the thread to end; marker_ended() says when it has. The gate must go on meanwhile: the thread
  * may be inside of an open that waits for it. The gate's marks stay. */

@@ -55,19 +55,21 @@ struct marked_store {
 
 struct places {
         const struct config *config;
-        const struct gate *gate;
+        struct gate *gate;
+        const struct changes *changes;
         struct journal *journal;
         places_file_fn on_file;
         void *userdata;
         FILE *errors; /* of the round under way, or NULL */
-        const char *own[2];
+        const char *own[3];
 
         int group, inotify, mountinfo;
         struct newcomers *newcomers;
         struct marked_store *stores;
-        unsigned marked, failed;   /* in the walk under way */
-        const char *walking;       /* name of its store */
-        const char *walking_mount; /* the place it is in */
+        unsigned marked, failed;            /* in the walk under way */
+        const struct config_store *walking; /* its store */
+        uint64_t walking_mask;              /* what P's marks there ask for */
+        const char *walking_mount;          /* the place it is in */
 };
 
 /* ---- Marks ---- */
@@ -75,7 +77,7 @@ struct places {
 static void mark_failed(struct places *m, const char *path, int error) {
         m->failed++;
         journal_say(
-                m->journal, EVENT_MARK_FAILED, m->walking,
+                m->journal, EVENT_MARK_FAILED, m->walking ? m->walking->name : NULL,
                 "Failed to mark folder %s (%s): opens in it, or in folders that come into it, pass "
                 "unscanned until this is mended and storescand restarted.",
                 path, error_text(error));
@@ -85,18 +87,31 @@ static void walk_error(void *userdata, const char *path, int error) {
         mark_failed(userdata, path, error);
 }
 
+/* Files of many items: their changes are told as well. Where they can't be, every change of a file's
+ * times is taken for one of all of it. */
+static void note_changes(struct places *m, int fd, const char *filesystem) {
+        struct stat st;
+
+        (void)(filesystem ? changes_mark_filesystem(m->changes, filesystem)
+                          : changes_mark_folder(m->changes, fd));
+        if (fstat(fd, &st) >= 0)
+                gate_note_access(m->gate, st.st_dev, m->walking_mask & ~MASK_P);
+}
+
 static int mark_folder(void *userdata, int fd, const char *path) {
         struct places *m = userdata;
         int r;
 
         /* What lies in it must be gated, even where new folders in it would go unnoticed. */
-        r = gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_P | FAN_EVENT_ON_CHILD, fd,
-                      NULL);
+        r = gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_ONLYDIR,
+                      m->walking_mask | FAN_EVENT_ON_CHILD, fd, NULL);
         if (r < 0) {
                 mark_failed(m, path, -r);
                 return r;
         }
         m->marked++;
+        if (m->walking_mask != MASK_P)
+                note_changes(m, fd, NULL);
         if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_N, fd, NULL) < 0) {
                 r = newcomers_watch(m->newcomers, fd, m->walking_mount);
                 if (r < 0)
@@ -113,9 +128,22 @@ static void find_file(void *userdata, int parent, const char *name, const char *
         m->on_file(m->userdata, m->walking_mount, path);
 }
 
+/* Which store's folders are marked from now on, and how: for files of many items every access is told.
+ * Before there are marks, so that no open is without. */
+static void walk_store(struct places *m, const struct config_store *store, const char *mount) {
+        _cleanup_close_ int fd = -EBADF;
+
+        m->walking = store;
+        m->walking_mask = MASK_P;
+        if (!store || format_items(store->format) != ITEMS_MANY)
+                return;
+        fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        m->walking_mask |= fd >= 0 ? gate_probe_access(m->gate, fd) : FAN_ACCESS_PERM;
+}
+
 /* Marks the folders from name below parent down; with find, files that lie there already are told. */
-static int mark_tree(struct places *m, const char *store, const char *mount, int parent,
-                     const char *name, const char *path, bool find) {
+static int mark_tree(struct places *m, const struct config_store *store, const char *mount,
+                     int parent, const char *name, const char *path, bool find) {
         const struct walk walk = {
                 .folder = mark_folder,
                 .file = find ? find_file : NULL,
@@ -124,8 +152,8 @@ static int mark_tree(struct places *m, const char *store, const char *mount, int
         };
 
         m->marked = m->failed = 0;
-        m->walking = store;
         m->walking_mount = mount;
+        walk_store(m, store, mount);
         return walk_tree(&walk, parent, name, path);
 }
 
@@ -166,6 +194,18 @@ static void place_drop(struct places *m, struct marked_store *s, struct guarded 
         *g = s->places[--s->n];
 }
 
+static int mark_filesystem(struct places *m, const struct config_store *store, const char *path) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        walk_store(m, store, path);
+        if (m->walking_mask != MASK_P)
+                note_changes(m, fd, path);
+        return gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, m->walking_mask, AT_FDCWD,
+                         path);
+}
+
 /* Puts the marks of one place. again: they were there before, so files that have come meanwhile
  * are looked at. */
 static int place_mark(struct places *m, struct marked_store *s, const struct scope_place *place,
@@ -176,9 +216,8 @@ static int place_mark(struct places *m, struct marked_store *s, const struct sco
 
         if (statfs(place->path, &sfs) < 0)
                 return -errno;
-        r = place->filesystem ? gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_P,
-                                          AT_FDCWD, place->path)
-                              : mark_tree(m, s->config->name, place->path, AT_FDCWD, place->path,
+        r = place->filesystem ? mark_filesystem(m, s->config, place->path)
+                              : mark_tree(m, s->config, place->path, AT_FDCWD, place->path,
                                           place->path, again);
         if (r < 0)
                 return r;
@@ -308,7 +347,7 @@ int places_round(struct places *m, FILE *errors) {
         for (size_t i = 0; i < m->config->n_stores; i++) {
                 int k;
 
-                m->walking = m->config->stores[i].name;
+                m->walking = &m->config->stores[i];
                 k = store_round(m, &m->stores[i], &mounts);
 
                 if (k < 0 && !m->errors)
@@ -361,53 +400,111 @@ void places_take_watches(struct places *m) {
         }
 }
 
-/* A folder came into a marked one: marks it and all below. */
-static void folder_came(struct places *m, const char *store, const char *mount, int parent,
-                        const char *name) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
+static void read_link(int fd, char path[static PATH_MAX]) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
         ssize_t n;
 
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", parent);
-        n = MAX(readlink(link, path, sizeof(path) - 1), 0);
-        snprintf(path + n, sizeof(path) - (size_t)n, "/%s", name);
-        (void)mark_tree(m, store, mount, parent, name, path, true);
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, path, PATH_MAX - 1);
+        path[MAX(n, 0)] = '\0';
+}
+
+/* Where a folder that came belongs to. Stores may lie in each other, and side by side on one file
+ * system, and of only some the accesses are told. */
+struct belongs {
+        const struct config_store *store; /* NULL: nowhere */
+        const char *mount;                /* the place it is in */
+};
+
+/* By its path: the innermost store above it, as for files (stores.c). */
+static struct belongs belongs_by_path(const struct places *m, const char *path) {
+        struct belongs best = {};
+
+        for (size_t i = 0; i < m->config->n_stores; i++)
+                for (size_t k = 0; k < m->stores[i].n; k++) {
+                        const struct config_store *store = m->stores[i].config;
+                        const struct guarded *g = &m->stores[i].places[k];
+                        const char *rest = startswith(path, g->path);
+
+                        if (!g->filesystem && rest && (*rest == '\0' || *rest == '/') &&
+                            (!best.store || strlen(store->path) > strlen(best.store->path)))
+                                best = (struct belongs){ store, g->path };
+                }
+        return best;
+}
+
+/* Of two that it may belong to: better told too much of than too little. */
+static void belongs_perhaps(struct belongs *to, const struct config_store *store,
+                            const char *mount) {
+        if (!to->store || format_items(store->format) == ITEMS_MANY)
+                *to = (struct belongs){ store, mount };
+}
+
+/* A folder came into a marked one: marks it and all below. */
+static void folder_came(struct places *m, const struct belongs *to, int parent, const char *name) {
+        char path[PATH_MAX];
+        size_t n;
+
+        read_link(parent, path);
+        n = strlen(path);
+        snprintf(path + n, sizeof(path) - n, "/%s", name);
+        (void)mark_tree(m, to->store, to->mount, parent, name, path, true);
 }
 
 /* The same, told by group N: the folder it came into is named by a handle. */
 static void folder_came_by_handle(struct places *m, const struct fanotify_event_info_fid *info) {
         struct file_handle *handle = (struct file_handle *)(uintptr_t)info->handle;
         const char *name = (const char *)handle->f_handle + handle->handle_bytes;
+        _cleanup_close_ int parent = -EBADF;
+        struct belongs perhaps = {};
+        char path[PATH_MAX];
         fsid_t fsid;
 
         memcpy(&fsid, &info->fsid, sizeof(fsid));
         for (size_t i = 0; i < m->config->n_stores; i++)
                 for (size_t k = 0; k < m->stores[i].n; k++) {
                         const struct guarded *g = &m->stores[i].places[k];
-                        _cleanup_close_ int mount = -EBADF, parent = -EBADF;
+                        _cleanup_close_ int mount = -EBADF;
+                        struct belongs to;
+                        int fd;
 
                         if (g->filesystem || memcmp(&g->fsid, &fsid, sizeof(fsid)) != 0)
                                 continue;
                         mount = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                         if (mount < 0)
                                 continue;
-                        parent = open_by_handle_at(mount, handle,
-                                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                        if (parent < 0)
+                        fd = open_by_handle_at(mount, handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        if (fd < 0)
                                 continue; /* gone already */
-                        folder_came(m, m->stores[i].config->name, g->path, parent, name);
-                        return;
+                        close_fd(parent);
+                        parent = fd;
+                        /* Through another mount of the file system, the path leads elsewhere. */
+                        read_link(parent, path);
+                        to = belongs_by_path(m, path);
+                        if (to.store) {
+                                folder_came(m, &to, parent, name);
+                                return;
+                        }
+                        belongs_perhaps(&perhaps, m->stores[i].config, g->path);
                 }
+        if (perhaps.store)
+                folder_came(m, &perhaps, parent, name);
 }
 
 /* The same, told by a watch. */
 static void folder_came_by_watch(void *userdata, int parent, const char *name, const char *mount) {
         struct places *m = userdata;
-        const char *store = NULL;
+        char path[PATH_MAX];
+        struct belongs to;
 
-        for (size_t i = 0; i < m->config->n_stores && !store; i++)
+        read_link(parent, path);
+        to = belongs_by_path(m, path);
+        for (size_t i = 0; i < m->config->n_stores && !to.store; i++)
                 if (place_find(&m->stores[i], mount))
-                        store = m->stores[i].config->name;
-        folder_came(m, store, mount, parent, name);
+                        belongs_perhaps(&to, m->stores[i].config, mount);
+        if (!to.store)
+                to.mount = mount;
+        folder_came(m, &to, parent, name);
 }
 
 void places_take_newcomers(struct places *m) {
@@ -451,8 +548,9 @@ int places_mounts_fd(const struct places *places) {
         return places->mountinfo;
 }
 
-int places_new(const struct config *config, const struct gate *gate, struct journal *journal,
-               places_file_fn on_file, void *userdata, FILE *errors, struct places **ret) {
+int places_new(const struct config *config, struct gate *gate, const struct changes *changes,
+               struct journal *journal, places_file_fn on_file, void *userdata, FILE *errors,
+               struct places **ret) {
         _cleanup_(places_freep) struct places *places = calloc(1, sizeof(*places));
         int r;
 
@@ -460,11 +558,13 @@ int places_new(const struct config *config, const struct gate *gate, struct jour
                 return -ENOMEM;
         places->config = config;
         places->gate = gate;
+        places->changes = changes;
         places->journal = journal;
         places->on_file = on_file;
         places->userdata = userdata;
         places->own[0] = config->database;
         places->own[1] = config->tmpdir;
+        places->own[2] = config->cache_size > 0 ? config->cache_directory : NULL;
         places->inotify = places->mountinfo = -EBADF;
         places->group =
                 fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_CLOEXEC | FAN_NONBLOCK |

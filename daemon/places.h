@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "daemon/changes.h"
 #include "daemon/config.h"
 #include "daemon/gate.h"
 #include "daemon/journal.h"
@@ -20,8 +21,9 @@ struct places;
 typedef void (*places_file_fn)(void *userdata, const char *mount, const char *path);
 
 /* Opens group N, the watches, the mount table. A failure is explained in errors. */
-int places_new(const struct config *config, const struct gate *gate, struct journal *journal,
-               places_file_fn on_file, void *userdata, FILE *errors, struct places **ret);
+int places_new(const struct config *config, struct gate *gate, const struct changes *changes,
+               struct journal *journal, places_file_fn on_file, void *userdata, FILE *errors,
+               struct places **ret);
 struct places *places_free(struct places *places);
 DEFINE_CLEANUP(struct places *, places_free);
 

@@ -28,6 +28,7 @@ struct bay {
         uint64_t id;
         uint64_t since_usec; /* when the state began */
         size_t filled;
+        uint64_t told; /* of many items: up to which offset */
 
         struct ring_op read_op, send_op;
         bool reading, sending;
@@ -59,7 +60,7 @@ struct worker {
                 struct cmsghdr align;
                 char buf[CMSG_SPACE(sizeof(struct ucred))];
         } receive_control;
-        struct proto_result received;
+        union proto_message received;
 };
 
 TAILQ_HEAD(job_queue, pool_job);
@@ -69,6 +70,7 @@ struct pool {
         const struct config *config;
         struct stats *stats;
         struct journal *journal;
+        int cache_fd;
         pool_ready_fn on_ready;
         void *userdata;
         FILE *errors;
@@ -95,6 +97,9 @@ struct pool {
 
 /* Ends a job without a worker's word. text says more, for the log; may be "". */
 void pool_job_fail(struct pool_job *job, enum reason reason, const char *text);
+
+/* Whether the worker gets the content's fd, and not the content. */
+bool pool_job_by_fd(const struct pool_job *job);
 
 /* Puts a job into its queue, at the front if it lost its worker. */
 void pool_enqueue(struct pool *pool, struct pool_job *job, bool first);

@@ -25,6 +25,7 @@
 /* A job that is longer than a usual message takes gets no other one to wait behind it; what waits
  * already is taken back. */
 #define ROOM_USEC      (4 * USEC_PER_MSEC)
+#define PROGRESS_MIN   ((uint64_t)64 << 10) /* bytes of many items a second */
 #define TAKE_BACK_USEC (20 * USEC_PER_MSEC)
 
 /* ---- Bays ---- */
@@ -161,6 +162,14 @@ void worker_lost(struct worker *w, enum reason reason) {
         }
 }
 
+/* A job of many items has more time, the more it got done. */
+static uint64_t time_for(const struct worker *w, const struct bay *bay) {
+        uint64_t done = bay->message.many ? bay->told - bay->message.from : 0;
+
+        return w->pool->config->worker_timeout_usec +
+               MIN(done / PROGRESS_MIN, (uint64_t)UINT32_MAX) * USEC_PER_SEC;
+}
+
 uint64_t worker_run(struct worker *w, uint64_t now) {
         uint64_t due = USEC_INFINITY;
         struct bay *at;
@@ -171,7 +180,7 @@ uint64_t worker_run(struct worker *w, uint64_t now) {
                 return due;
         at = current_bay(w);
         if (at)
-                due = w->since_usec + w->pool->config->worker_timeout_usec;
+                due = w->since_usec + time_for(w, at);
         for (size_t i = 0; i < PROTO_BAYS; i++) {
                 struct bay *bay = &w->bays[i];
 
@@ -206,8 +215,9 @@ static void worker_result(struct worker *w, const struct proto_result *m) {
         struct pool_result result = {
                 .verdict = (enum verdict)m->verdict,
                 .reason = (enum reason)m->reason,
-                .known = m->known,
+                .known = (enum result_known)m->known,
                 .has_digest = m->has_digest,
+                .context = m->context,
         };
 
         if (job) {
@@ -227,13 +237,55 @@ static void worker_result(struct worker *w, const struct proto_result *m) {
                 job->done(job, &result);
 }
 
-static bool result_fits(struct worker *w, int kind, size_t size) {
-        const struct proto_result *m = &w->received;
-        const struct bay *at = w->state == WORKER_RUNNING ? current_bay(w) : NULL;
+/* The job that a message of this id is about: the one that the worker is at. */
+static struct bay *bay_of(struct worker *w, uint64_t id) {
+        struct bay *at = w->state == WORKER_RUNNING ? current_bay(w) : NULL;
 
-        return at && kind == PROTO_RESULT && size == sizeof(*m) && m->id == at->id &&
-               (!m->known || (at->message.has_known && m->has_digest &&
-                              memcmp(m->digest, at->message.known, STAMP_DIGEST_SIZE) == 0));
+        return at && at->id == id ? at : NULL;
+}
+
+static bool result_fits(struct worker *w) {
+        const struct proto_result *m = &w->received.result;
+        const struct bay *at = bay_of(w, m->id);
+
+        if (!at || (at->message.many && m->known != KNOWN_NOT))
+                return false;
+        switch ((enum result_known)m->known) {
+        case KNOWN_NOT: return true;
+        case KNOWN_DIGEST:
+                return at->message.has_known && m->has_digest &&
+                       memcmp(m->digest, at->message.known, STAMP_DIGEST_SIZE) == 0;
+        case KNOWN_CACHE: return at->message.use_cache && m->has_digest;
+        case _RESULT_KNOWN_MAX:
+        default: return false;
+        }
+}
+
+/* Items must come one behind the other, from where the job begins. */
+static bool items_fit(struct bay *bay, const struct proto_span *spans, size_t n) {
+        uint64_t at = bay->told;
+
+        for (size_t i = 0; i < n; i++) {
+                if (spans[i].offset != at || at >= bay->message.to ||
+                    (spans[i].how == ITEM_CACHED && !bay->message.use_cache))
+                        return false;
+                at += spans[i].size;
+        }
+        return true;
+}
+
+/* Hands on what a worker says of items; whether it can be true. */
+static bool worker_items(struct worker *w, uint64_t id, const struct proto_span *spans, size_t n,
+                         const struct proto_item *item) {
+        struct bay *bay = bay_of(w, id);
+
+        if (!bay || !bay->message.many || !items_fit(bay, spans, n))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                bay->told += spans[i].size;
+        if (bay->job)
+                bay->job->items(bay->job, spans, n, item);
+        return true;
 }
 
 /* The kernel tells who speaks (SO_PASSCRED); what the message says of it would be hearsay. */
@@ -263,7 +315,7 @@ static void worker_received(struct ring_op *op, int res) {
                 worker_receive(w);
                 return;
         }
-        kind = res > 0 ? proto_check((union proto_message *)&w->received, (size_t)res) : 0;
+        kind = res > 0 ? proto_check(&w->received, (size_t)res) : 0;
         if (w->state == WORKER_STARTING && kind == PROTO_HELLO && worker_hello(w)) {
                 w->state = WORKER_RUNNING;
                 w->pool->stats->workers_started++;
@@ -273,11 +325,18 @@ static void worker_received(struct ring_op *op, int res) {
                 pool_dispatch(w->pool);
                 return;
         }
-        if (kind > 0 && result_fits(w, kind, (size_t)res)) {
-                struct proto_result m = w->received;
+        if (kind == PROTO_RESULT && result_fits(w)) {
+                struct proto_result m = w->received.result;
 
                 worker_receive(w);
                 worker_result(w, &m);
+                return;
+        }
+        if ((kind == PROTO_ITEMS && worker_items(w, w->received.items.id, w->received.items.spans,
+                                                 w->received.items.n, NULL)) ||
+            (kind == PROTO_ITEM &&
+             worker_items(w, w->received.item.id, &w->received.item.span, 1, &w->received.item))) {
+                worker_receive(w);
                 return;
         }
         worker_lost(w, kind == 0 ? REASON_CRASH : REASON_PROTOCOL);
@@ -339,7 +398,7 @@ int worker_start(struct worker *w, uint64_t now) {
         theirs = pair[1];
         if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
                 return -errno;
-        r = loader_spawn(w->pool->loader, w->number, theirs, w->slot_fd);
+        r = loader_spawn(w->pool->loader, w->number, theirs, w->slot_fd, w->pool->cache_fd);
         if (r < 0)
                 return r;
         w->channel = TAKE_FD(ours);
@@ -365,6 +424,14 @@ static void job_send(struct bay *bay, int fd) {
         bay->message.has_fd = fd >= 0;
         bay->message.has_known = job->has_known;
         bay->message.bay = (uint8_t)bay->number;
+        bay->message.form = (uint8_t)job->form;
+        bay->message.use_cache = job->use_cache;
+        if (job->many) {
+                bay->message.many = 1;
+                bay->message.from = bay->told = job->from;
+                bay->message.wanted = job->wanted;
+                bay->message.to = job->to;
+        }
         if (job->has_known)
                 memcpy(bay->message.known, job->known, sizeof(job->known));
 
@@ -459,7 +526,7 @@ void worker_take(struct worker *w, struct pool_job *job) {
         job->dispatched_usec = now_usec();
         bay->job = job;
         bay->filled = 0;
-        if (job->size >= PROTO_BAY_SIZE)
+        if (pool_job_by_fd(job))
                 job_send(bay, job->fd);
         else {
                 bay->state = BAY_READING;

@@ -23,6 +23,10 @@ void pool_job_fail(struct pool_job *job, enum reason reason, const char *text) {
         job->done(job, &result);
 }
 
+bool pool_job_by_fd(const struct pool_job *job) {
+        return job->many || job->size >= PROTO_BAY_SIZE;
+}
+
 void pool_enqueue(struct pool *pool, struct pool_job *job, bool first) {
         struct job_queue *queue = job->low ? &pool->low : &pool->high;
 
@@ -71,7 +75,7 @@ void pool_dispatch(struct pool *pool) {
         while ((!TAILQ_EMPTY(&pool->high) || !TAILQ_EMPTY(&pool->low)) && (w = idle_worker(pool)))
                 worker_take(w, dequeue(pool));
         /* Content that goes by its fd is large: nothing to wait behind something else. */
-        while ((job = TAILQ_FIRST(&pool->high)) && job->size < PROTO_BAY_SIZE &&
+        while ((job = TAILQ_FIRST(&pool->high)) && !pool_job_by_fd(job) &&
                (w = worker_with_room(pool, now_usec())))
                 worker_take(w, dequeue(pool));
 }
@@ -218,8 +222,8 @@ uint64_t pool_run(struct pool *pool, uint64_t now) {
 /* ---- The object ---- */
 
 int pool_new(struct ring *ring, const struct config *config, struct stats *stats,
-             struct journal *journal, pool_ready_fn on_ready, void *userdata, FILE *errors,
-             struct pool **ret) {
+             struct journal *journal, int cache_fd, pool_ready_fn on_ready, void *userdata,
+             FILE *errors, struct pool **ret) {
         _cleanup_free_ struct pool *pool = calloc(1, sizeof(*pool));
         int r;
 
@@ -229,6 +233,7 @@ int pool_new(struct ring *ring, const struct config *config, struct stats *stats
         pool->config = config;
         pool->stats = stats;
         pool->journal = journal;
+        pool->cache_fd = cache_fd;
         pool->on_ready = on_ready;
         pool->userdata = userdata;
         pool->errors = errors;

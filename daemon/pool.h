@@ -25,10 +25,11 @@ struct pool_job;
 struct pool_result {
         enum verdict verdict;
         enum reason reason;
-        bool known; /* the content has the digest that the job told; verdict says nothing */
+        enum result_known known; /* unless NOT: verdict and reason say nothing */
         bool has_digest;
         uint8_t digest[DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX];
+        struct context context;
         uint64_t queue_usec, read_usec, scan_usec;
 };
 
@@ -41,6 +42,18 @@ struct pool_job {
         bool low;      /* nobody waits for it */
         bool has_known;
         uint8_t known[STAMP_DIGEST_SIZE];
+        enum job_form form;
+        bool use_cache; /* what the verdict cache seems to know need not be scanned */
+
+        /* A file of many items: those that reach into [wanted, to), from the one at offset from on
+         * (proto.h). They are told as they are judged, in order and without gaps; a job that is given
+         * to a second worker tells them again from the first. item is NULL unless there is only one,
+         * with a text for the log. Neither may submit or end this job. */
+        bool many;
+        uint64_t from, wanted, to;
+        void (*items)(struct pool_job *job, const struct proto_span *spans, size_t n,
+                      const struct proto_item *item);
+
         void (*done)(struct pool_job *job, const struct pool_result *result);
 
         /* The pool's own. */
@@ -54,10 +67,11 @@ struct pool_job {
  * was written to errors). */
 typedef void (*pool_ready_fn)(void *userdata, int error);
 
-/* Starts the loader. errors is written to until ready was called, and must live until then. */
+/* Starts the loader. cache_fd is the memory of the verdict cache that workers get, or -EBADF; it stays
+ * the caller's. errors is written to until ready was called, and must live until then. */
 int pool_new(struct ring *ring, const struct config *config, struct stats *stats,
-             struct journal *journal, pool_ready_fn on_ready, void *userdata, FILE *errors,
-             struct pool **ret);
+             struct journal *journal, int cache_fd, pool_ready_fn on_ready, void *userdata,
+             FILE *errors, struct pool **ret);
 
 /* Every job must be done before. */
 struct pool *pool_free(struct pool *pool);

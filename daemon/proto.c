@@ -7,6 +7,7 @@
 
 #include "daemon/proto.h"
 
+#include <assert.h>
 #include <sys/socket.h>
 
 #include "daemon/config.h"
@@ -19,11 +20,15 @@ static const struct {
         [PROTO_LOAD] = { sizeof(struct proto_load), 1 },
         [PROTO_LOADED] = { sizeof(struct proto_loaded), 0 },
         [PROTO_REFUSED] = { sizeof(struct proto_refused), 0 },
-        [PROTO_SPAWN] = { sizeof(struct proto_spawn), 2 },
+        [PROTO_SPAWN] = { sizeof(struct proto_spawn), PROTO_FDS_MAX },
         [PROTO_HELLO] = { sizeof(struct proto_hello), 0 },
         [PROTO_JOB] = { sizeof(struct proto_job), 1 },
+        [PROTO_ITEMS] = { sizeof(struct proto_items), 0 },
+        [PROTO_ITEM] = { sizeof(struct proto_item), 0 },
         [PROTO_RESULT] = { sizeof(struct proto_result), 0 },
 };
+
+static_assert(sizeof(union proto_message) <= UINT16_MAX, "sizes fit the header");
 
 size_t proto_size(enum proto_kind kind) {
         return (unsigned)kind < _PROTO_KIND_MAX ? kinds[kind].size : 0;
@@ -36,6 +41,13 @@ void proto_init(union proto_message *message, enum proto_kind kind) {
                 .kind = (uint16_t)kind,
                 .size = (uint16_t)kinds[kind].size,
         };
+}
+
+static bool zero(const uint8_t *bytes, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (bytes[i])
+                        return false;
+        return true;
 }
 
 static char printable(char c) {
@@ -59,21 +71,58 @@ static bool text_ok(const char *field, size_t size) {
         for (size_t i = 0; i < n; i++)
                 if (field[i] != printable(field[i]))
                         return false;
-        for (size_t i = n; i < size; i++)
-                if (field[i] != '\0')
+        return zero((const uint8_t *)field + n, size - n);
+}
+
+/* Length of the character of UTF-8 that text begins with, one that can be seen; 0: none such. */
+static size_t visible_character(const uint8_t *text, size_t size) {
+        static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        size_t n = text[0] < 0x80    ? 1
+                   : text[0] < 0xc0  ? 0
+                   : text[0] < 0xe0  ? 2
+                   : text[0] < 0xf0  ? 3
+                   : text[0] <= 0xf4 ? 4
+                                     : 0;
+        uint32_t c;
+
+        if (n <= 1)
+                return n == 1 && printable((char)text[0]) == (char)text[0];
+        if (n > size)
+                return 0;
+        c = text[0] & (0x7fU >> n);
+        for (size_t i = 1; i < n; i++) {
+                if ((text[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (text[i] & 0x3fU);
+        }
+        /* Too long for what it is; half of a pair; control characters of the second kind. */
+        if (c < smallest[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff || c < 0xa0)
+                return 0;
+        return n;
+}
+
+/* The same as text_ok(), of UTF-8. */
+static bool unicode_ok(const char *field, size_t size) {
+        const uint8_t *bytes = (const uint8_t *)field;
+        size_t n = strnlen(field, size);
+
+        if (n == size)
+                return false;
+        for (size_t i = 0, k; i < n; i += k) {
+                k = visible_character(bytes + i, n - i);
+                if (k == 0)
                         return false;
-        return true;
+        }
+        return zero(bytes + n, size - n);
+}
+
+static bool context_ok(const struct context *c) {
+        return unicode_ok(c->message_id, sizeof(c->message_id)) &&
+               unicode_ok(c->from, sizeof(c->from)) && unicode_ok(c->subject, sizeof(c->subject));
 }
 
 static bool path_ok(const char *field) {
         return field[0] == '/' && strnlen(field, PATH_MAX) < PATH_MAX;
-}
-
-static bool zero(const uint8_t *bytes, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (bytes[i])
-                        return false;
-        return true;
 }
 
 static bool load_ok(const struct proto_load *m) {
@@ -88,20 +137,78 @@ static bool loaded_ok(const struct proto_loaded *m) {
                zero(m->reserved, sizeof(m->reserved));
 }
 
+static bool range_ok(const struct proto_job *m) {
+        if (!m->many)
+                return m->from == 0 && m->wanted == 0 && m->to == 0;
+        return m->has_fd && !m->has_known && m->from <= m->wanted && m->wanted < m->to;
+}
+
 static bool job_ok(const struct proto_job *m) {
+        bool of_items = m->form == JOB_DBOX || m->form == JOB_MBOX;
+
         return m->has_fd <= 1 && m->has_known <= 1 && m->bay < PROTO_BAYS &&
+               m->form < _JOB_FORM_MAX && m->many <= of_items &&
+               /* The items of an mbox are never known by the whole file. */
+               m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 && range_ok(m) &&
                (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
 }
 
-static bool result_ok(const struct proto_result *m) {
-        if (m->known > 1 || m->has_digest > 1 || m->reserved != 0)
+/* Of its own, without regard to whether the log has anything to say of it. */
+static bool span_ok(const struct proto_span *s) {
+        if (s->size == 0 || s->offset + s->size < s->offset || s->has_digest > 1 || s->last > 1 ||
+            !zero(s->reserved, sizeof(s->reserved)) ||
+            (!s->has_digest && !zero(s->digest, sizeof(s->digest))))
                 return false;
-        if (!text_ok(m->signature, sizeof(m->signature)))
+        switch ((enum item_how)s->how) {
+        case ITEM_SCANNED: return verdict_reason_fits(s->verdict, s->reason);
+        case ITEM_CACHED:
+                return s->has_digest && s->verdict == VERDICT_UNKNOWN && s->reason == REASON_NONE;
+        case ITEM_PASSED:
+                return !s->has_digest && s->verdict == VERDICT_UNKNOWN && s->reason == REASON_NONE;
+        case _ITEM_HOW_MAX:
+        default: return false;
+        }
+}
+
+static bool items_ok(const struct proto_items *m) {
+        if (m->n == 0 || m->n > PROTO_SPANS_MAX || m->reserved != 0)
+                return false;
+        for (size_t i = 0; i < m->n; i++) {
+                const struct proto_span *s = &m->spans[i];
+
+                if (!span_ok(s) || (s->how == ITEM_SCANNED && s->verdict != VERDICT_CLEAN))
+                        return false;
+                /* They tile the file, and behind its end there is nothing. */
+                if (i > 0 && (s->offset != s[-1].offset + s[-1].size || s[-1].last))
+                        return false;
+        }
+        return zero((const uint8_t *)&m->spans[m->n],
+                    (PROTO_SPANS_MAX - m->n) * sizeof(m->spans[0]));
+}
+
+/* What comes with a verdict for the log. */
+static bool words_ok(uint8_t verdict, const char signature[static PROTO_SIGNATURE_MAX],
+                     const struct context *context) {
+        if (!text_ok(signature, PROTO_SIGNATURE_MAX) || !context_ok(context))
+                return false;
+        return verdict != VERDICT_INFECTED || signature[0] != '\0';
+}
+
+static bool item_ok(const struct proto_item *m) {
+        return span_ok(&m->span) && m->span.how == ITEM_SCANNED &&
+               m->span.verdict != VERDICT_CLEAN &&
+               words_ok(m->span.verdict, m->signature, &m->context);
+}
+
+static bool result_ok(const struct proto_result *m) {
+        if (m->known >= _RESULT_KNOWN_MAX || m->has_digest > 1 || m->reserved != 0 ||
+            !words_ok(m->verdict, m->signature, &m->context))
+                return false;
+        if ((m->known || m->verdict == VERDICT_CLEAN) &&
+            !zero((const uint8_t *)&m->context, sizeof(m->context)))
                 return false;
         if (m->known)
-                return m->verdict == VERDICT_UNKNOWN && m->reason == REASON_NONE;
-        if (m->verdict == VERDICT_INFECTED && m->signature[0] == '\0')
-                return false;
+                return m->has_digest && m->verdict == VERDICT_UNKNOWN && m->reason == REASON_NONE;
         return verdict_reason_fits(m->verdict, m->reason);
 }
 
@@ -122,6 +229,8 @@ int proto_check(const union proto_message *message, size_t size) {
         case PROTO_SPAWN: ok = message->spawn.reserved == 0; break;
         case PROTO_HELLO: ok = true; break;
         case PROTO_JOB: ok = job_ok(&message->job); break;
+        case PROTO_ITEMS: ok = items_ok(&message->items); break;
+        case PROTO_ITEM: ok = item_ok(&message->item); break;
         case PROTO_RESULT: ok = result_ok(&message->result); break;
         case _PROTO_KIND_MAX:
         default: ok = false;
@@ -129,17 +238,18 @@ int proto_check(const union proto_message *message, size_t size) {
         return ok ? h->kind : -EBADMSG;
 }
 
-int proto_send(int sock, const union proto_message *message, int fd0, int fd1) {
+static int send_with_flags(int sock, const union proto_message *message, const int *fds, size_t n,
+                           int flags) {
         union {
                 struct cmsghdr align;
-                char buf[CMSG_SPACE(2 * sizeof(int))];
+                char buf[CMSG_SPACE(PROTO_FDS_MAX * sizeof(int))];
         } control = {};
         struct iovec iov = { .iov_base = (void *)(uintptr_t)message,
                              .iov_len = message->header.size };
         struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-        int fds[2] = { fd0, fd1 };
-        size_t n = fd0 < 0 ? 0 : fd1 < 0 ? 1 : 2;
 
+        if (n > PROTO_FDS_MAX)
+                return -EINVAL;
         if (n > 0) {
                 struct cmsghdr *c;
 
@@ -151,11 +261,25 @@ int proto_send(int sock, const union proto_message *message, int fd0, int fd1) {
                 c->cmsg_len = CMSG_LEN(n * sizeof(int));
                 memcpy(CMSG_DATA(c), fds, n * sizeof(int));
         }
-        return sendmsg(sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+        return sendmsg(sock, &mh, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
 }
 
-/* Takes the fds out of a received message; the ones beyond the second are closed and counted. */
-static size_t take_fds(struct msghdr *mh, int fds[static 2]) {
+int proto_send(int sock, const union proto_message *message, const int *fds, size_t n) {
+        return send_with_flags(sock, message, fds, n, MSG_DONTWAIT);
+}
+
+int proto_send_patiently(int sock, const union proto_message *message) {
+        int r;
+
+        do
+                r = send_with_flags(sock, message, NULL, 0, 0);
+        while (r == -EINTR);
+        return r;
+}
+
+/* Takes the fds out of a received message; those for which there is no room are closed and
+ * counted. */
+static size_t take_fds(struct msghdr *mh, int fds[static PROTO_FDS_MAX]) {
         size_t n = 0;
 
         for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
@@ -168,7 +292,7 @@ static size_t take_fds(struct msghdr *mh, int fds[static 2]) {
                         int fd;
 
                         memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-                        if (n < 2)
+                        if (n < PROTO_FDS_MAX)
                                 fds[n] = fd;
                         else
                                 close_fd(fd);
@@ -177,10 +301,11 @@ static size_t take_fds(struct msghdr *mh, int fds[static 2]) {
         return n;
 }
 
-int proto_receive(int sock, union proto_message *ret, int ret_fds[static 2]) {
+int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]) {
         union {
                 struct cmsghdr align;
-                char buf[CMSG_SPACE(4 * sizeof(int))];
+                /* One more than there may be, so that it is seen. */
+                char buf[CMSG_SPACE((PROTO_FDS_MAX + 1) * sizeof(int))];
         } control;
         struct iovec iov = { .iov_base = ret, .iov_len = sizeof(*ret) };
         struct msghdr mh = {
@@ -189,10 +314,12 @@ int proto_receive(int sock, union proto_message *ret, int ret_fds[static 2]) {
                 .msg_control = control.buf,
                 .msg_controllen = sizeof(control.buf),
         };
-        int fds[2] = { -EBADF, -EBADF }, kind;
+        int fds[PROTO_FDS_MAX], kind;
         size_t n_fds;
         ssize_t n;
 
+        for (size_t i = 0; i < PROTO_FDS_MAX; i++)
+                fds[i] = -EBADF;
         do
                 n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
@@ -206,11 +333,10 @@ int proto_receive(int sock, union proto_message *ret, int ret_fds[static 2]) {
         if (kind > 0 && n_fds > kinds[kind].n_fds)
                 kind = -EBADMSG;
         if (kind < 0) {
-                close_fd(fds[0]);
-                close_fd(fds[1]);
+                for (size_t i = 0; i < PROTO_FDS_MAX; i++)
+                        close_fd(fds[i]);
                 return kind;
         }
-        ret_fds[0] = fds[0];
-        ret_fds[1] = fds[1];
+        memcpy(ret_fds, fds, sizeof(fds));
         return kind;
 }

@@ -9,9 +9,12 @@
  *     gate ──LOAD────▶ loader        once: settings, with the signature folder's O_PATH fd
  *     gate ◀─LOADED─── loader        the engine is compiled and found its canary
  *     gate ◀─REFUSED── loader        why there is no engine; the loader then exits
- *     gate ──SPAWN───▶ loader        with 2 fds: the worker's end of its channel, its slot's memfd
+ *     gate ──SPAWN───▶ loader        with 2 fds: the worker's end of its channel, its slot's memfd;
+ *                                    and the verdict cache's memory, read-only, if there is one
  *     gate ◀─HELLO──── worker        on its channel; the kernel's SCM_CREDENTIALS tell its pid
  *     gate ──JOB─────▶ worker        scan a bay of the slot, or the fd that comes along
+ *     gate ◀─ITEMS──── worker        of a file of many items: what was found, in order, as it goes
+ *     gate ◀─ITEM───── worker        one of them that is worth a word in the log
  *     gate ◀─RESULT─── worker        the verdict; the bay is the gate's again
  *
  * Jobs are done in the order in which they come; one more may be sent before the result of the first.
@@ -23,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/context.h"
 #include "store/digest.h"
 #include "store/stamp.h"
 #include "store/verdict.h"
@@ -34,6 +38,10 @@
 #define PROTO_SLOT_SIZE     (PROTO_BAYS * PROTO_BAY_SIZE)
 #define PROTO_SIGNATURE_MAX 128
 #define PROTO_TEXT_MAX      512
+#define PROTO_SPANS_MAX     32
+/* How the text of UNSCANNABLE begins for mail that Dovecot's mail_crypt plugin has encrypted. */
+#define PROTO_MAIL_CRYPT "encrypted by Dovecot's mail_crypt"
+#define PROTO_FDS_MAX    3
 
 /* Fds that a loader is started with; everything else is closed. */
 #define PROTO_LOADER_FD 3
@@ -45,6 +53,8 @@ enum proto_kind {
         PROTO_SPAWN,
         PROTO_HELLO,
         PROTO_JOB,
+        PROTO_ITEMS,
+        PROTO_ITEM,
         PROTO_RESULT,
         _PROTO_KIND_MAX
 };
@@ -97,17 +107,73 @@ struct proto_hello {
         struct proto_header header;
 };
 
-/* What a job asks for. */
+/* What the content is. */
+enum job_form {
+        JOB_RAW,     /* any content: judged as it is, digest of its bytes */
+        JOB_MESSAGE, /* one message, compressed perhaps: canonical digest */
+        JOB_DBOX,    /* Dovecot's sdbox or mdbox file: items */
+        JOB_MBOX,
+        _JOB_FORM_MAX
+};
+
+/* What a job asks for. A file of one item is judged as a whole and answered by a RESULT alone. Of a
+ * file of many items (many; always by its fd) those are judged which reach into [wanted, to), beginning
+ * with the item at from: ITEMS and ITEM tell of all of them in order, so that they tile [from, end of
+ * the last one told), which is at least to, or the end of the file; RESULT then tells no more than
+ * that the job is through (CLEAN, which says nothing of the items), or why it could not go on
+ * (UNKNOWN). An mbox is always a file of many. */
 struct proto_job {
         struct proto_header header;
         uint64_t id;
         uint64_t size;  /* bytes in the bay; for an fd the size by fstat, a hint */
         uint8_t has_fd; /* the content is the fd that comes along */
         uint8_t has_known;
-        uint8_t bay; /* where in the slot the content is, in units of PROTO_BAY_SIZE */
-        uint8_t reserved[5];
+        uint8_t bay;  /* where in the slot the content is, in units of PROTO_BAY_SIZE */
+        uint8_t form; /* enum job_form */
+        uint8_t many;
+        uint8_t use_cache; /* content that the verdict cache seems to know need not be scanned */
+        uint8_t reserved[2];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
+        uint64_t from, wanted, to;        /* with many: offsets, from <= wanted < to; else 0 */
+};
+
+/* By what an item's verdict is known. */
+enum item_how {
+        ITEM_SCANNED,
+        ITEM_CACHED, /* the cache hints that its digest is known: verdict and reason are 0, the gate
+                      * asks the cache itself */
+        ITEM_PASSED, /* before what is wanted: not looked at, verdict and reason are 0. Several items
+                      * in a row may be told as one */
+        _ITEM_HOW_MAX
+};
+
+struct proto_span {
+        uint64_t offset, size; /* of the item, more than 0; or of a row of items */
+        uint8_t how;           /* enum item_how */
+        uint8_t verdict;       /* enum verdict */
+        uint8_t reason;        /* enum reason */
+        uint8_t has_digest;
+        uint8_t last; /* it ends at the end of the file, and may still grow */
+        uint8_t reserved[3];
+        uint8_t digest[DIGEST_SIZE];
+};
+
+/* Items of which the log says nothing: clean, cached or passed. */
+struct proto_items {
+        struct proto_header header;
+        uint64_t id;
+        uint32_t n; /* 1 to PROTO_SPANS_MAX */
+        uint32_t reserved;
+        struct proto_span spans[PROTO_SPANS_MAX]; /* those beyond n are zero */
+};
+
+struct proto_item {
+        struct proto_header header;
+        uint64_t id;
+        struct proto_span span;
+        char signature[PROTO_SIGNATURE_MAX]; /* as in proto_result */
+        struct context context;              /* sanitised texts, terminated, rest zero */
 };
 
 struct proto_result {
@@ -115,13 +181,21 @@ struct proto_result {
         uint64_t id;     /* of the job */
         uint8_t verdict; /* enum verdict */
         uint8_t reason;  /* enum reason */
-        uint8_t known;   /* the digest asked for matched: verdict and reason are then 0 */
+        uint8_t known;   /* enum result_known */
         uint8_t has_digest;
         uint32_t digest_usec, scan_usec;
         uint32_t reserved;
         uint8_t digest[DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX]; /* INFECTED: its name; else "" or, for UNSCANNABLE and
                                               * UNKNOWN, what libclamav said. Printable ASCII. */
+        struct context context;              /* of what is not clean; else zero */
+};
+
+enum result_known {
+        KNOWN_NOT,
+        KNOWN_DIGEST, /* the digest asked for matched: verdict and reason are 0 */
+        KNOWN_CACHE, /* the cache hints at the digest: likewise, and the gate asks the cache itself */
+        _RESULT_KNOWN_MAX
 };
 
 union proto_message {
@@ -132,6 +206,8 @@ union proto_message {
         struct proto_spawn spawn;
         struct proto_hello hello;
         struct proto_job job;
+        struct proto_items items;
+        struct proto_item item;
         struct proto_result result;
 };
 
@@ -150,11 +226,15 @@ int proto_check(const union proto_message *message, size_t size);
  * ASCII becomes '?'. */
 void proto_text(char *field, size_t size, const char *text);
 
-/* Sends a message with up to two fds (-EBADF: none), never sleeping: -EAGAIN when the peer does not
- * take its messages. 0 or negative errno. */
-int proto_send(int sock, const union proto_message *message, int fd0, int fd1);
+/* Sends a message with n fds, never sleeping: -EAGAIN when the peer does not take its messages. 0 or
+ * negative errno. */
+int proto_send(int sock, const union proto_message *message, const int *fds, size_t n);
 
-/* Receives one message and checks it; up to two fds, O_CLOEXEC, -EBADF where none came. fds that
+/* The same, but sleeps until the peer takes the message: for workers, which tell more than a socket
+ * holds. */
+int proto_send_patiently(int sock, const union proto_message *message);
+
+/* Receives one message and checks it; with its fds, O_CLOEXEC, -EBADF where none came. fds that
  * do not fit the kind are refused (-EBADMSG). Returns the kind, 0 at end of file, or negative
  * errno. */
-int proto_receive(int sock, union proto_message *ret, int ret_fds[static 2]);
+int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]);

@@ -28,6 +28,7 @@ static const struct {
         { IORING_OP_READ, "READ" },           { IORING_OP_RECV, "RECV" },
         { IORING_OP_RECVMSG, "RECVMSG" },     { IORING_OP_SENDMSG, "SENDMSG" },
         { IORING_OP_FSETXATTR, "FSETXATTR" }, { IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL" },
+        { IORING_OP_CLOSE, "CLOSE" },         { IORING_OP_POLL_ADD, "POLL_ADD" },
 };
 
 static void explain_setup(FILE *errors, int error) {
@@ -90,14 +91,20 @@ static int ring_register(struct io_uring *uring, unsigned opcode, const void *ar
 }
 
 static int restrict_ops(struct io_uring *uring) {
-        struct io_uring_restriction restrictions[ELEMENTSOF(ops)] = {};
+        struct io_uring_restriction restrictions[ELEMENTSOF(ops) + 1] = {
+                [ELEMENTSOF(ops)] = {
+                        .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
+                        .sqe_flags = IOSQE_ASYNC,
+                },
+        };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(ops); i++) {
                 restrictions[i].opcode = IORING_RESTRICTION_SQE_OP;
                 restrictions[i].sqe_op = ops[i].op;
         }
-        r = ring_register(uring, IORING_REGISTER_RESTRICTIONS, restrictions, ELEMENTSOF(ops));
+        r = ring_register(uring, IORING_REGISTER_RESTRICTIONS, restrictions,
+                          ELEMENTSOF(restrictions));
         return r < 0 ? r : ring_register(uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 

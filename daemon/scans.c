@@ -18,10 +18,13 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <sys/fanotify.h>
 #include <sys/queue.h>
 #include <sys/statfs.h>
 
 #include "daemon/clock.h"
+#include "daemon/policy.h"
+#include "daemon/report.h"
 #include "daemon/stores.h"
 
 #define BUCKETS 1024
@@ -63,6 +66,7 @@ struct scan {
         bool has_digest;
         uint8_t digest[STAMP_DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX];
+        struct context context;
         uint64_t queue_usec, read_usec, scan_usec, done_usec;
 };
 
@@ -70,7 +74,9 @@ struct scans {
         const struct config *config;
         struct pool *pool;
         struct gate *gate;
+        struct hot *hot;
         struct stamper *stamper;
+        struct verdicts *verdicts;
         struct stats *stats;
         struct journal *journal;
         scans_found_done_fn on_found_done;
@@ -82,58 +88,13 @@ struct scans {
         unsigned n_scans;
 };
 
-/* ---- Policy ---- */
-
-bool policy_allows(const struct config_store *store, enum verdict verdict) {
-        switch (verdict) {
-        case VERDICT_CLEAN: return true;
-        case VERDICT_INFECTED: return store->on_infected == ON_INFECTED_DETECT;
-        case VERDICT_UNSCANNABLE: return store->on_unscannable == ON_FAILURE_ALLOW;
-        case VERDICT_UNKNOWN:
-        case _VERDICT_MAX:
-        default: return store->on_error == ON_FAILURE_ALLOW;
-        }
-}
-
 bool scans_can_know_writers(int fd) {
         struct statfs fs;
 
         return fstatfs(fd, &fs) == 0 && fs.f_type != OVERLAYFS_SUPER_MAGIC;
 }
 
-static enum event_kind event_of(enum verdict verdict, bool denied) {
-        switch (verdict) {
-        case VERDICT_INFECTED: return denied ? EVENT_BLOCKED : EVENT_DETECTED;
-        case VERDICT_UNSCANNABLE: return EVENT_UNSCANNABLE;
-        case VERDICT_CLEAN:
-        case VERDICT_UNKNOWN:
-        case _VERDICT_MAX:
-        default: return EVENT_UNDECIDED;
-        }
-}
-
 /* ---- Log ---- */
-
-/* Name and user of an opener, if it still runs: it was answered already, and may be gone. */
-static void describe_opener(struct log_record *r, pid_t pid) {
-        char path[sizeof("/proc//comm") + 3 * sizeof(int)];
-        _cleanup_close_ int fd = -EBADF;
-        struct stat st;
-        ssize_t n;
-
-        r->has_opener = true;
-        r->pid = pid;
-        snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return;
-        if (fstat(fd, &st) == 0)
-                r->uid = st.st_uid;
-        n = read(fd, r->comm, sizeof(r->comm) - 1);
-        while (n > 0 && r->comm[n - 1] == '\n')
-                n--;
-        r->comm[MAX(n, 0)] = '\0';
-}
 
 /* Told at every access: what is denied, and every infection. What can't be judged but is let
  * through is told when it is found out, not again whenever its stamp is read. */
@@ -143,32 +104,26 @@ static bool worth_a_log(const struct scan *scan, const struct waiter *waiter) {
 }
 
 static void log_scan(struct scans *scans, const struct scan *scan, const struct waiter *waiter) {
-        bool denied = waiter && !waiter->allowed;
-        struct log_record *r = journal_get(scans->journal, event_of(scan->verdict, denied));
-        enum place place;
-        struct stat st;
-
-        if (!r)
-                return;
-        r->has_verdict = r->has_times = true;
-        r->verdict = scan->verdict;
-        r->reason = scan->reason;
-        r->tier = scan->tier;
-        r->store = scan->store->name;
-        r->size = scan->size;
-        r->queue_usec = scan->queue_usec;
-        r->read_usec = scan->read_usec;
-        r->scan_usec = scan->scan_usec;
-        memcpy(r->signature, scan->signature, sizeof(r->signature));
-        generation_format(&scan->generation, r->generation);
-        if (waiter) {
-                r->action = denied ? LOG_ACTION_DENIED : LOG_ACTION_ALLOWED;
-                r->answer_usec = waiter->answered_usec - waiter->arrived_usec;
-                describe_opener(r, waiter->pid);
-        }
-        if (fstat(scan->fd, &st) == 0)
-                (void)stores_find(scans->config, scan->fd, &st, r->path, &place);
-        journal_put(scans->journal, r);
+        report_verdict(
+                scans->journal, scans->config,
+                &(struct report){
+                        .fd = scan->fd,
+                        .store = scan->store,
+                        .verdict = scan->verdict,
+                        .reason = scan->reason,
+                        .tier = scan->tier,
+                        .signature = scan->signature,
+                        .context = &scan->context,
+                        .generation = &scan->generation,
+                        .size = scan->size,
+                        .queue_usec = scan->queue_usec,
+                        .read_usec = scan->read_usec,
+                        .scan_usec = scan->scan_usec,
+                        .has_opener = waiter,
+                        .allowed = waiter && waiter->allowed,
+                        .pid = waiter ? waiter->pid : 0,
+                        .answer_usec = waiter ? waiter->answered_usec - waiter->arrived_usec : 0,
+                });
 }
 
 /* ---- Scans ---- */
@@ -203,8 +158,27 @@ void scans_release(struct scans *scans, int fd, bool is_event) {
         }
 }
 
-static void on_stamper_close(void *userdata, int fd, bool is_event) {
-        scans_release(userdata, fd, is_event);
+static void on_stamper_close(void *userdata, int fd, enum fd_kind kind) {
+        if (kind == FD_OWN)
+                close_fd(fd);
+        else
+                scans_release(userdata, fd, kind == FD_EVENT);
+}
+
+/* Somebody else asked for this file while it was scanned: it may become hot at once. */
+static bool on_stamper_keep(void *userdata, int fd, const struct stamp *stamp) {
+        struct scans *scans = userdata;
+        struct stat st;
+
+        return stamp->verdict == VERDICT_CLEAN && fstat(fd, &st) >= 0 &&
+               stamp_check(stamp, &st, &stamp->generation) == STAMP_VALID &&
+               hot_keep(scans->hot, &(struct hot_file){
+                                            .fd = fd,
+                                            .st = &st,
+                                            .generation = &stamp->generation,
+                                            .mask = gate_mask_of(scans->gate, st.st_dev),
+                                            .stamped = true,
+                                    });
 }
 
 /* Puts a waiter's answer into the gate's batch. The scan's own fd is kept open. */
@@ -261,15 +235,41 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         scan_decided(scan);
 }
 
-static void scan_done(struct pool_job *job, const struct pool_result *result) {
-        struct scan *scan = container_of(job, struct scan, job);
+/* Fills in the verdict from a worker's result; false: it was known by what can't be relied on. */
+static bool scan_settled(struct scan *scan, const struct pool_result *result) {
         struct scans *scans = scan->scans;
+        struct cache_verdict cached;
 
-        if (result->known && !same_generation(scan)) {
-                /* The stamp's word was that of signatures which are gone. */
-                scan->job.has_known = false;
-                pool_submit(scans->pool, job);
-                return;
+        switch (result->known) {
+        case KNOWN_DIGEST:
+                if (!same_generation(scan))
+                        return false;
+                scans->stats->digest_hits++;
+                scan->tier = LOG_TIER_DIGEST;
+                scan->verdict = scan->stamp.verdict;
+                scan->reason = scan->stamp.reason;
+                break;
+        case KNOWN_CACHE:
+                if (!same_generation(scan) ||
+                    verdicts_lookup(scans->verdicts, result->digest, &scan->generation, &cached) !=
+                            CACHE_HIT)
+                        return false;
+                scan->tier = LOG_TIER_CACHE;
+                scan->verdict = cached.verdict;
+                scan->reason = cached.reason;
+                break;
+        case KNOWN_NOT:
+        case _RESULT_KNOWN_MAX:
+        default:
+                scans->stats->scans++;
+                scans->stats->bytes += scan->size;
+                scan->tier = LOG_TIER_SCAN;
+                scan->verdict = result->verdict;
+                scan->reason = result->reason;
+                count_verdict(scans->stats, scan->verdict);
+                if (result->has_digest && same_generation(scan))
+                        verdicts_store(scans->verdicts, result->digest, &scan->generation,
+                                       scan->verdict, scan->reason);
         }
         scan->queue_usec = result->queue_usec;
         scan->read_usec = result->read_usec;
@@ -277,18 +277,19 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
         scan->has_digest = result->has_digest;
         memcpy(scan->digest, result->digest, sizeof(scan->digest));
         memcpy(scan->signature, result->signature, sizeof(scan->signature));
-        if (result->known) {
-                scans->stats->digest_hits++;
-                scan->tier = LOG_TIER_DIGEST;
-                scan->verdict = scan->stamp.verdict;
-                scan->reason = scan->stamp.reason;
-        } else {
-                scans->stats->scans++;
-                scans->stats->bytes += scan->size;
-                scan->tier = LOG_TIER_SCAN;
-                scan->verdict = result->verdict;
-                scan->reason = result->reason;
-                count_verdict(scans->stats, scan->verdict);
+        scan->context = result->context;
+        return true;
+}
+
+static void scan_done(struct pool_job *job, const struct pool_result *result) {
+        struct scan *scan = container_of(job, struct scan, job);
+        struct scans *scans = scan->scans;
+
+        if (!scan_settled(scan, result)) {
+                /* The word of signatures that are gone, or of nobody. */
+                scan->job.has_known = scan->job.use_cache = false;
+                pool_submit(scans->pool, job);
+                return;
         }
         if (scan->withdraw) {
                 /* By the kernel's workers, and the openers' deadline goes on: a frozen file system
@@ -347,6 +348,12 @@ static void make_readable(const struct scan *scan) {
         (void)fcntl(scan->fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
+static enum job_form form_of(enum store_format format) {
+        if (!format_is_mail(format))
+                return JOB_RAW;
+        return format == STORE_FORMAT_SDBOX ? JOB_DBOX : JOB_MESSAGE;
+}
+
 int scans_begin(struct scans *scans, const struct scan_subject *subject) {
         struct scan *scan = scan_new(scans, subject);
 
@@ -358,6 +365,8 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
                 .exact = scan->leased,
                 .low = !scan->is_event,
                 .has_known = subject->stamp && subject->stamp->has_digest,
+                .form = form_of(scan->store->format),
+                .use_cache = verdicts_fd(scans->verdicts) >= 0,
                 .done = scan_done,
         };
         memcpy(scan->job.known, scan->stamp.digest, sizeof(scan->job.known));
@@ -419,6 +428,8 @@ static void scan_finish(struct scan *scan) {
                         log_scan(scans, scan, w);
         }
         if (worth_a_stamp(scan)) {
+                const struct waiter *first = STAILQ_FIRST(&scan->waiters);
+                bool again = first && STAILQ_NEXT(first, sibling);
                 struct stamp stamp = {
                         .verdict = scan->verdict,
                         .reason = scan->reason,
@@ -428,7 +439,8 @@ static void scan_finish(struct scan *scan) {
                 };
 
                 memcpy(stamp.digest, scan->digest, sizeof(stamp.digest));
-                stamper_write(scans->stamper, scan->fd, scan->is_event, scan->store->name, &stamp);
+                stamper_write(scans->stamper, scan->fd, scan->is_event ? FD_EVENT : FD_FOUND,
+                              scan->is_event && again, scan->store->name, &stamp);
         } else {
                 if (scan->verdict != VERDICT_UNKNOWN && scan->tier != LOG_TIER_STAMP)
                         scans->stats->stamps_skipped++;
@@ -508,9 +520,17 @@ void scans_set_gate(struct scans *scans, struct gate *gate) {
         scans->gate = gate;
 }
 
+void scans_set_hot(struct scans *scans, struct hot *hot) {
+        scans->hot = hot;
+}
+
+struct stamper *scans_stamper(struct scans *scans) {
+        return scans->stamper;
+}
+
 int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
-              struct stats *stats, struct journal *journal, scans_found_done_fn on_found_done,
-              void *userdata, struct scans **ret) {
+              struct verdicts *verdicts, struct stats *stats, struct journal *journal,
+              scans_found_done_fn on_found_done, void *userdata, struct scans **ret) {
         _cleanup_free_ struct scans *scans = calloc(1, sizeof(*scans));
         int r;
 
@@ -518,13 +538,15 @@ int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
                 return -ENOMEM;
         scans->config = config;
         scans->pool = pool;
+        scans->verdicts = verdicts;
         scans->stats = stats;
         scans->journal = journal;
         scans->on_found_done = on_found_done;
         scans->userdata = userdata;
         TAILQ_INIT(&scans->waiting);
         STAILQ_INIT(&scans->done);
-        r = stamper_new(ring, stats, journal, on_stamper_close, scans, &scans->stamper);
+        r = stamper_new(ring, stats, journal, on_stamper_close, on_stamper_keep, scans,
+                        &scans->stamper);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(scans);

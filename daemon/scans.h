@@ -13,10 +13,12 @@
 
 #include "daemon/config.h"
 #include "daemon/gate.h"
+#include "daemon/hot.h"
 #include "daemon/journal.h"
 #include "daemon/pool.h"
 #include "daemon/stamper.h"
 #include "daemon/stats.h"
+#include "daemon/verdicts.h"
 
 struct scans;
 
@@ -36,13 +38,18 @@ struct scan_subject {
 };
 
 int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
-              struct stats *stats, struct journal *journal, scans_found_done_fn on_found_done,
-              void *userdata, struct scans **ret);
+              struct verdicts *verdicts, struct stats *stats, struct journal *journal,
+              scans_found_done_fn on_found_done, void *userdata, struct scans **ret);
 struct scans *scans_free(struct scans *scans);
 DEFINE_CLEANUP(struct scans *, scans_free);
 
 /* The gate is made after the judge whose events it brings. */
 void scans_set_gate(struct scans *scans, struct gate *gate);
+
+/* Likewise where content that is asked for again and again is kept. Its stamps are withdrawn by the
+ * same stamper that writes them. */
+void scans_set_hot(struct scans *scans, struct hot *hot);
+struct stamper *scans_stamper(struct scans *scans);
 
 /* Whether an open of st is let wait for a scan of the very same content that is under way; fd is
  * taken then. */
@@ -65,9 +72,6 @@ bool scans_can_know_writers(int fd);
 
 /* Gives back an fd that no scan was made for. */
 void scans_release(struct scans *scans, int fd, bool is_event);
-
-/* What the store's policy says to an open with this verdict. */
-bool policy_allows(const struct config_store *store, enum verdict verdict);
 
 /* Deadlines, and what follows the answers that were flushed. Called once a loop after
  * gate_flush(); returns when it wants to be called next. */

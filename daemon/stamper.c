@@ -35,7 +35,8 @@ struct entry {
         struct stamper *stamper;
         struct ring_op op;
         int fd;
-        bool is_event;
+        enum fd_kind kind;
+        bool wanted;
         const char *store;
         struct stamp stamp;
         uint64_t due_usec;
@@ -49,6 +50,7 @@ struct stamper {
         struct stats *stats;
         struct journal *journal;
         stamper_close_fn on_close;
+        stamper_keep_fn on_keep;
         void *userdata;
         struct entry_list gathering, cooling, spare;
         unsigned pending;
@@ -71,13 +73,17 @@ static uint64_t due_after(uint64_t usec) {
         return (now_usec() + usec + TICK_USEC) / TICK_USEC * TICK_USEC;
 }
 
+static void entry_spare(struct entry *e) {
+        e->stamper->pending--;
+        TAILQ_INSERT_HEAD(&e->stamper->spare, e, link);
+}
+
 static void entry_end(struct entry *e) {
         struct stamper *stamper = e->stamper;
 
         lease_drop(e->fd);
-        stamper->on_close(stamper->userdata, e->fd, e->is_event);
-        stamper->pending--;
-        TAILQ_INSERT_HEAD(&stamper->spare, e, link);
+        stamper->on_close(stamper->userdata, e->fd, e->kind);
+        entry_spare(e);
 }
 
 static void complain(struct entry *e, int error) {
@@ -136,8 +142,8 @@ static void write_gathered(struct stamper *stamper, uint64_t now) {
         }
 }
 
-void stamper_write(struct stamper *stamper, int fd, bool is_event, const char *store,
-                   const struct stamp *stamp) {
+void stamper_write(struct stamper *stamper, int fd, enum fd_kind kind, bool wanted,
+                   const char *store, const struct stamp *stamp) {
         struct entry *e = TAILQ_FIRST(&stamper->spare);
 
         if (e)
@@ -147,14 +153,15 @@ void stamper_write(struct stamper *stamper, int fd, bool is_event, const char *s
         if (!e) {
                 stamper->stats->stamps_skipped++;
                 lease_drop(fd);
-                stamper->on_close(stamper->userdata, fd, is_event);
+                stamper->on_close(stamper->userdata, fd, kind);
                 return;
         }
         *e = (struct entry){
                 .stamper = stamper,
                 .op.done = entry_written,
                 .fd = fd,
-                .is_event = is_event,
+                .kind = kind,
+                .wanted = wanted,
                 .store = store,
                 .stamp = *stamp,
                 .due_usec = due_after(GATHER_USEC),
@@ -226,7 +233,10 @@ uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
                         TAILQ_INSERT_TAIL(&stamper->cooling, e, link);
                 } else {
                         stamper->stats->stamps_written++;
-                        entry_end(e);
+                        if (e->wanted && stamper->on_keep(stamper->userdata, e->fd, &e->stamp))
+                                entry_spare(e);
+                        else
+                                entry_end(e);
                 }
         }
         write_gathered(stamper, now);
@@ -241,7 +251,8 @@ unsigned stamper_pending(const struct stamper *stamper) {
 }
 
 int stamper_new(struct ring *ring, struct stats *stats, struct journal *journal,
-                stamper_close_fn on_close, void *userdata, struct stamper **ret) {
+                stamper_close_fn on_close, stamper_keep_fn on_keep, void *userdata,
+                struct stamper **ret) {
         struct stamper *stamper = calloc(1, sizeof(*stamper));
 
         if (!stamper)
@@ -250,6 +261,7 @@ int stamper_new(struct ring *ring, struct stats *stats, struct journal *journal,
         stamper->stats = stats;
         stamper->journal = journal;
         stamper->on_close = on_close;
+        stamper->on_keep = on_keep;
         stamper->userdata = userdata;
         TAILQ_INIT(&stamper->gathering);
         TAILQ_INIT(&stamper->cooling);

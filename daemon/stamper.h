@@ -17,11 +17,23 @@
 
 struct stamper;
 
+/* Whose an fd is. */
+enum fd_kind {
+        FD_FOUND, /* of a file that lay there before the marks */
+        FD_EVENT, /* of an event: it counts (gate.h) */
+        FD_OWN,   /* a copy of ours */
+};
+
 /* Gives an fd back when the stamper is through with it. */
-typedef void (*stamper_close_fn)(void *userdata, int fd, bool is_event);
+typedef void (*stamper_close_fn)(void *userdata, int fd, enum fd_kind kind);
+
+/* Offers an fd whose stamp was written and holds, with its lease, to somebody else, who may take it
+ * (true). */
+typedef bool (*stamper_keep_fn)(void *userdata, int fd, const struct stamp *stamp);
 
 int stamper_new(struct ring *ring, struct stats *stats, struct journal *journal,
-                stamper_close_fn on_close, void *userdata, struct stamper **ret);
+                stamper_close_fn on_close, stamper_keep_fn on_keep, void *userdata,
+                struct stamper **ret);
 struct stamper *stamper_free(struct stamper *stamper);
 DEFINE_CLEANUP(struct stamper *, stamper_free);
 
@@ -34,9 +46,10 @@ bool lease_holds(int fd);
 void lease_drop(int fd);
 
 /* Takes fd, with a lease on it, and writes the stamp's verdict, generation, size and digest with
- * the time of now. on_close gets fd back in any case, later or before this returns. */
-void stamper_write(struct stamper *stamper, int fd, bool is_event, const char *store,
-                   const struct stamp *stamp);
+ * the time of now. on_close gets fd back in any case, later or before this returns, unless on_keep,
+ * which is asked if it is wanted, takes it. */
+void stamper_write(struct stamper *stamper, int fd, enum fd_kind kind, bool wanted,
+                   const char *store, const struct stamp *stamp);
 
 /* Makes a file's stamp say nothing, for a caller that keeps fd. done() is called when that is so (0)
  * or could not be done (negative errno), later or before this returns. */

@@ -33,6 +33,13 @@
         X(stamps_withdrawn,"stamps removed because a writer came") \
         X(stamps_skipped,  "stamps not written: writer, read-only mount, or too many under way") \
         X(stamps_failed,   "stamps refused by the file system") \
+        X(hot,             "files made hot: their readers raise no events") \
+        X(hot_breaks,      "hot files that a writer came for") \
+        X(hot_dropped,     "hot files dropped for age, room, new signatures or another change") \
+        X(cache_hits,      "contents known by the verdict cache") \
+        X(cache_misses,    "look-ups in the verdict cache that found nothing to go by") \
+        X(cache_stored,    "verdicts put into the verdict cache") \
+        X(cache_entries,   "verdicts in the verdict cache at this moment") \
         X(workers_started, "workers that said hello") \
         X(workers_died,    "workers that ended by themselves") \
         X(workers_hung,    "workers killed for taking too long") \

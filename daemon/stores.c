@@ -3,9 +3,10 @@
 /*
  * Path to store and place. Owns nothing.
  *
- * A path under a store's root is judged by its place there. Any other path (opened through a mount
- * of another namespace, a bind mount, a chroot, or by file handle: then it is "/") still came from
- * a mark of ours, so it is taken for mail unless its folder and name say otherwise; local users
+ * A path under a store's root is judged by its place there; where stores lie in each other, it
+ * belongs to the innermost. Any other path (opened through a mount of another namespace, a bind
+ * mount, a chroot, or by file handle: then it is "/") still came from a mark of ours, so it is taken
+ * for mail unless, in every format that is in use, its folder and name say otherwise; local users
  * can't get around the scan by choosing where they look from.
  */
 
@@ -66,21 +67,48 @@ static void read_path(int fd, const struct stat *st, char path[static PATH_MAX])
                 path[(size_t)n - strlen(DELETED)] = '\0';
 }
 
-const struct config_store *stores_find(const struct config *config, int fd, const struct stat *st,
-                                       char path[static PATH_MAX], enum place *ret_place) {
-        const struct config_store *store;
+/* Where no store's root is known, nor therefore its format: control is what is so in all of them. */
+static enum place place_unrooted(const struct config *config, const char *path, uint64_t size) {
+        for (size_t i = 0; i < config->n_stores; i++)
+                if (format_place_unrooted(config->stores[i].format, path, size) != PLACE_CONTROL)
+                        return PLACE_ITEM;
+        return PLACE_CONTROL;
+}
+
+void stores_ask(const struct config *config, int fd, const struct stat *st,
+                char path[static PATH_MAX], struct stores_answer *ret) {
+        const struct config_store *store = NULL;
+        const char *rest = NULL;
+        uint64_t size = (uint64_t)st->st_size;
+        size_t innermost = 0;
 
         read_path(fd, st, path);
         for (size_t i = 0; i < config->n_stores; i++) {
-                const char *rest = below(path, config->stores[i].path);
+                const struct config_store *s = &config->stores[i];
+                const char *r = below(path, s->path);
 
-                /* Stores do not overlap: the first match is the only one. */
-                if (rest) {
-                        *ret_place = format_place(config->stores[i].format, rest);
-                        return &config->stores[i];
+                if (r && strlen(s->path) > innermost) {
+                        innermost = strlen(s->path);
+                        store = s;
+                        rest = r;
                 }
         }
-        store = strictest(config);
-        *ret_place = is_bound(fd) ? PLACE_ITEM : format_place_unrooted(store->format, path);
-        return store;
+        *ret = (struct stores_answer){ .store = store, .rooted = store };
+        if (store) {
+                ret->place = format_place(store->format, rest, size);
+                ret->fixed = ret->place == format_place(store->format, rest, UINT64_MAX) &&
+                             (ret->place == PLACE_ITEM || !is_bound(fd));
+                return;
+        }
+        ret->store = strictest(config);
+        ret->place = is_bound(fd) ? PLACE_ITEM : place_unrooted(config, path, size);
+}
+
+const struct config_store *stores_find(const struct config *config, int fd, const struct stat *st,
+                                       char path[static PATH_MAX], enum place *ret_place) {
+        struct stores_answer answer;
+
+        stores_ask(config, fd, st, path, &answer);
+        *ret_place = answer.place;
+        return answer.store;
 }

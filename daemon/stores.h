@@ -13,7 +13,18 @@
 
 /* path holds the kernel's name of fd (readlink of /proc/self/fd/N, see proc(5)): absolute in our
  * own mount namespace when the file can be reached there; " (deleted)" is cut off. "" when there
- * is none. Returns the store (never NULL: a file of unknown place belongs to the strictest store)
- * and sets *ret_place. */
+ * is none. Returns the innermost store that the path lies in (never NULL: a file of unknown place
+ * belongs to the strictest store, whose format need not be the file's) and sets *ret_place for the
+ * size that it has now: on mbox a lock that grows may turn out to be a mailbox. */
 const struct config_store *stores_find(const struct config *config, int fd, const struct stat *st,
                                        char path[static PATH_MAX], enum place *ret_place);
+
+/* The same, telling more of it. */
+struct stores_answer {
+        const struct config_store *store;
+        enum place place;
+        bool rooted; /* the path lies in the store: its format is the file's */
+        bool fixed;  /* the place depends neither on the file's size nor on a mount of this file */
+};
+void stores_ask(const struct config *config, int fd, const struct stat *st,
+                char path[static PATH_MAX], struct stores_answer *ret);

@@ -68,6 +68,8 @@ int main(int argc, char *argv[]) {
                 return EXIT_SUCCESS;
 
         r = config_load(path, stderr, &config);
+        if (r >= 0)
+                r = config_find_formats(config, stderr, stderr);
         if (r < 0) {
                 if (r != -EINVAL)
                         fprintf(stderr, "storescand: failed to read the configuration: %s.\n",

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The table of formats and their places. Must not open, stat or list anything: the gate asks with
- * nothing but the path that the kernel gave for an event.
+ * The table of formats. Their rules are in format-places.c.
  */
 
 #include "store/format.h"
 
 #include <assert.h>
 
+#include "store/format-places.h"
 #include "store/util.h"
 
 static const char *const kind_names[] = {
@@ -17,68 +17,49 @@ static const char *const kind_names[] = {
 };
 static_assert(ELEMENTSOF(kind_names) == _STORE_KIND_MAX, "a name for every kind");
 
-/* Name of the folder that a file lies in, with its length; empty when the path has no folder. */
-static const char *parent_name(const char *path, size_t *ret_length) {
-        const char *slash = strrchr(path, '/'), *start = slash;
-
-        if (!slash) {
-                *ret_length = 0;
-                return path;
-        }
-        while (start > path && start[-1] != '/')
-                start--;
-        *ret_length = (size_t)(slash - start);
-        return start;
-}
-
-static bool parent_is(const char *path, const char *name) {
-        size_t n;
-        const char *parent = parent_name(path, &n);
-
-        return n == strlen(name) && memcmp(parent, name, n) == 0;
-}
-
-/* Maildir: every file in cur/ or new/ is a message, whatever it is called; nothing else is. */
-static enum place maildir_place(const char *path) {
-        if (parent_is(path, "cur") || parent_is(path, "new"))
-                return PLACE_ITEM;
-        return parent_is(path, "tmp") ? PLACE_IN_PROGRESS : PLACE_CONTROL;
-}
-
-/* Control files by name, asked only where the folder's place in the store is unknown. */
-static bool maildir_is_control_name(const char *path) {
-        static const char *const prefixes[] = { "dovecot", "courierimap", "maildirfolder",
-                                                "subscriptions", "maildirsize" };
-        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-
-        for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
-                if (startswith(name, prefixes[i]))
-                        return true;
-        return false;
-}
-
-static enum place maildir_place_unrooted(const char *path) {
-        enum place place = maildir_place(path);
-
-        /* A folder may be bound to any name: tmp/ elsewhere need not be one where mail comes in. */
-        return place == PLACE_CONTROL && maildir_is_control_name(path) ? PLACE_CONTROL : PLACE_ITEM;
-}
-
+/* clang-format off */
 static const struct {
         const char *name;
-        enum place (*place)(const char *path);
-        enum place (*place_unrooted)(const char *path);
+        enum items items;
+        bool is_mail;
+        place_fn place;
+        control_fn is_control_name;
 } formats[] = {
-        [STORE_FORMAT_MAILDIR] = { "maildir", maildir_place, maildir_place_unrooted },
+        [STORE_FORMAT_MAILDIR] = { "maildir", ITEMS_ONE,  true,  maildir_place, maildir_is_control_name },
+        [STORE_FORMAT_SDBOX]   = { "sdbox",   ITEMS_ONE,  true,  sdbox_place,   dbox_is_control_name },
+        [STORE_FORMAT_MDBOX]   = { "mdbox",   ITEMS_MANY, true,  mdbox_place,   dbox_is_control_name },
+        [STORE_FORMAT_MBOX]    = { "mbox",    ITEMS_MANY, true,  mbox_place,    mbox_is_control_name },
+        [STORE_FORMAT_CYRUS]   = { "cyrus",   ITEMS_ONE,  true,  cyrus_place,   cyrus_is_control_name },
+        [STORE_FORMAT_MH]      = { "mh",      ITEMS_ONE,  true,  mh_place,      mh_is_control_name },
+        [STORE_FORMAT_SIS]     = { "sis",     ITEMS_ONE,  false, sis_place,     NULL },
+        [STORE_FORMAT_FILES]   = { "files",   ITEMS_ONE,  false, files_place,   NULL },
 };
+/* clang-format on */
 static_assert(ELEMENTSOF(formats) == _STORE_FORMAT_MAX, "a line for every format");
 
-enum place format_place(enum store_format format, const char *path) {
-        return formats[format].place(path);
+enum place format_place(enum store_format format, const char *path, uint64_t size) {
+        return formats[format].place(path, size);
 }
 
-enum place format_place_unrooted(enum store_format format, const char *path) {
-        return formats[format].place_unrooted(path);
+enum place format_place_unrooted(enum store_format format, const char *path, uint64_t size) {
+        control_fn is_control_name = formats[format].is_control_name;
+
+        return formats[format].place(path, size) == PLACE_CONTROL && is_control_name &&
+                               is_control_name(path)
+                       ? PLACE_CONTROL
+                       : PLACE_ITEM;
+}
+
+enum items format_items(enum store_format format) {
+        return formats[format].items;
+}
+
+bool format_is_mail(enum store_format format) {
+        return formats[format].is_mail;
+}
+
+bool format_may_block(enum store_format format) {
+        return formats[format].items == ITEMS_ONE;
 }
 
 const char *store_kind_name(enum store_kind kind) {

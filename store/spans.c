@@ -107,8 +107,7 @@ static void merge_back(struct spans *spans, size_t i) {
         uint64_t grain = MAX(spans->grain, GRAIN_MIN);
 
         if (i == 0 || i >= spans->n || !mergeable(&spans->spans[i - 1], &spans->spans[i]) ||
-            (spans->spans[i].state != SPAN_PASSED &&
-             span_end(spans, i) - spans->spans[i - 1].start > grain))
+            span_end(spans, i) - spans->spans[i - 1].start > grain)
                 return;
         memmove(spans->spans + i, spans->spans + i + 1,
                 (spans->n - i - 1) * sizeof(spans->spans[0]));
@@ -207,6 +206,14 @@ void spans_resize(struct spans *spans, uint64_t size) {
         }
 }
 
+/* Where to begin in order to know of a span: where the one before it is STALE as well, its last item
+ * may reach into this one by now. */
+static uint64_t start_for(const struct spans *spans, size_t i) {
+        if (i > 0 && spans->spans[i].state == SPAN_STALE && spans->spans[i - 1].state == SPAN_STALE)
+                i--;
+        return spans->spans[i].start;
+}
+
 void spans_ask(const struct spans *spans, uint64_t offset, uint64_t size,
                struct spans_answer *ret) {
         uint64_t end = size > UINT64_MAX - offset ? UINT64_MAX : offset + size;
@@ -217,7 +224,7 @@ void spans_ask(const struct spans *spans, uint64_t offset, uint64_t size,
 
                 if (span->state != SPAN_FRESH) {
                         if (ret->complete)
-                                ret->missing = span->start;
+                                ret->missing = start_for(spans, i);
                         ret->complete = false;
                 } else if (badness(span->verdict) > badness(ret->verdict)) {
                         ret->verdict = span->verdict;
@@ -230,7 +237,7 @@ void spans_ask(const struct spans *spans, uint64_t offset, uint64_t size,
         /* The last item that is known may go on where nothing is known. */
         ret->complete = false;
         ret->missing = spans->n > 0 && spans->spans[spans->n - 1].state == SPAN_STALE
-                               ? spans->spans[spans->n - 1].start
+                               ? start_for(spans, spans->n - 1)
                                : spans->end;
 }
 

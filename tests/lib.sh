@@ -72,6 +72,7 @@ user = $TEST_USER
 workers = 3"
     GATE_CONF=
     STAMP_CONF=
+    CACHE_CONF=
     STORES_CONF=
 }
 
@@ -178,6 +179,9 @@ $SCANNER_CONF
 $STAMP_CONF
 [gate]
 $GATE_CONF
+[cache]
+directory = $WORK/verdicts
+$CACHE_CONF
 $STORES_CONF
 END
 }

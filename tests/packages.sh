@@ -7,6 +7,7 @@
 BUILD_PACKAGES=(
     gcc libc6-dev meson ninja-build pkg-config python3
     check libclamav-dev libgoogle-perftools-dev libinih-dev libseccomp-dev libssl-dev libsystemd-dev liburing-dev
+    libbz2-dev liblz4-dev liblzma-dev libzstd-dev zlib1g-dev
     systemd # systemd.pc, systemd-analyze
 )
 

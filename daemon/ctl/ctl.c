@@ -77,6 +77,8 @@ static int verb_check_config(const struct ctl *ctl, char **args, int n) {
         int r;
 
         r = config_load(n > 0 ? args[0] : NULL, stderr, &config);
+        if (r >= 0)
+                r = config_find_formats(config, stderr, stderr);
         if (r == -EINVAL)
                 return STATUS_FOUND;
         if (r < 0) {

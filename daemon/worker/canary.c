@@ -194,8 +194,11 @@ int canary_new(struct canary **ret) {
                 return -ENOMEM;
         if (getrandom(canary->payload, sizeof(canary->payload), 0) != PAYLOAD_SIZE)
                 return -EIO;
-        for (size_t i = 0; i < PAYLOAD_SIZE; i++)
-                twin[i] = canary->payload[i] ^ 0xff;
+        /* Of letters, 4 bits each: bytes that happen to be "MZ" would be a broken program. */
+        for (size_t i = 0; i < PAYLOAD_SIZE; i++) {
+                canary->payload[i] = (uint8_t)('a' + canary->payload[i] % 16);
+                twin[i] = (uint8_t)('a' + 'p' - canary->payload[i]);
+        }
         canary->mail = make_mail(canary->payload);
         canary->twin = make_mail(twin);
         if (!canary->mail || !canary->twin)

@@ -8,29 +8,39 @@
 
 #include "store/util.h"
 
-#define CHUNK_SIZE (UINT64_C(256) << 10) /* is digested while it is in the cache */
+#define CAPACITY_MIN  (UINT64_C(64) << 10)
+#define CAPACITY_KEPT (UINT64_C(4) << 20)
 
-DEFINE_CLEANUP(struct digest_ctx *, digest_free);
+static int make_room(struct content *content, uint64_t size) {
+        uint64_t capacity = MAX(content->capacity, CAPACITY_MIN);
+        void *copy;
 
-int content_from_memory(const void *data, uint64_t size, struct content *ret) {
-        int r = digest_buffer(data, size, ret->digest);
-
-        if (r < 0)
-                return r;
-        ret->data = data;
-        ret->size = size;
-        ret->copy = NULL;
+        if (size <= content->capacity)
+                return 0;
+        /* Doubled while that is little, so that items that grow slowly do not cost one mapping
+         * each. */
+        while (capacity < size && capacity < CAPACITY_KEPT)
+                capacity *= 2;
+        capacity = MAX(capacity, size);
+        copy = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (copy == MAP_FAILED)
+                return -errno;
+        content_release(content);
+        content->data = content->copy = copy;
+        content->capacity = capacity;
         return 0;
 }
 
-static int read_and_digest(int fd, uint8_t *to, uint64_t size, uint8_t digest[static DIGEST_SIZE]) {
-        _cleanup_(digest_freep) struct digest_ctx *ctx = digest_new();
+int content_read(int fd, uint64_t offset, uint64_t size, struct content *content) {
+        int r;
 
-        if (!ctx)
-                return -ENOMEM;
+        content->size = 0;
+        r = make_room(content, MAX(size, UINT64_C(1)));
+        if (r < 0)
+                return r;
         for (uint64_t at = 0; at < size;) {
-                ssize_t n = pread(fd, to + at, (size_t)MIN(CHUNK_SIZE, size - at), (off_t)at);
-                int r;
+                ssize_t n = pread(fd, (uint8_t *)content->copy + at, (size_t)(size - at),
+                                  (off_t)(offset + at));
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -38,35 +48,19 @@ static int read_and_digest(int fd, uint8_t *to, uint64_t size, uint8_t digest[st
                         return -errno;
                 if (n == 0)
                         return -ENODATA;
-                r = digest_update(ctx, to + at, (size_t)n);
-                if (r < 0)
-                        return r;
                 at += (uint64_t)n;
         }
-        return digest_final(ctx, digest);
+        content->size = size;
+        return 0;
 }
 
-int content_from_fd(int fd, uint64_t size, struct content *ret) {
-        void *copy;
-        int r;
-
-        if (size == 0)
-                return content_from_memory("", 0, ret);
-        copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (copy == MAP_FAILED)
-                return -errno;
-        r = read_and_digest(fd, copy, size, ret->digest);
-        if (r < 0) {
-                (void)munmap(copy, size);
-                return r;
-        }
-        ret->data = ret->copy = copy;
-        ret->size = size;
-        return 0;
+void content_trim(struct content *content) {
+        if (content->capacity > CAPACITY_KEPT)
+                content_release(content);
 }
 
 void content_release(struct content *content) {
         if (content->copy)
-                (void)munmap(content->copy, content->size);
+                (void)munmap(content->copy, content->capacity);
         *content = (struct content){};
 }

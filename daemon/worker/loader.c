@@ -33,6 +33,7 @@ struct loader {
         int control, signals;
         bool ending;
         struct loaded loaded;
+        struct generation generation;
         uint64_t address_space;
         char tmpdir[PATH_MAX];
         struct child children[CHILDREN_MAX];
@@ -62,14 +63,15 @@ static int answer_load(struct loader *loader, const struct proto_load *load, int
                 fprintf(stderr, "storescan-worker: %s\n", reply.refused.text);
         } else {
                 loader->address_space = sandbox_address_space();
+                loader->generation = reply.loaded.generation;
                 reply.loaded.load_usec = now_usec() - started;
         }
-        return MIN(proto_send(loader->control, &reply, -EBADF, -EBADF), r);
+        return MIN(proto_send(loader->control, &reply, NULL, 0), r);
 }
 
 /* ---- Children ---- */
 
-static void spawn(struct loader *loader, unsigned worker, int channel, int slot) {
+static void spawn(struct loader *loader, unsigned worker, int channel, int slot, int cache) {
         struct child *child = NULL;
         pid_t self = getpid(), pid;
 
@@ -92,13 +94,14 @@ static void spawn(struct loader *loader, unsigned worker, int channel, int slot)
                         .engine = loader->loaded.engine,
                         .canary = loader->loaded.canary,
                         .options = &loader->loaded.options,
+                        .generation = &loader->generation,
                         .tmpdir = loader->tmpdir,
                         .folder = child->folder,
                         .address_space = loader->address_space,
                         .loader = self,
                 };
 
-                serve(&setup, channel, slot);
+                serve(&setup, channel, slot, cache);
         }
         child->pid = pid;
 }
@@ -136,9 +139,9 @@ static void reap(struct loader *loader, int flags) {
 
 /* 1: go on. 0: the gate closed the socket. */
 static int serve_gate(struct loader *loader) {
-        _cleanup_close_ int channel = -EBADF, slot = -EBADF;
+        _cleanup_close_ int channel = -EBADF, slot = -EBADF, cache = -EBADF;
         union proto_message message;
-        int fds[2] = { -EBADF, -EBADF }, r;
+        int fds[PROTO_FDS_MAX], r;
 
         r = proto_receive(loader->control, &message, fds);
         if (r == -ECONNRESET)
@@ -147,9 +150,10 @@ static int serve_gate(struct loader *loader) {
                 return r;
         channel = fds[0];
         slot = fds[1];
+        cache = fds[2];
         if (r != PROTO_SPAWN || channel < 0 || slot < 0)
                 return -EBADMSG;
-        spawn(loader, message.spawn.worker, channel, slot);
+        spawn(loader, message.spawn.worker, channel, slot, cache);
         return 1;
 }
 
@@ -182,12 +186,12 @@ static int serve_until_closed(struct loader *loader) {
 }
 
 static int receive_load(struct loader *loader, union proto_message *ret, int *ret_database) {
-        int fds[2] = { -EBADF, -EBADF }, r;
+        int fds[PROTO_FDS_MAX], r;
 
         r = proto_receive(loader->control, ret, fds);
         if (r > 0 && r != PROTO_LOAD) {
-                close_fd(fds[0]);
-                close_fd(fds[1]);
+                for (size_t i = 0; i < PROTO_FDS_MAX; i++)
+                        close_fd(fds[i]);
                 return -EBADMSG;
         }
         *ret_database = fds[0];

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Owns the channel, the slot's mapping and the temporary folder of one worker, and the rule by
- * which it trusts its engine: CLEAN is said only while the canary was found lately, temporary
- * files can be made, and libclamav had nothing to complain about. Must not trust what the gate
- * says of the content: sizes are looked at again.
+ * Owns the channel, the mappings of slot and verdict cache, and the life of one worker. Must not
+ * trust what the gate says of the content: sizes are looked at again.
  */
 
 #include "daemon/worker/serve.h"
@@ -14,28 +12,25 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "daemon/proto.h"
 #include "daemon/worker/content.h"
+#include "daemon/worker/items.h"
 #include "daemon/worker/memory.h"
+#include "daemon/worker/parts.h"
 #include "daemon/worker/sandbox.h"
-#include "daemon/worker/spool.h"
 #include "store/util.h"
 
 /* A job of such content or duration may have taken much memory, most of which is given back. */
-#define LARGE_SIZE        ((uint64_t)256 << 10)
-#define LARGE_USEC        (50 * USEC_PER_MSEC)
-#define CANARY_FRESH_USEC (5 * USEC_PER_SEC)
-#define CHUNK_SIZE        ((size_t)256 << 10)
-#define CHANNEL_FD        PROTO_LOADER_FD
+#define LARGE_SIZE ((uint64_t)256 << 10)
+#define LARGE_USEC (50 * USEC_PER_MSEC)
+#define CHANNEL_FD PROTO_LOADER_FD
 
 struct worker {
         const struct serve_setup *setup;
         const uint8_t *slot;
-        struct spool spool;
-        uint64_t canary_usec; /* when it was last found; 0: not to be relied on */
-        bool broken;          /* answer what is asked, then end */
+        size_t cache_size; /* of its mapping; 0: there is none */
+        struct judge judge;
 };
 
 struct job {
@@ -45,15 +40,8 @@ struct job {
         struct content content;
 };
 
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
-}
-
-static uint32_t elapsed_usec(uint64_t since) {
-        return (uint32_t)MIN(now_usec() - since, (uint64_t)UINT32_MAX);
+static uint32_t span_usec(uint64_t from, uint64_t to) {
+        return (uint32_t)MIN(to - from, (uint64_t)UINT32_MAX);
 }
 
 static _Noreturn void die(const struct serve_setup *setup, const char *what, const char *why) {
@@ -62,58 +50,7 @@ static _Noreturn void die(const struct serve_setup *setup, const char *what, con
         _exit(EXIT_FAILURE);
 }
 
-/* ---- Trust in the engine ---- */
-
-static int prove_engine(struct worker *w, char problem[static ENGINE_PROBLEM_MAX]) {
-        int r = canary_check(w->setup->canary, w->setup->engine, problem);
-
-        (void)spool_tidy(&w->spool);
-        w->canary_usec = r < 0 ? 0 : now_usec();
-        return r;
-}
-
-/* UNKNOWN, as the last answer of this worker. */
-static void distrust(struct worker *w, const char *why, struct scan *ret) {
-        w->broken = true;
-        scan_set(ret, VERDICT_UNKNOWN, REASON_ENGINE, why);
-}
-
-/* Takes a verdict back if it does not stand on sound ground. */
-static void confirm(struct worker *w, struct scan *scan) {
-        char problem[ENGINE_PROBLEM_MAX];
-        int r;
-
-        if (scan->verdict == VERDICT_INFECTED)
-                return;
-        r = spool_check(&w->spool);
-        if (r < 0) {
-                (void)snprintf(problem, sizeof(problem), "temporary files can't be made: %s",
-                               strerror(-r));
-                distrust(w, problem, scan);
-                return;
-        }
-        /* Was it the content or the machine? */
-        if (scan->doubtful && prove_engine(w, problem) < 0)
-                distrust(w, problem, scan);
-        else if (scan->verdict == VERDICT_UNKNOWN && scan->reason == REASON_ENGINE &&
-                 prove_engine(w, problem) < 0)
-                w->broken = true;
-}
-
 /* ---- A job ---- */
-
-static void scan_content(struct worker *w, const struct job *job, struct scan *ret) {
-        char problem[ENGINE_PROBLEM_MAX];
-
-        if (w->canary_usec == 0 || now_usec() - w->canary_usec > CANARY_FRESH_USEC)
-                if (prove_engine(w, problem) < 0) {
-                        distrust(w, problem, ret);
-                        return;
-                }
-        engine_scan(w->setup->engine, job->content.data, job->content.size, ret);
-        confirm(w, ret);
-        (void)spool_tidy(&w->spool);
-}
 
 /* Size by the file itself. -EMEDIUMTYPE: not a file that can be read from anywhere. */
 static int find_size(struct job *job) {
@@ -131,55 +68,79 @@ static int find_size(struct job *job) {
         return 0;
 }
 
-/* UNKNOWN, for the errno that content could not be had with. */
-static void judge_unread(int error, struct scan *ret) {
-        if (error == -ENOMEM)
-                scan_set(ret, VERDICT_UNKNOWN, REASON_OVERLOAD, "there is not enough memory");
-        else if (error == -ENODATA)
-                scan_set(ret, VERDICT_UNKNOWN, REASON_READ, "it became shorter while it was read");
-        else if (error == -EMEDIUMTYPE)
-                scan_set(ret, VERDICT_UNKNOWN, REASON_READ, "it is not a regular file");
-        else
-                scan_set(ret, VERDICT_UNKNOWN, REASON_READ, strerror(-error));
+static int get_content(struct worker *w, struct job *job) {
+        if (job->fd >= 0)
+                return content_read(job->fd, 0, job->size, &job->content);
+        job->content.data = w->slot + job->message->bay * PROTO_BAY_SIZE;
+        job->content.size = job->size;
+        return 0;
 }
 
-/* Fills in digest and known; false: there is no content to scan, and scan says why. */
-static bool get_content(struct worker *w, struct job *job, struct proto_result *ret,
-                        struct scan *scan) {
-        uint64_t started = now_usec();
+static void judge(struct worker *w, struct job *job, struct judgement *ret) {
+        const struct question question = {
+                .known = job->message->has_known ? job->message->known : NULL,
+                .use_cache = job->message->use_cache,
+        };
         int r;
 
         r = find_size(job);
         if (r == 0 && engine_too_large(w->setup->engine, job->size)) {
-                engine_judge_too_large(w->setup->engine, scan);
-                return false;
+                engine_judge_too_large(w->setup->engine, &ret->scan);
+                return;
         }
         if (r == 0)
-                r = job->fd < 0 ? content_from_memory(w->slot + job->message->bay * PROTO_BAY_SIZE,
-                                                      job->size, &job->content)
-                                : content_from_fd(job->fd, job->size, &job->content);
-        ret->digest_usec = elapsed_usec(started);
+                r = get_content(w, job);
         if (r < 0) {
-                judge_unread(r, scan);
-                return false;
+                judge_unread(r, &ret->scan);
+                return;
         }
-        ret->has_digest = 1;
-        memcpy(ret->digest, job->content.digest, sizeof(ret->digest));
-        ret->known = job->message->has_known &&
-                     memcmp(ret->digest, job->message->known, STAMP_DIGEST_SIZE) == 0;
-        return true;
+        trust_begin(&w->judge.trust);
+        if (job->message->form == JOB_DBOX)
+                parts_judge_dbox(&w->judge, job->content.data, job->content.size, &question, ret);
+        else
+                judge_message(&w->judge,
+                              job->message->form == JOB_MESSAGE ? CANON_MESSAGE : CANON_RAW,
+                              job->content.data, job->content.size, &question, ret);
+        content_release(&job->content);
 }
 
-static void judge(struct worker *w, struct job *job, struct proto_result *ret) {
+static void do_one(struct worker *w, struct job *job, struct proto_result *ret) {
+        uint64_t started = trust_now_usec(), now;
+        struct judgement j = {};
+
+        judge(w, job, &j);
+        now = trust_now_usec();
+        ret->digest_usec = span_usec(started, j.scan_usec ? j.scan_usec : now);
+        ret->scan_usec = j.scan_usec ? span_usec(j.scan_usec, now) : 0;
+        ret->known = (uint8_t)j.known;
+        ret->has_digest = j.has_digest;
+        if (j.has_digest)
+                memcpy(ret->digest, j.digest, sizeof(ret->digest));
+        ret->verdict = (uint8_t)j.scan.verdict;
+        ret->reason = (uint8_t)j.scan.reason;
+        memcpy(ret->signature, j.scan.text, sizeof(ret->signature));
+        if (j.scan.verdict != VERDICT_CLEAN)
+                ret->context = j.context;
+}
+
+static void send_message(void *userdata, const union proto_message *message) {
+        const struct worker *w = userdata;
+        int r = proto_send_patiently(CHANNEL_FD, message);
+
+        if (r == -EPIPE || r == -ECONNRESET)
+                _exit(EXIT_SUCCESS); /* nobody wants to know any more */
+        if (r < 0)
+                die(w->setup, "it can't answer", strerror(-r));
+}
+
+static void do_many(struct worker *w, struct job *job, struct proto_result *ret) {
+        uint64_t started = trust_now_usec();
         struct scan scan = {};
+        struct teller teller;
 
-        if (get_content(w, job, ret, &scan) && !ret->known) {
-                uint64_t started = now_usec();
-
-                scan_content(w, job, &scan);
-                ret->scan_usec = elapsed_usec(started);
-        }
-        content_release(&job->content);
+        teller_init(&teller, job->message->id, send_message, w);
+        items_walk(&w->judge, job->message, job->fd, &teller, &scan);
+        ret->scan_usec = span_usec(started, trust_now_usec());
         ret->verdict = (uint8_t)scan.verdict;
         ret->reason = (uint8_t)scan.reason;
         memcpy(ret->signature, scan.text, sizeof(ret->signature));
@@ -187,7 +148,26 @@ static void judge(struct worker *w, struct job *job, struct proto_result *ret) {
 
 /* ---- The process ---- */
 
-static void take_fds(struct worker *w, int channel, int slot) {
+/* Without it every content is scanned: no reason to go without a worker. */
+static void take_cache(struct worker *w, int cache) {
+        struct stat st;
+        void *p;
+
+        if (fstat(cache, &st) < 0 || st.st_size <= 0)
+                return;
+        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, cache, 0);
+        if (p == MAP_FAILED)
+                return;
+        if (cache_view(p, (size_t)st.st_size, &w->judge.cache) < 0) {
+                fprintf(stderr, "storescan-worker %s: it can't read the verdict cache.\n",
+                        w->setup->folder);
+                (void)munmap(p, (size_t)st.st_size);
+                return;
+        }
+        w->cache_size = (size_t)st.st_size;
+}
+
+static void take_fds(struct worker *w, int channel, int slot, int cache) {
         struct stat st;
         void *p;
 
@@ -197,6 +177,8 @@ static void take_fds(struct worker *w, int channel, int slot) {
         if (p == MAP_FAILED)
                 die(w->setup, "its slot can't be mapped", strerror(errno));
         w->slot = p;
+        if (cache >= 0)
+                take_cache(w, cache);
         if (dup2(channel, CHANNEL_FD) < 0 || close_range(CHANNEL_FD + 1, ~0U, 0) < 0)
                 die(w->setup, "its fds can't be set up", strerror(errno));
 }
@@ -204,7 +186,9 @@ static void take_fds(struct worker *w, int channel, int slot) {
 static void enter_sandbox(struct worker *w) {
         const struct engine_options *options = w->setup->options;
         const struct sandbox_limits limits = {
-                .address_space = w->setup->address_space,
+                /* The mapping of the cache came later. */
+                .address_space =
+                        w->setup->address_space > 0 ? w->setup->address_space + w->cache_size : 0,
                 .max_file_size = options->max_file_size,
                 .max_scan_size = options->max_scan_size,
                 .max_recursion = options->max_recursion,
@@ -215,18 +199,9 @@ static void enter_sandbox(struct worker *w) {
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         if (sandbox_limits(&limits, problem) < 0 ||
-            sandbox_files(-EBADF, w->spool.path, problem) < 0 ||
+            sandbox_files(-EBADF, w->judge.trust.spool.path, problem) < 0 ||
             sandbox_calls_worker(CHANNEL_FD, problem) < 0)
                 die(w->setup, problem, NULL);
-}
-
-static void answer(struct worker *w, const union proto_message *message) {
-        int r = proto_send(CHANNEL_FD, message, -EBADF, -EBADF);
-
-        if (r == -EPIPE || r == -ECONNRESET)
-                _exit(EXIT_SUCCESS); /* nobody wants to know any more */
-        if (r < 0)
-                die(w->setup, "it can't answer", strerror(-r));
 }
 
 static void serve_job(struct worker *w, const struct proto_job *message, int fd) {
@@ -237,17 +212,27 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd)
                 die(w->setup, "a job came with a file that it does not speak of, or without", NULL);
         proto_init(&reply, PROTO_RESULT);
         reply.result.id = message->id;
-        judge(w, &job, &reply.result);
+        if (message->many)
+                do_many(w, &job, &reply.result);
+        else
+                do_one(w, &job, &reply.result);
         close_fd(fd);
-        answer(w, &reply);
+        send_message(w, &reply);
         if (job.size > LARGE_SIZE || reply.result.scan_usec > LARGE_USEC)
                 memory_trim();
-        if (w->broken)
+        if (w->judge.trust.broken)
                 die(w->setup, "its engine can't be relied on", reply.result.signature);
 }
 
-_Noreturn void serve(const struct serve_setup *setup, int channel, int slot) {
-        struct worker w = { .setup = setup };
+_Noreturn void serve(const struct serve_setup *setup, int channel, int slot, int cache) {
+        struct worker w = {
+                .setup = setup,
+                .judge = { .trust = { .engine = setup->engine,
+                                      .canary = setup->canary,
+                                      .max_scan_msec = setup->options->max_scan_msec },
+                           .options = setup->options,
+                           .generation = setup->generation },
+        };
         char problem[ENGINE_PROBLEM_MAX];
         union proto_message message;
         int r;
@@ -255,9 +240,9 @@ _Noreturn void serve(const struct serve_setup *setup, int channel, int slot) {
         r = sandbox_child(setup->loader);
         if (r < 0)
                 _exit(EXIT_FAILURE);
-        take_fds(&w, channel, slot);
-        r = spool_open(&w.spool, setup->tmpdir, setup->folder);
-        if (r == 0 && chdir(w.spool.path) < 0)
+        take_fds(&w, channel, slot, cache);
+        r = spool_open(&w.judge.trust.spool, setup->tmpdir, setup->folder);
+        if (r == 0 && chdir(w.judge.trust.spool.path) < 0)
                 r = -errno;
         /* A scan makes some 25 system calls with a path of a temporary file: short ones. */
         if (r == 0)
@@ -265,13 +250,13 @@ _Noreturn void serve(const struct serve_setup *setup, int channel, int slot) {
         if (r < 0)
                 die(setup, "its folder for temporary files can't be made", strerror(-r));
         enter_sandbox(&w);
-        if (prove_engine(&w, problem) < 0)
+        if (trust_prove(&w.judge.trust, problem) < 0)
                 die(setup, problem, NULL);
 
         proto_init(&message, PROTO_HELLO);
-        answer(&w, &message);
+        send_message(&w, &message);
         for (;;) {
-                int fds[2] = { -EBADF, -EBADF };
+                int fds[PROTO_FDS_MAX];
 
                 r = proto_receive(CHANNEL_FD, &message, fds);
                 if (r == 0 || r == -ECONNRESET)

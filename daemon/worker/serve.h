@@ -15,13 +15,15 @@ struct serve_setup {
         struct engine *engine; /* the loader's, shared until written to */
         const struct canary *canary;
         const struct engine_options *options;
+        const struct generation *generation; /* of the engine */
         const char *tmpdir;
         const char *folder; /* name of the folder to be made in tmpdir */
         uint64_t address_space;
         pid_t loader;
 };
 
-/* In the forked child: closes every other fd, sandboxes the process, proves the engine, says HELLO,
- * serves. Exit status: 0 the channel was closed; 1 something is wrong with the worker, and stderr
- * or the last answer says what. */
-_Noreturn void serve(const struct serve_setup *setup, int channel, int slot);
+/* In the forked child, with the fds of SPAWN (cache: -EBADF if there is none): closes every
+ * other fd, sandboxes the process, proves the engine, says HELLO, serves. Exit status: 0 the
+ * channel was closed; 1 something is wrong with the worker, and stderr or the last answer says
+ * what. */
+_Noreturn void serve(const struct serve_setup *setup, int channel, int slot, int cache);

@@ -5,16 +5,27 @@
  * system and asks nothing. It is the quickest simple one: one thread, blocking reads of as many
  * events as there are, one writev(2) for their answers, one close_range(2) for their fds. Says
  * "ready" when the mark is in place; runs until it is killed.
+ *
+ * --accesses: also every access to a file that is open (FAN_PRE_ACCESS), as mailboxes that are one
+ * file need it. --ignore FILE: a bare ignore mark on that file for all of it: what the kernel alone
+ * costs where nobody has to be asked.
  */
 
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <sys/fanotify.h>
 #include <sys/uio.h>
 
 #include "store/util.h"
 
-#define BATCH 64
+/* Newer than Debian 12's headers. */
+#ifndef FAN_PRE_ACCESS
+#        define FAN_PRE_ACCESS 0x00100000
+#endif
+
+#define BATCH       64
+#define IGNORED_MAX 8
 
 static struct fanotify_event_metadata events[BATCH];
 static struct fanotify_response answers[BATCH];
@@ -45,21 +56,49 @@ static int answer(int group, ssize_t size) {
         return 0;
 }
 
-int main(int argc, char *argv[]) {
-        int group, r = 0;
+static void fail(const char *path) {
+        fprintf(stderr, "Failed to watch %s: %s.\n", path, strerror(errno));
+        exit(EXIT_FAILURE);
+}
 
-        if (argc != 2) {
-                fprintf(stderr, "Usage: allow-all FOLDER-ON-THE-FILE-SYSTEM\n");
+int main(int argc, char *argv[]) {
+        static const struct option options[] = {
+                { "accesses", no_argument, NULL, 'a' },
+                { "ignore", required_argument, NULL, 'i' },
+                {},
+        };
+        unsigned class = FAN_CLASS_CONTENT;
+        uint64_t mask = FAN_OPEN_PERM;
+        const char *ignored[IGNORED_MAX];
+        size_t n_ignored = 0;
+        int group, c, r = 0;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case 'a':
+                        class = FAN_CLASS_PRE_CONTENT;
+                        mask |= FAN_PRE_ACCESS;
+                        break;
+                case 'i':
+                        if (n_ignored < IGNORED_MAX)
+                                ignored[n_ignored++] = optarg;
+                        break;
+                default: return EXIT_FAILURE;
+                }
+        if (optind + 1 != argc) {
+                fprintf(stderr, "Usage: allow-all [--accesses] [--ignore FILE]... "
+                                "FOLDER-ON-THE-FILE-SYSTEM\n");
                 return EXIT_FAILURE;
         }
-        group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_UNLIMITED_QUEUE |
-                                      FAN_UNLIMITED_MARKS,
+        group = fanotify_init(class | FAN_CLOEXEC | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
                               O_RDONLY | O_LARGEFILE | O_CLOEXEC);
-        if (group < 0 || fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN_PERM,
-                                       AT_FDCWD, argv[1]) < 0) {
-                fprintf(stderr, "Failed to watch %s: %s.\n", argv[1], strerror(errno));
-                return EXIT_FAILURE;
-        }
+        if (group < 0 || fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, AT_FDCWD,
+                                       argv[optind]) < 0)
+                fail(argv[optind]);
+        for (size_t i = 0; i < n_ignored; i++)
+                if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, mask, AT_FDCWD,
+                                  ignored[i]) < 0)
+                        fail(ignored[i]);
         printf("ready\n");
         (void)fflush(stdout);
 

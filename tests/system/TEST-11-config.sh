@@ -54,15 +54,29 @@ END
 says 1 "^$CONF:2: .*databse" "^$CONF:3: .*workers" "^$CONF:5: .*enabled" "^$CONF:7: .*relative" \
     "^$CONF:10: .*on_infected.*block" "^$CONF:1[13]: .*(three|path)" "^$CONF:13: .*surprise"
 
-say 'stores in each other'
+say 'one folder as two stores'
 mkdir -p "$WORK/store/mail/sub"
 cat >"$CONF" <<END
+[scanner]
+database = $SIGNATURES
 [store outer]
 path = $WORK/store/mail
 [store inner]
-path = $WORK/store/mail/sub
+path = $WORK/store/mail/sub/
+[store again]
+path = $WORK/store/mail/
 END
-says 1 'outer' 'inner'
+says 1 "^$CONF:8: .*again.*path: .* is the same folder as .store outer. .$CONF:4.; remove one of the two"
+
+say 'a format that can not be found'
+cat >"$CONF" <<END
+[scanner]
+database = $SIGNATURES
+[store auto]
+path = $WORK/store/mail
+format = auto
+END
+says 1 "^$CONF:5: .*auto.*format: auto finds nothing in .*; write which it is: maildir, sdbox, .*"
 
 say 'no file'
 CONF=$WORK/missing.conf says 1 'missing.conf' 'No such file'

@@ -80,7 +80,7 @@ add_modules() {
 
 add_storescan() {
     local program worker=$BUILD/daemon/worker/storescan-worker
-    for program in answers eventfd lease stamp ctime marks news; do
+    for program in answers eventfd lease hot stamp ctime marks news; do
         add_program "$BUILD/tests/system/kernel-$program" "storescan/kernel-$program"
     done
     add_program "$STORESCAND" storescan/storescand
@@ -89,6 +89,11 @@ add_storescan() {
     cp -r "$SIGNATURES" "$ROOT/signatures"
     make_mail "$ROOT/mail/clean" clean
     make_mail "$ROOT/mail/infected" eicar-base64
+    make_mail "$ROOT/mail/other" text
+    "$SOURCE/tests/data/make-store-formats" mbox "$ROOT/mail/mbox-clean" "$ROOT/mail/"{clean,other} >"$WORK/layout"
+    "$SOURCE/tests/data/make-store-formats" mbox "$ROOT/mail/mbox-infected" \
+        "$ROOT/mail/"{clean,infected,other} >"$WORK/layout"
+    "$SOURCE/tests/data/make-store-formats" mbox "$ROOT/mail/mbox-more" "$ROOT/mail/infected" >"$WORK/layout"
 }
 
 pack() {

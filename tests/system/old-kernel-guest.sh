@@ -62,7 +62,7 @@ boot() {
 
 kernel_tests() {
     fs=$1
-    for program in answers eventfd lease stamp ctime marks news; do
+    for program in answers eventfd lease hot stamp ctime marks news; do
         "/storescan/kernel-$program" "/store/$fs" >/run/tap
         status=$?
         sed -n "s/^\(ok\|not ok\) [0-9]* - /guest: \1 $fs, $program: /p; s/^# /guest: # /p" /run/tap
@@ -180,11 +180,41 @@ subvolume() {
     check 'SIGTERM ends it, on btrfs' stop
 }
 
+# What a session reads that had the mailbox open: the rest of it, from descriptor 3.
+session_reads() { timeout 20 cat <&3 >/run/rest 2>/run/error; }
+session_denied() { ! session_reads && grep -q 'Operation not permitted' /run/error; }
+
+# Files of many messages; accesses are told without their range (FAN_ACCESS_PERM).
+mailboxes() {
+    fs=$1
+    box=/store/$fs/box
+    mkdir -p "$box"
+    cp /mail/mbox-clean "$box/clean"
+    cp /mail/mbox-infected "$box/infected"
+    configure "$box" 'format = mbox' 'on_infected = block'
+    check "$fs: a store of mailboxes can be guarded" start
+    check "$fs: a clean mailbox can be read" reads "$box/clean"
+    check "$fs: an infected mailbox is blocked" denied "$box/infected"
+    exec 3<"$box/clean"
+    check "$fs: a session reads its mailbox" session_reads
+    check "$fs: it got all of it" cmp -s /run/rest /mail/mbox-clean
+    cat /mail/mbox-more >>"$box/clean"
+    check "$fs: infected mail that came while it was open is blocked" session_denied
+    check "$fs: nothing of it was read" test ! -s /run/rest
+    exec 3<&-
+    check "$fs: and for others" denied "$box/clean"
+    rm "$box/clean"
+    cp /mail/mbox-clean "$box/clean"
+    check "$fs: without it the mailbox can be read again" reads "$box/clean"
+    check "$fs: SIGTERM ends it, with mailboxes" stop
+}
+
 boot
 for type in ext4 xfs btrfs tmpfs; do kernel_tests $type; done
 whole_file_system
 by_folders
 subvolume
+for type in ext4 tmpfs; do mailboxes $type; done
 say "# up $(cut -d ' ' -f 1 /proc/uptime) s"
 say 'done'
 sync

@@ -252,23 +252,6 @@ static void scan_small_mails(struct world *w) {
         }
 }
 
-static void assert_private_memory(const struct world *w) {
-        unsigned long dirty = 0, kib;
-        char path[64], line[256];
-        FILE *f;
-
-        (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)w->worker.pid);
-        f = fopen(path, "re");
-        ck_assert_ptr_nonnull(f);
-        while (fgets(line, sizeof(line), f))
-                if (sscanf(line, "Private_Dirty: %lu kB", &kib) == 1)
-                        dirty += kib;
-        (void)fclose(f);
-        printf("private memory of a worker: %lu KiB\n", dirty);
-        ck_assert_uint_gt(dirty, 0);
-        ck_assert_uint_le(dirty, 6144);
-}
-
 START_TEST(private_memory_is_small) {
         _cleanup_blob_ struct blob text = {}, large = {};
         _cleanup_close_ int fd = -EBADF;

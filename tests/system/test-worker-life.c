@@ -190,13 +190,13 @@ START_TEST(nonsense_for_a_worker) {
                         send_raw(w.worker.channel, &m, sizeof(m.job));
                         break;
                 case 5: /* and the other way round */
-                        ck_assert_int_eq(proto_send(w.worker.channel, &m, null, -EBADF), 0);
+                        ck_assert_int_eq(proto_send(w.worker.channel, &m, &null, 1), 0);
                         break;
                 case 6:
                         proto_init(&m, PROTO_HELLO);
                         send_raw(w.worker.channel, &m, m.header.size);
                         break;
-                default: m.job.reserved[4] = 1; send_raw(w.worker.channel, &m, sizeof(m.job));
+                default: m.job.reserved[1] = 1; send_raw(w.worker.channel, &m, sizeof(m.job));
                 }
                 ck_assert_int_eq(gate_wait_end(&w.worker), 0);
                 gate_worker_free(&w.worker);
@@ -219,7 +219,7 @@ START_TEST(a_slot_that_is_too_small) {
         ck_assert_int_eq(ftruncate(slot, PROTO_SLOT_SIZE - 1), 0);
         proto_init(&m, PROTO_SPAWN);
         m.spawn.worker = 7;
-        ck_assert_int_eq(proto_send(w.gate.control, &m, pair[1], slot), 0);
+        ck_assert_int_eq(proto_send(w.gate.control, &m, (int[]){ pair[1], slot }, 2), 0);
         close_fd(pair[1]);
         close_fd(slot);
         ck_assert_int_eq(recv(pair[0], &c, 1, 0), 0);

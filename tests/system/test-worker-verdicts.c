@@ -4,6 +4,7 @@
 
 #include <glob.h>
 
+#include "store/canon.h"
 #include "tests/system/worker-world.h"
 
 /* ---- What is found ---- */
@@ -111,7 +112,7 @@ START_TEST(clean_is_clean) {
                 r = scan(&w, &mail);
                 assert_result(&r, VERDICT_CLEAN, REASON_NONE, NULL);
                 ck_assert_str_eq(r.signature, "");
-                ck_assert_int_eq(digest_buffer(mail.data, mail.size, digest), 0);
+                ck_assert_int_eq(canon_buffer(CANON_MESSAGE, mail.data, mail.size, digest), 0);
                 ck_assert_int_eq(r.has_digest, 1);
                 ck_assert_mem_eq(r.digest, digest, DIGEST_SIZE);
         }
@@ -147,8 +148,10 @@ START_TEST(known_is_not_scanned) {
 
         world_start(&w);
         mail_with(&mail, "e.com", eicar(), EICAR_SIZE, BASE64);
-        ck_assert_int_eq(digest_buffer(mail.data, mail.size, digest), 0);
-        job = (struct gate_job){ .data = mail.data, .size = mail.size, .known = digest };
+        ck_assert_int_eq(canon_buffer(CANON_MESSAGE, mail.data, mail.size, digest), 0);
+        job = (struct gate_job){
+                .data = mail.data, .size = mail.size, .known = digest, .form = JOB_MESSAGE
+        };
         ck_assert_int_eq(gate_scan(&w.worker, &job, &r), 0);
         ck_assert_int_eq(r.known, 1);
         ck_assert_int_eq(r.verdict, VERDICT_UNKNOWN);
@@ -502,14 +505,15 @@ START_TEST(files_as_fds) {
         fd = blob_fd(&mail);
         r = scan_fd(&w, fd);
         assert_result(&r, VERDICT_INFECTED, REASON_NONE, EICAR_NAME);
-        ck_assert_int_eq(digest_buffer(mail.data, mail.size, digest), 0);
+        ck_assert_int_eq(canon_buffer(CANON_MESSAGE, mail.data, mail.size, digest), 0);
         ck_assert_mem_eq(r.digest, digest, DIGEST_SIZE);
         fd = close_fd(fd);
 
         ck_assert_int_eq(gate_scan(&w.worker,
                                    &(struct gate_job){ .fd = fd = blob_fd(&mail),
                                                        .size = mail.size,
-                                                       .known = digest },
+                                                       .known = digest,
+                                                       .form = JOB_MESSAGE },
                                    &r),
                          0);
         ck_assert_int_eq(r.known, 1);

@@ -135,7 +135,8 @@ static double pool_pass(struct gate_worker *workers) {
                 fds[i] = (struct pollfd){ .fd = workers[i].channel, .events = POLLIN };
                 if (next < n_mails &&
                     gate_submit(&workers[i], &(struct gate_job){ .data = mails[next].data,
-                                                                 .size = mails[next].size }) < 0)
+                                                                 .size = mails[next].size,
+                                                                 .form = JOB_MESSAGE }) < 0)
                         fail("submit", -EIO);
                 next++;
         }
@@ -155,9 +156,9 @@ static double pool_pass(struct gate_worker *workers) {
                         done++;
                         if (next >= n_mails)
                                 continue;
-                        r = gate_submit(&workers[i],
-                                        &(struct gate_job){ .data = mails[next].data,
-                                                            .size = mails[next].size });
+                        r = gate_submit(&workers[i], &(struct gate_job){ .data = mails[next].data,
+                                                                         .size = mails[next].size,
+                                                                         .form = JOB_MESSAGE });
                         if (r < 0)
                                 fail("submit", r);
                         next++;

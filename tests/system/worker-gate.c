@@ -124,11 +124,11 @@ void gate_load_init(union proto_message *load, const char *database, const char 
 
 int gate_load(struct gate *gate, const union proto_message *load, union proto_message *ret) {
         _cleanup_close_ int database = open(load->load.database, O_PATH | O_CLOEXEC);
-        int fds[2] = { -EBADF, -EBADF }, r;
+        int fds[PROTO_FDS_MAX], r;
 
         if (database < 0)
                 return -errno;
-        r = proto_send(gate->control, load, database, -EBADF);
+        r = proto_send(gate->control, load, &database, 1);
         if (r == 0)
                 r = wait_readable(gate->control);
         if (r == 0) {
@@ -230,7 +230,8 @@ int gate_spawn(struct gate *gate, unsigned number, struct gate_worker *ret) {
                 return -errno;
         proto_init(&spawn, PROTO_SPAWN);
         spawn.spawn.worker = number;
-        r = proto_send(gate->control, &spawn, pair[1], worker.slot_fd);
+        r = proto_send(gate->control, &spawn, (int[]){ pair[1], worker.slot_fd, gate->cache },
+                       gate->cache > 0 ? 3 : 2);
         close_fd(pair[1]);
         if (r == 0)
                 r = receive_hello(worker.channel, &worker.pid);
@@ -260,6 +261,12 @@ int gate_submit(struct gate_worker *worker, const struct gate_job *job) {
         proto_init(&message, PROTO_JOB);
         message.job.id = ++worker->last_id;
         message.job.size = job->size;
+        message.job.form = (uint8_t)job->form;
+        message.job.use_cache = job->use_cache;
+        message.job.many = job->many;
+        message.job.from = job->from;
+        message.job.wanted = job->wanted;
+        message.job.to = job->to;
         if (job->known) {
                 message.job.has_known = 1;
                 memcpy(message.job.known, job->known, sizeof(message.job.known));
@@ -268,11 +275,11 @@ int gate_submit(struct gate_worker *worker, const struct gate_job *job) {
                 memcpy(worker->slot, job->data, job->size);
         else
                 message.job.has_fd = 1;
-        return proto_send(worker->channel, &message, job->data ? -EBADF : job->fd, -EBADF);
+        return proto_send(worker->channel, &message, &job->fd, job->data ? 0 : 1);
 }
 
 int gate_wait(struct gate_worker *worker, union proto_message *ret) {
-        int fds[2] = { -EBADF, -EBADF }, r;
+        int fds[PROTO_FDS_MAX], r;
 
         r = wait_readable(worker->channel);
         if (r < 0)
@@ -295,9 +302,79 @@ int gate_scan(struct gate_worker *worker, const struct gate_job *job, struct pro
         return r;
 }
 
+static int walk_add(struct gate_walk *walk, const struct proto_span *span, uint64_t *at) {
+        struct gate_item *items = reallocarray(walk->items, walk->n + 1, sizeof(*items));
+
+        if (!items)
+                return -ENOMEM;
+        walk->items = items;
+        items[walk->n++] = (struct gate_item){ .span = *span, .message = walk->n_messages };
+        if (span->offset != *at)
+                return -EBADMSG;
+        *at += span->size;
+        return 0;
+}
+
+static int walk_step(struct gate_walk *walk, const union proto_message *m, int kind, uint64_t *at) {
+        int r = 0;
+
+        if (kind == PROTO_ITEMS)
+                for (size_t i = 0; i < m->items.n && r == 0; i++)
+                        r = walk_add(walk, &m->items.spans[i], at);
+        else if (kind == PROTO_ITEM) {
+                struct gate_item *last;
+
+                r = walk_add(walk, &m->item.span, at);
+                if (r == -ENOMEM)
+                        return r;
+                last = &walk->items[walk->n - 1];
+                memcpy(last->signature, m->item.signature, sizeof(last->signature));
+                last->context = m->item.context;
+        } else
+                r = -EBADMSG;
+        walk->n_messages++;
+        return r;
+}
+
+int gate_walk(struct gate_worker *worker, const struct gate_job *job,
+              void (*step)(void *userdata, const struct gate_walk *walk), void *userdata,
+              struct gate_walk *ret) {
+        uint64_t at = job->from;
+        int r;
+
+        *ret = (struct gate_walk){};
+        r = gate_submit(worker, job);
+        while (r == 0) {
+                union proto_message message;
+                int fds[PROTO_FDS_MAX], kind;
+
+                r = wait_readable(worker->channel);
+                if (r < 0)
+                        break;
+                kind = proto_receive(worker->channel, &message, fds);
+                if (kind <= 0)
+                        return kind < 0 ? kind : -EPIPE;
+                if (message.items.id != worker->last_id)
+                        return -EBADMSG;
+                if (kind == PROTO_RESULT) {
+                        ret->result = message.result;
+                        break;
+                }
+                r = walk_step(ret, &message, kind, &at);
+                if (step)
+                        step(userdata, ret);
+        }
+        return r;
+}
+
+void gate_walk_free(struct gate_walk *walk) {
+        free(walk->items);
+        *walk = (struct gate_walk){};
+}
+
 int gate_wait_end(struct gate_worker *worker) {
         union proto_message message;
-        int fds[2], r;
+        int fds[PROTO_FDS_MAX], r;
 
         for (;;) {
                 r = wait_readable(worker->channel);

@@ -17,6 +17,7 @@ struct gate {
         pid_t loader;
         int control;
         int errors; /* a memfd: what was written to stderr */
+        int cache;  /* a memfd that workers get; 0: none */
 };
 
 struct gate_worker {
@@ -51,16 +52,39 @@ int gate_load(struct gate *gate, const union proto_message *load, union proto_me
 int gate_spawn(struct gate *gate, unsigned number, struct gate_worker *ret);
 void gate_worker_free(struct gate_worker *worker);
 
-/* A job by slot, or by fd when that is not negative. known: NULL, or a digest to compare. */
+/* A job by slot, or by fd when data is NULL. known: NULL, or a digest to compare. */
 struct gate_job {
         const void *data;
         size_t size;
         int fd;
         const uint8_t *known;
+        enum job_form form;
+        bool use_cache, many;
+        uint64_t from, wanted, to; /* with many */
 };
 int gate_submit(struct gate_worker *worker, const struct gate_job *job);
 int gate_wait(struct gate_worker *worker, union proto_message *ret);
 int gate_scan(struct gate_worker *worker, const struct gate_job *job, struct proto_result *ret);
+
+/* What was told of a file of many items, in its order. */
+struct gate_item {
+        struct proto_span span;
+        unsigned message; /* number of the message that told of it */
+        char signature[PROTO_SIGNATURE_MAX];
+        struct context context;
+};
+struct gate_walk {
+        struct gate_item *items;
+        size_t n;
+        unsigned n_messages;
+        struct proto_result result;
+};
+/* Until the result. Whatever is told is in order and without gaps from job->from on, else -EBADMSG.
+ * step, if not NULL, is called after each message. */
+int gate_walk(struct gate_worker *worker, const struct gate_job *job,
+              void (*step)(void *userdata, const struct gate_walk *walk), void *userdata,
+              struct gate_walk *ret);
+void gate_walk_free(struct gate_walk *walk);
 
 /* Waits until the worker's end of the channel is closed. 0 or -ETIMEDOUT. */
 int gate_wait_end(struct gate_worker *worker);

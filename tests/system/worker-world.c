@@ -105,7 +105,9 @@ struct proto_result scan(struct world *w, const struct blob *mail) {
         struct proto_result result;
 
         ck_assert_int_eq(gate_scan(&w->worker,
-                                   &(struct gate_job){ .data = mail->data, .size = mail->size },
+                                   &(struct gate_job){ .data = mail->data,
+                                                       .size = mail->size,
+                                                       .form = JOB_MESSAGE },
                                    &result),
                          0);
         return result;
@@ -117,7 +119,9 @@ struct proto_result scan_fd(struct world *w, int fd) {
 
         ck_assert_int_eq(fstat(fd, &st), 0);
         ck_assert_int_eq(gate_scan(&w->worker,
-                                   &(struct gate_job){ .fd = fd, .size = (size_t)st.st_size },
+                                   &(struct gate_job){ .fd = fd,
+                                                       .size = (size_t)st.st_size,
+                                                       .form = JOB_MESSAGE },
                                    &result),
                          0);
         return result;
@@ -159,6 +163,23 @@ void assert_works(struct world *w) {
 void folder_of(const struct world *w, char ret[static PATH_MAX]) {
         ck_assert_int_lt(snprintf(ret, PATH_MAX, "%s/w0-%d", w->tmpdir, (int)w->worker.pid),
                          PATH_MAX);
+}
+
+void assert_private_memory(const struct world *w) {
+        unsigned long dirty = 0, kib;
+        char path[64], line[256];
+        FILE *f;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)w->worker.pid);
+        f = fopen(path, "re");
+        ck_assert_ptr_nonnull(f);
+        while (fgets(line, sizeof(line), f))
+                if (sscanf(line, "Private_Dirty: %lu kB", &kib) == 1)
+                        dirty += kib;
+        (void)fclose(f);
+        printf("private memory of a worker: %lu KiB\n", dirty);
+        ck_assert_uint_gt(dirty, 0);
+        ck_assert_uint_le(dirty, 6144);
 }
 
 void mount_place(const char *options) {

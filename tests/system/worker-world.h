@@ -73,5 +73,8 @@ void assert_not_clean(const struct proto_result *r);
 /* A clean mail is clean, an infected one infected. */
 void assert_works(struct world *w);
 
+/* What the worker has of its own, beside the engine, is little. */
+void assert_private_memory(const struct world *w);
+
 int world_main(int argc, char **argv, const TTest *const *tests, size_t n,
                const TTest *const *root_tests, size_t n_root);

@@ -11,6 +11,7 @@
 #define CONF "@/storescan.conf: "
 #define LINE(n) "@/storescan.conf:" #n ": "
 #define S "[scanner] "
+#define C "[cache] "
 #define A "[store a] "
 #define B "[store b] "
 
@@ -20,7 +21,8 @@
 #define TOO_LONG(n, size) \
         LINE(n) "line of " #size " characters; shorten it to 198 (a long path by a symbolic " \
         "link).\n"
-#define NO_SECTION "unknown section; there are [scanner], [stamp], [gate] and [store NAME].\n"
+#define NO_SECTION \
+        "unknown section; there are [scanner], [stamp], [gate], [cache] and [store NAME].\n"
 #define STORE_NAME(n, name) \
         LINE(n) "[store " name "]: a store can't be named '" name "'; use A-Z a-z 0-9 _ . - only.\n"
 #define TWICE(n, key, first) \
@@ -59,11 +61,12 @@
 #define NO_STORE CONF "no store to guard; add [store NAME] with path = /FOLDER.\n"
 #define NO_FILE CONF "no configuration: neither it nor @/conf.d/*.conf exists; create it with a " \
         "[store NAME].\n"
-#define MUST_NOT "; stores must not overlap: remove or move one.\n"
+#define REMOVE_ONE " (@/storescan.conf:4); remove one of the two.\n"
 #define WAITS "; storescand would wait for itself: move it out.\n"
 #define HINT " (a comment behind a value begins with ;).\n"
 
-#define RULES "unscannable | infected"
+#define RULES   "unscannable | infected"
+#define FORMATS "maildir | sdbox | mdbox | mbox | cyrus | mh | sis | files | auto"
 
 /* 64 and 65 characters. */
 #define NAME_64 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
@@ -125,9 +128,9 @@ static const struct {
           LINE(10) B "path: has no value; write one (path).\n" },
 
         /* ---- Words ---- */
-        { VALID "kind = mailboxes\nformat = mbox\non_infected = Block\n",
+        { VALID "kind = mailboxes\nformat = Maildir\non_infected = Block\n",
           NOT_A_WORD(5, A "kind", "mailboxes", "mailbox | public-folder")
-          NOT_A_WORD(6, A "format", "mbox", "maildir")
+          NOT_A_WORD(6, A "format", "Maildir", FORMATS)
           NOT_A_WORD(7, A "on_infected", "Block", "block | detect") },
         { VALID "on_error = no\non_unscannable = yes\nmarks = mount\n",
           NOT_A_WORD(5, A "on_error", "no", "deny | allow")
@@ -211,6 +214,9 @@ static const struct {
         { "[scanner]\ndatabase = @/signatures\ntmpdir = @/file\n" STORE,
           NO_SIGNATURES(2, "@/signatures")
           LINE(3) S "tmpdir: '@/file' is not a folder; remove it or correct the path.\n" },
+        { VALID "[cache]\nsize = 17G\ndirectory = @/file\n",
+          OUT_OF_RANGE(6, C "size", "17G", "0 to 16G")
+          LINE(7) C "directory: '@/file' is not a folder; remove it or correct the path.\n" },
         { "[scanner]\ndatabase = @/file/x\n" STORE, NO_SIGNATURES(2, "@/file/x") },
         { "[scanner]\ndatabase = /dev/null\n" STORE,
           LINE(2) S "database: '/dev/null' is neither a folder nor a file; correct the path.\n" },
@@ -220,16 +226,9 @@ static const struct {
 
         /* ---- What lies within what; @/link leads to @/a/sub ---- */
         { VALID "[store b]\npath = @/a/\n",
-          LINE(6) B "path: '@/a' is the same folder as [store a] ('@/a', @/storescan.conf:4)"
-          MUST_NOT },
-        { VALID "[store b]\npath = @/a/sub\n",
-          LINE(6) B "path: '@/a/sub' lies inside of [store a] ('@/a', @/storescan.conf:4)"
-          MUST_NOT },
-        { DATABASE "[store b]\npath = @/a/sub\n" STORE "[store c]\npath = @/b\n",
-          LINE(6) A "path: '@/a' contains [store b] ('@/a/sub', @/storescan.conf:4)" MUST_NOT },
-        { VALID "[store b]\npath = @/link\n",
-          LINE(6) B "path: '@/a/sub' lies inside of [store a] ('@/a', @/storescan.conf:4)"
-          MUST_NOT },
+          LINE(6) B "path: '@/a' is the same folder as [store a]" REMOVE_ONE },
+        { DATABASE "[store b]\npath = @/link\n[store a]\npath = @/a/sub\n",
+          LINE(6) A "path: '@/a/sub' is the same folder as [store b]" REMOVE_ONE },
         { "[scanner]\ndatabase = @/a/sub\n" STORE,
           LINE(2) S "database: '@/a/sub' lies in [store a] ('@/a', @/storescan.conf:4)" WAITS },
         { "[scanner]\ndatabase = @/link\n" STORE,
@@ -246,6 +245,13 @@ static const struct {
         { "[scanner]\ndatabase = @/a\n[store b]\npath = @/a/sub\n",
           LINE(4) B "path: '@/a/sub' lies in the database ('@/a', @/storescan.conf:2); move one of "
           "the two.\n" },
+        { VALID "[cache]\ndirectory = @/a/sub\n",
+          LINE(6) C "directory: '@/a/sub' lies in [store a] ('@/a', @/storescan.conf:4)" WAITS },
+        { VALID "[cache]\ndirectory = @/b\n[store b]\npath = @/b\n",
+          LINE(6) C "directory: '@/b' lies in [store b] ('@/b', @/storescan.conf:8)" WAITS },
+        { DATABASE "[store b]\npath = @/a/sub\n[cache]\ndirectory = @/a\n",
+          LINE(4) B "path: '@/a/sub' lies in the cache directory ('@/a', @/storescan.conf:6); move "
+          "one of the two.\n" },
         /* A default is not what to change. */
         { DATABASE "[store a]\npath = /run\n",
           LINE(4) A "path: '/run' contains the tmpdir ('/run/storescan/scan', default)" WAITS },
@@ -253,7 +259,7 @@ static const struct {
         { DATABASE "[store a]\npath = /\n[store b]\npath = @/b\n",
           LINE(2) S "database: '@/db' lies in [store a] ('/', @/storescan.conf:4)" WAITS
           LINE(4) A "path: '/' contains the tmpdir ('/run/storescan/scan', default)" WAITS
-          LINE(6) B "path: '@/b' lies inside of [store a] ('/', @/storescan.conf:4)" MUST_NOT },
+          LINE(4) A "path: '/' contains the cache directory ('/var/lib/storescan', default)" WAITS },
 
         /* ---- Keys that depend on each other; not on what was refused ---- */
         { VALID "[scanner]\nscan_timeout = 90s\nworker_timeout = 25h\n",

@@ -29,6 +29,22 @@ START_TEST(not_within) {
 }
 END_TEST
 
+/* Attachments have another format than the mail they lie among, public folders another policy. */
+START_TEST(stores_in_each_other) {
+        _cleanup_(config_freep) struct config *c = NULL;
+
+        c = load_good(DATABASE "[store b]\npath = @/a/sub\nformat = sis\n" STORE
+                               "[store c]\npath = @/b\n");
+        ck_assert_uint_eq(c->n_stores, 3);
+}
+END_TEST
+
+/* Where no cache is saved nobody minds. */
+START_TEST(no_cache_lies_nowhere) {
+        config_free(load_good(VALID "[cache]\nsize = 0\ndirectory = @/a/sub\n"));
+}
+END_TEST
+
 /* No line is to blame for a default; and nobody, if it may have been set in what was refused. */
 START_TEST(default_database) {
         bool exists = access(STORESCAN_DATABASE, F_OK) == 0;
@@ -126,13 +142,13 @@ START_TEST(all_at_once) {
                 "@/conf.d/2.conf:3: [scanner] database: '@/nowhere' does not exist; install "
                 "signatures there (freshclam fetches them) or correct the path.\n"
                 NO_PATH(4, A)
-                "@/conf.d/2.conf:8: [store d] path: '@/a/sub' lies inside of [store c] ('@/a', "
-                "@/conf.d/2.conf:6)" MUST_NOT;
+                "@/conf.d/2.conf:8: [store d] path: '@/a' is the same folder as [store c] "
+                "(@/conf.d/2.conf:6); remove one of the two.\n";
 
         write_file("@/storescan.conf", "[scanner]\nworkers = many\n\n[store a]\nkind = mailbox\n");
         write_file("@/conf.d/1.conf", "[store b]\npath = mail\n[gate]\nqueue = 3\n");
         write_file("@/conf.d/2.conf", "[scanner]\nworkers = 0\ndatabase = @/nowhere\nnonsense\n"
-                                      "[store c]\npath = @/a\n[store d]\npath = @/a/sub\n");
+                                      "[store c]\npath = @/a\n[store d]\npath = @/a\n");
         (void)load(NULL, errors);
 }
 END_TEST
@@ -265,6 +281,8 @@ END_TEST
 int main(void) {
         const TTest *const tests[] = {
                 not_within,
+                stores_in_each_other,
+                no_cache_lies_nowhere,
                 default_database,
                 nul_bytes,
                 long_lines,

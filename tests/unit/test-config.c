@@ -39,7 +39,11 @@ START_TEST(defaults) {
         ck_assert(!c->phishing);
         ck_assert(c->stamps);
         ck_assert_uint_eq(c->max_pending, 0);
+        ck_assert_uint_eq(c->hot_files, 4096);
+        ck_assert_uint_eq(c->hot_time_usec, 300 * USEC_PER_SEC);
         ck_assert_uint_eq(c->log_queue, 512);
+        ck_assert_uint_eq(c->cache_size, 64 << 20);
+        ck_assert_str_eq(c->cache_directory, "/var/lib/storescan");
 
         ck_assert_uint_eq(c->n_stores, 1);
         ck_assert_str_eq(s->name, "a");
@@ -59,10 +63,11 @@ static const char every_key_text[] =
         "scan_timeout = 1500ms\nworker_timeout = 24h\nlimits = infected\nencrypted = ignore\n"
         "broken = infected\npua = yes\nphishing = yes\n"
         "[stamp]\nenabled = no\n"
-        "[gate]\nmax_pending = 4096\nlog_queue = 65536\n"
+        "[gate]\nmax_pending = 4096\nhot_files = 0\nhot_time = 24h\nlog_queue = 65536\n"
+        "[cache]\nsize = 16G\ndirectory = @/verdicts\n"
         "[store B_1.x-]\npath = @/b\nkind = public-folder\nformat = maildir\n"
         "on_infected = detect\non_error = allow\non_unscannable = deny\nmarks = directories\n"
-        "[store a]\npath = @//a/\nmarks = filesystem\n";
+        "[store a]\npath = @//a/\nmarks = filesystem\nformat = sis\n";
 
 START_TEST(every_key) {
         _cleanup_(config_freep) struct config *c = load_good(every_key_text);
@@ -84,7 +89,11 @@ START_TEST(every_key) {
         ck_assert(c->phishing);
         ck_assert(!c->stamps);
         ck_assert_uint_eq(c->max_pending, 4096);
+        ck_assert_uint_eq(c->hot_files, 0);
+        ck_assert_uint_eq(c->hot_time_usec, 24 * 3600 * USEC_PER_SEC);
         ck_assert_uint_eq(c->log_queue, 65536);
+        ck_assert_uint_eq(c->cache_size, UINT64_C(16) << 30);
+        assert_path(c->cache_directory, "@/verdicts");
 
         ck_assert_uint_eq(c->n_stores, 2);
         ck_assert_str_eq(s[0].name, "B_1.x-");
@@ -96,6 +105,7 @@ START_TEST(every_key) {
         ck_assert_int_eq(s[0].marks, MARKS_DIRECTORIES);
         assert_path(s[1].path, "@/a");
         ck_assert_int_eq(s[1].marks, MARKS_FILESYSTEM);
+        ck_assert_int_eq(s[1].format, STORE_FORMAT_SIS);
         ck_assert_int_eq(s[1].on_error, ON_FAILURE_DENY);
 }
 END_TEST
@@ -330,7 +340,13 @@ START_TEST(printed_text) {
                           "\n"
                           "[gate]\n"
                           "max_pending = auto ; default\n"
+                          "hot_files = 4096 ; default\n"
+                          "hot_time = 5min ; default\n"
                           "log_queue = 512 ; default\n"
+                          "\n"
+                          "[cache]\n"
+                          "size = 64M ; default\n"
+                          "directory = /var/lib/storescan ; default\n"
                           "\n"
                           "[store a]\n"
                           "path = @/a ; @/storescan.conf:6\n"

@@ -3,6 +3,7 @@
 /* proto.c: what is accepted from the other side, and above all what is not. */
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include "daemon/config.h"
@@ -78,14 +79,21 @@ END_TEST
 
 START_TEST(test_result_known) {
         good_result();
-        m.result.known = 1; /* and clean at once */
+        m.result.known = KNOWN_DIGEST; /* and clean at once */
+        m.result.has_digest = 1;
         ck_assert_int_eq(check(), -EBADMSG);
         m.result.verdict = VERDICT_UNKNOWN;
         ck_assert_int_eq(check(), PROTO_RESULT);
+        m.result.known = KNOWN_CACHE;
+        ck_assert_int_eq(check(), PROTO_RESULT);
+        m.result.has_digest = 0; /* what is known? */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.result.has_digest = 1;
         m.result.reason = REASON_ENGINE;
         ck_assert_int_eq(check(), -EBADMSG);
         good_result();
-        m.result.known = 2;
+        m.result.known = _RESULT_KNOWN_MAX;
+        m.result.has_digest = 1;
         m.result.verdict = VERDICT_UNKNOWN;
         ck_assert_int_eq(check(), -EBADMSG);
         good_result();
@@ -93,6 +101,14 @@ START_TEST(test_result_known) {
         ck_assert_int_eq(check(), -EBADMSG);
         good_result();
         m.result.reserved = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_result();
+        m.result.context.subject[0] = 'x'; /* of something clean */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.result.verdict = VERDICT_UNSCANNABLE;
+        m.result.reason = REASON_BROKEN;
+        ck_assert_int_eq(check(), PROTO_RESULT);
+        m.result.context.subject[0] = '\n';
         ck_assert_int_eq(check(), -EBADMSG);
 }
 END_TEST
@@ -142,7 +158,247 @@ START_TEST(test_job) {
         m.job.bay = PROTO_BAYS;
         ck_assert_int_eq(check(), -EBADMSG);
         m.job.bay = 0;
-        m.job.reserved[4] = 1;
+        m.job.reserved[1] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.reserved[1] = 0;
+        m.job.use_cache = 1;
+        m.job.form = JOB_DBOX;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.use_cache = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.use_cache = 0;
+        m.job.form = JOB_MBOX; /* an mbox as one item */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.form = _JOB_FORM_MAX;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
+static void good_many(void) {
+        proto_init(&m, PROTO_JOB);
+        m.job.has_fd = m.job.many = 1;
+        m.job.form = JOB_MBOX;
+        m.job.from = 10;
+        m.job.wanted = 20;
+        m.job.to = 21;
+}
+
+START_TEST(test_job_many) {
+        good_many();
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.form = JOB_DBOX;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.form = JOB_MESSAGE; /* of which there is one */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_many();
+        m.job.many = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_many();
+        m.job.has_fd = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_many();
+        m.job.has_known = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_many();
+        m.job.from = 21; /* behind what is wanted */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_many();
+        m.job.to = 20; /* nothing is wanted */
+        ck_assert_int_eq(check(), -EBADMSG);
+        proto_init(&m, PROTO_JOB);
+        m.job.to = 1; /* a range of one message */
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
+/* Three that follow each other, of every kind. */
+static void good_items(void) {
+        proto_init(&m, PROTO_ITEMS);
+        m.items.n = 3;
+        m.items.spans[0] = (struct proto_span){ .offset = 5, .size = 10, .how = ITEM_PASSED };
+        m.items.spans[1] = (struct proto_span){
+                .offset = 15, .size = 1, .how = ITEM_CACHED, .has_digest = 1, .digest = "d"
+        };
+        m.items.spans[2] = (struct proto_span){
+                .offset = 16, .size = 4, .how = ITEM_SCANNED, .verdict = VERDICT_CLEAN, .last = 1
+        };
+}
+
+START_TEST(test_items) {
+        good_items();
+        ck_assert_int_eq(check(), PROTO_ITEMS);
+        m.items.n = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.items.n = 2; /* something hides behind the end */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.items.n = 4; /* an empty one */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.items.n = PROTO_SPANS_MAX + 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.reserved = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[1].size = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[1].offset = 14; /* one more time */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[2].offset = 17; /* a gap that nobody looked at */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[1].last = 1; /* and then another */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[2].size = UINT64_MAX - 15; /* the end wraps around */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.items.spans[2].size--;
+        ck_assert_int_eq(check(), PROTO_ITEMS);
+
+        proto_init(&m, PROTO_ITEMS);
+        m.items.n = PROTO_SPANS_MAX;
+        for (unsigned i = 0; i < PROTO_SPANS_MAX; i++)
+                m.items.spans[i] = (struct proto_span){
+                        .offset = i, .size = 1, .how = ITEM_SCANNED, .verdict = VERDICT_CLEAN
+                };
+        ck_assert_int_eq(check(), PROTO_ITEMS);
+}
+END_TEST
+
+START_TEST(test_items_are_dull) {
+        good_items();
+        m.items.spans[0].has_digest = 1; /* of what was not looked at */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[0].verdict = VERDICT_CLEAN;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[1].has_digest = 0; /* which digest is known? */
+        memset(m.items.spans[1].digest, 0, DIGEST_SIZE);
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[1].reason = REASON_READ;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[2].digest[0] = 1; /* one that is not there */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.items.spans[2].has_digest = 1;
+        ck_assert_int_eq(check(), PROTO_ITEMS);
+        m.items.spans[2].has_digest = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[2].how = _ITEM_HOW_MAX;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[2].reserved[2] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[2].last = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        for (unsigned v = 0; v <= 255; v++) /* those that the log is told of come by themselves */
+                for (unsigned r = 0; r <= 255; r++) {
+                        good_items();
+                        m.items.spans[2].verdict = (uint8_t)v;
+                        m.items.spans[2].reason = (uint8_t)r;
+                        ck_assert_int_eq(check() == PROTO_ITEMS,
+                                         v == VERDICT_CLEAN && r == REASON_NONE);
+                }
+}
+END_TEST
+
+static void good_item(void) {
+        proto_init(&m, PROTO_ITEM);
+        m.item.span = (struct proto_span){
+                .offset = 7, .size = 9, .how = ITEM_SCANNED, .verdict = VERDICT_INFECTED
+        };
+        strcpy(m.item.signature, "Some.Virus");
+        strcpy(m.item.context.message_id, "<1@example.org>");
+}
+
+START_TEST(test_item) {
+        good_item();
+        ck_assert_int_eq(check(), PROTO_ITEM);
+        m.item.signature[0] = '\0';
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_item();
+        m.item.span.verdict = VERDICT_CLEAN;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_item();
+        m.item.span.verdict = VERDICT_UNSCANNABLE;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.item.span.reason = REASON_LIMITS;
+        ck_assert_int_eq(check(), PROTO_ITEM);
+        m.item.signature[0] = '\0';
+        m.item.signature[1] = '\0';
+        ck_assert_int_eq(check(), -EBADMSG);
+        memset(m.item.signature, 0, sizeof(m.item.signature));
+        ck_assert_int_eq(check(), PROTO_ITEM);
+        m.item.span.how = ITEM_CACHED;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_item();
+        m.item.span.size = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
+START_TEST(test_context) {
+        static const struct {
+                const char *text;
+                bool good;
+        } cases[] = {
+                { "plain", true },
+                { "Gr\xc3\xbc\xc3\x9f"
+                  "e",
+                  true },
+                { "\xe2\x82\xac \xf0\x9f\x93\xa7 \xef\xbf\xbd", true },
+                { "\xf4\x8f\xbf\xbd", true },
+                { "two\nlines", false },
+                { "\x1b[2J", false },
+                { "\x7f", false },
+                { "\xc2\x9b"
+                  "2J",
+                  false }, /* a control character of two bytes */
+                { "\xc2\xa0", true },
+                { "\xe4hm", false },
+                { "\x80", false },
+                { "\xc0\xaf", false }, /* '/', too long */
+                { "\xc1\xbf", false },
+                { "\xe0\x80\xaf", false },
+                { "\xf0\x80\x80\xaf", false },
+                { "\xed\xa0\x80", false }, /* half of a pair */
+                { "\xed\x9f\xbf", true },
+                { "\xee\x80\x80", true },
+                { "\xf4\x90\x80\x80", false }, /* beyond the last one */
+                { "\xf5\x80\x80\x80", false },
+                { "\xff", false },
+                { "cut \xe2\x82", false },
+                { "cut \xe2\x82z", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                for (unsigned field = 0; field < 3; field++) {
+                        char *texts[] = { m.item.context.message_id, m.item.context.from,
+                                          m.item.context.subject };
+
+                        good_item();
+                        strcpy(texts[field], cases[i].text);
+                        /* What was there before is longer. */
+                        memset(texts[field] + strlen(cases[i].text), 0,
+                               CONTEXT_FROM_SIZE - strlen(cases[i].text));
+                        ck_assert_msg((check() == PROTO_ITEM) == cases[i].good, "case %zu", i);
+                }
+
+        good_item();
+        m.item.context.subject[5] = 'x'; /* behind the end */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_item();
+        memset(m.item.context.subject, 'x', sizeof(m.item.context.subject));
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.item.context.subject[sizeof(m.item.context.subject) - 1] = '\0';
+        ck_assert_int_eq(check(), PROTO_ITEM);
+        /* A character that the field's end cuts. */
+        m.item.context.subject[sizeof(m.item.context.subject) - 2] = '\xc3';
         ck_assert_int_eq(check(), -EBADMSG);
 }
 END_TEST
@@ -182,16 +438,16 @@ static void connect_pair(void) {
 }
 
 START_TEST(test_round_trip) {
-        int fds[2] = { -1, -1 };
+        int fds[PROTO_FDS_MAX] = { -1, -1, -1 };
 
         connect_pair();
         proto_init(&m, PROTO_SPAWN);
         m.spawn.worker = 7;
-        ck_assert_int_eq(proto_send(pair[0], &m, pair[0], pair[1]), 0);
+        ck_assert_int_eq(proto_send(pair[0], &m, (int[]){ pair[0], pair[1], pair[1] }, 3), 0);
         memset(&m, 0xff, sizeof(m));
         ck_assert_int_eq(proto_receive(pair[1], &m, fds), PROTO_SPAWN);
         ck_assert_uint_eq(m.spawn.worker, 7);
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < PROTO_FDS_MAX; i++)
                 ck_assert_int_eq(fcntl(fds[i], F_GETFD), FD_CLOEXEC);
 
         close(pair[0]);
@@ -201,12 +457,12 @@ START_TEST(test_round_trip) {
 END_TEST
 
 START_TEST(test_surplus_fds) {
-        int fds[2] = { -1, -1 }, before = dup(0), after;
+        int fds[PROTO_FDS_MAX] = { -1, -1, -1 }, before = dup(0), after;
 
         close(before);
         connect_pair();
         proto_init(&m, PROTO_HELLO);
-        ck_assert_int_eq(proto_send(pair[0], &m, pair[0], -EBADF), 0);
+        ck_assert_int_eq(proto_send(pair[0], &m, pair, 1), 0);
         ck_assert_int_eq(proto_receive(pair[1], &m, fds), -EBADMSG);
         ck_assert_int_eq(fds[0], -1);
         close(pair[0]);
@@ -223,16 +479,50 @@ START_TEST(test_never_sleeps) {
         connect_pair();
         good_result();
         do
-                r = proto_send(pair[0], &m, -EBADF, -EBADF);
+                r = proto_send(pair[0], &m, NULL, 0);
         while (r == 0);
         ck_assert_int_eq(r, -EAGAIN);
         /* The peer dies with unread messages: an error, not a signal. */
         close(pair[1]);
-        ck_assert_int_eq(proto_send(pair[0], &m, -EBADF, -EBADF), -ECONNRESET);
-        ck_assert_int_eq(proto_send(pair[0], &m, -EBADF, -EBADF), -EPIPE);
+        ck_assert_int_eq(proto_send(pair[0], &m, NULL, 0), -ECONNRESET);
+        ck_assert_int_eq(proto_send(pair[0], &m, NULL, 0), -EPIPE);
+}
+END_TEST
+
+static unsigned received;
+
+static void *receive_all(void *userdata) {
+        static union proto_message own;
+        int fds[PROTO_FDS_MAX];
+
+        while (proto_receive(pair[1], &own, fds) == PROTO_RESULT)
+                received++;
+        return NULL;
+}
+
+/* Who sends patiently waits until there is room, and learns of the end. */
+START_TEST(test_patience) {
+        pthread_t thread;
+        unsigned n = 0;
+
+        connect_pair();
+        good_result();
+        while (proto_send(pair[0], &m, NULL, 0) == 0)
+                n++;
+        ck_assert_int_eq(pthread_create(&thread, NULL, receive_all, NULL), 0);
+        for (unsigned i = 0; i < 3 * n; i++)
+                ck_assert_int_eq(proto_send_patiently(pair[0], &m), 0);
+        close(pair[0]);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        ck_assert_uint_eq(received, 4 * n);
+
+        connect_pair();
+        close(pair[1]);
+        ck_assert_int_eq(proto_send_patiently(pair[0], &m), -EPIPE);
 }
 END_TEST
 
 UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_known, test_texts,
-          test_text_cut, test_job, test_load, test_loaded, test_round_trip, test_surplus_fds,
-          test_never_sleeps);
+          test_text_cut, test_job, test_job_many, test_items, test_items_are_dull, test_item,
+          test_context, test_load, test_loaded, test_round_trip, test_surplus_fds,
+          test_never_sleeps, test_patience);

@@ -10,7 +10,7 @@
 #include "unit.h"
 
 static char base[] = "/tmp/storescan-stores.XXXXXX";
-static struct config_store stores[2];
+static struct config_store stores[4];
 static struct config config = { .stores = stores, .n_stores = 2 };
 static char path[PATH_MAX];
 static enum place place;
@@ -23,14 +23,20 @@ static void make(const char *folder) {
 }
 
 static void setup(void) {
-        static const char *const folders[] = { "/a",     "/a/cur",     "/a/tmp", "/b",     "/b/new",
-                                               "/other", "/other/cur", "/aa",    "/aa/cur" };
+        static const char *const folders[] = { "/a",         "/a/cur",       "/a/tmp",
+                                               "/b",         "/b/new",       "/a/in",
+                                               "/a/in/x",    "/a/inn",       "/c",
+                                               "/c/.imap",   "/c/.imap/x",   "/other",
+                                               "/other/cur", "/other/.imap", "/other/.imap/x",
+                                               "/aa",        "/aa/cur" };
 
         ck_assert_ptr_nonnull(mkdtemp(base));
         for (size_t i = 0; i < ELEMENTSOF(folders); i++)
                 make(folders[i]);
-        for (size_t i = 0; i < 2; i++) {
-                ck_assert_int_ge(asprintf(&stores[i].path, "%s/%c", base, "ab"[i]), 0);
+        for (size_t i = 0; i < ELEMENTSOF(stores); i++) {
+                static const char *const names[] = { "a", "b", "a/in", "c" };
+
+                ck_assert_int_ge(asprintf(&stores[i].path, "%s/%s", base, names[i]), 0);
                 stores[i].name = stores[i].path;
         }
         /* b lets less through. */
@@ -40,6 +46,12 @@ static void setup(void) {
         stores[1].on_infected = ON_INFECTED_BLOCK;
         stores[1].on_error = ON_FAILURE_DENY;
         stores[1].on_unscannable = ON_FAILURE_ALLOW;
+        stores[2] = (struct config_store){ stores[2].name, stores[2].path };
+        stores[2].format = STORE_FORMAT_SIS;
+        stores[2].on_infected = ON_INFECTED_DETECT;
+        stores[3] = (struct config_store){ stores[3].name, stores[3].path };
+        stores[3].format = STORE_FORMAT_MBOX;
+        stores[3].on_infected = ON_INFECTED_DETECT;
 }
 
 static const struct config_store *find(const char *file, bool unlinked) {
@@ -100,4 +112,72 @@ START_TEST(test_elsewhere) {
 }
 END_TEST
 
-UNIT_MAIN("stores", test_in_a_store, test_deleted, test_elsewhere);
+/* The innermost store has the say, whichever was configured first. */
+START_TEST(test_in_each_other) {
+        setup();
+        config.n_stores = ELEMENTSOF(stores);
+        for (size_t i = 0; i < 2; i++) {
+                const struct config_store *in = &stores[2 - 2 * i], *out = &stores[2 * i];
+                struct config_store first = stores[0];
+
+                ck_assert_ptr_eq(find("/a/in/x/attachment", false), in);
+                ck_assert_int_eq(place, PLACE_ITEM);
+                ck_assert_ptr_eq(find("/a/in/attachment", false), in);
+                ck_assert_int_eq(place, PLACE_ITEM);
+                ck_assert_ptr_eq(find("/a/cur/1", false), out);
+                ck_assert_ptr_eq(find("/a/other", false), out);
+                ck_assert_int_eq(place, PLACE_CONTROL);
+                ck_assert_ptr_eq(find("/a/inn/attachment", false), out);
+                ck_assert_int_eq(place, PLACE_CONTROL);
+
+                stores[0] = stores[2];
+                stores[2] = first;
+        }
+}
+END_TEST
+
+static void fill(const char *file, size_t size) {
+        char p[PATH_MAX];
+
+        snprintf(p, sizeof(p), "%s%s", base, file);
+        (void)find(file, false);
+        ck_assert_int_eq(truncate(p, (off_t)size), 0);
+}
+
+/* A mailbox may have a lock's name, and an index file's name. */
+START_TEST(test_mbox) {
+        setup();
+        config.n_stores = ELEMENTSOF(stores);
+        fill("/c/alice.lock", 12);
+        ck_assert_ptr_eq(find("/c/alice.lock", false), &stores[3]);
+        ck_assert_int_eq(place, PLACE_CONTROL);
+        fill("/c/alice.lock", 1000);
+        ck_assert_ptr_eq(find("/c/alice.lock", false), &stores[3]);
+        ck_assert_int_eq(place, PLACE_ITEM);
+        ck_assert_ptr_eq(find("/c/dovecot.index.cache", false), &stores[3]);
+        ck_assert_int_eq(place, PLACE_ITEM);
+        ck_assert_ptr_eq(find("/c/.imap/x/dovecot.index.cache", false), &stores[3]);
+        ck_assert_int_eq(place, PLACE_CONTROL);
+}
+END_TEST
+
+/* A name that means an index in one format may be a mailbox in another: only what all agree on is
+ * let through where the store is unknown. */
+START_TEST(test_elsewhere_with_formats) {
+        setup();
+        config.n_stores = ELEMENTSOF(stores);
+        ck_assert_ptr_eq(find("/other/dovecot.index.cache", false), &stores[1]);
+        ck_assert_int_eq(place, PLACE_ITEM);
+        stores[2].format = STORE_FORMAT_MDBOX;
+        (void)find("/other/dovecot.index.cache", false);
+        ck_assert_int_eq(place, PLACE_ITEM);
+        (void)find("/other/.imap/x/dovecot.index.cache", false);
+        ck_assert_int_eq(place, PLACE_CONTROL);
+        stores[3].format = STORE_FORMAT_SDBOX;
+        (void)find("/other/dovecot.index.cache", false);
+        ck_assert_int_eq(place, PLACE_CONTROL);
+}
+END_TEST
+
+UNIT_MAIN("stores", test_in_a_store, test_deleted, test_elsewhere, test_in_each_other, test_mbox,
+          test_elsewhere_with_formats);

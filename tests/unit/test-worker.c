@@ -18,6 +18,7 @@
 #include "daemon/worker/content.h"
 #include "daemon/worker/engine.h"
 #include "daemon/worker/findings.h"
+#include "daemon/worker/frame.h"
 #include "daemon/worker/generation.h"
 #include "daemon/worker/sandbox.h"
 #include "daemon/worker/spool.h"
@@ -570,6 +571,24 @@ static struct engine *make_engine(struct canary **canary) {
         return engine;
 }
 
+/* By the signature, which is "Name:0:*:" and hexadecimal digits. */
+static void assert_drawn_of_letters(const struct canary *canary) {
+        char path[PATH_MAX], text[256] = "";
+        const char *digits;
+        int fd;
+
+        (void)snprintf(path, sizeof(path), "%s/drawn.ndb", place);
+        ck_assert_int_eq(canary_write_signature(canary, path), 0);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        ck_assert_int_gt(read(fd, text, sizeof(text) - 1), 0);
+        close_fd(fd);
+        ck_assert_int_eq(unlink(path), 0);
+        digits = strrchr(text, ':');
+        ck_assert_ptr_nonnull(digits);
+        for (digits++; *digits != '\n'; digits += 2)
+                ck_assert(*digits == '6' || (digits[0] == '7' && digits[1] == '0'));
+}
+
 START_TEST(the_canary) {
         char problem[ENGINE_PROBLEM_MAX];
         struct canary *canary, *other;
@@ -581,6 +600,12 @@ START_TEST(the_canary) {
         ck_assert_int_eq(canary_check(other, engine, problem), -EIO);
         ck_assert_ptr_nonnull(strstr(problem, "did not find the canary"));
         canary_free(other);
+        /* None of them is by chance what a program or an archive begins with. */
+        for (unsigned i = 0; i < 100; i++) {
+                ck_assert_int_eq(canary_new(&other), 0);
+                assert_drawn_of_letters(other);
+                canary_free(other);
+        }
         /* Without a folder libclamav finds nothing, and says so only in a message. */
         ck_assert_int_eq(rmdir(place), 0);
         ck_assert_int_eq(canary_check(canary, engine, problem), -EIO);
@@ -593,47 +618,147 @@ END_TEST
 /* ---- Content ---- */
 
 START_TEST(content_is_whole_or_none) {
-        uint8_t digest[DIGEST_SIZE], text[600000];
+        static uint8_t text[600000];
         struct content content = {};
+        const uint8_t *memory;
         int fd;
 
         for (size_t i = 0; i < sizeof(text); i++)
                 text[i] = (uint8_t)(i * 7 + i / 300);
-        ck_assert_int_eq(digest_buffer(text, sizeof(text), digest), 0);
         fd = memfd_create("item", MFD_CLOEXEC);
         ck_assert_int_eq(write(fd, text, sizeof(text)), sizeof(text));
 
-        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), 0);
+        ck_assert_int_eq(content_read(fd, 0, sizeof(text), &content), 0);
         ck_assert_uint_eq(content.size, sizeof(text));
-        ck_assert_mem_eq(content.digest, digest, DIGEST_SIZE);
         /* Whatever becomes of the file, the copy stays. */
         ck_assert_int_eq(pwrite(fd, "other", 5, 0), 5);
         ck_assert_mem_eq(content.data, text, sizeof(text));
+
+        /* A part of it, to the same memory. */
+        memory = content.data;
+        ck_assert_int_eq(content_read(fd, 1000, 70000, &content), 0);
+        ck_assert_uint_eq(content.size, 70000);
+        ck_assert_mem_eq(content.data, text + 1000, 70000);
+        ck_assert_ptr_eq(content.data, memory);
         content_release(&content);
         ck_assert_ptr_null(content.data);
         content_release(&content);
 
         /* It has shrunk: by a byte, by most of it, by all. */
-        ck_assert_int_eq(content_from_fd(fd, sizeof(text) + 1, &content), -ENODATA);
+        ck_assert_int_eq(content_read(fd, 0, sizeof(text) + 1, &content), -ENODATA);
+        ck_assert_int_eq(content_read(fd, 1, sizeof(text), &content), -ENODATA);
         ck_assert_int_eq(ftruncate(fd, 8192), 0);
-        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), -ENODATA);
+        ck_assert_int_eq(content_read(fd, 0, sizeof(text), &content), -ENODATA);
+        ck_assert_uint_eq(content.size, 0);
         ck_assert_int_eq(ftruncate(fd, 0), 0);
-        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), -ENODATA);
-        ck_assert_int_eq(content_from_fd(fd, 0, &content), 0);
-        content_release(&content);
+        ck_assert_int_eq(content_read(fd, 0, sizeof(text), &content), -ENODATA);
+        ck_assert_int_eq(content_read(fd, 0, 0, &content), 0);
+        ck_assert_ptr_nonnull(content.data);
         close_fd(fd);
-
-        ck_assert_int_eq(content_from_memory(text, sizeof(text), &content), 0);
-        ck_assert_ptr_eq(content.data, text);
-        ck_assert_mem_eq(content.digest, digest, DIGEST_SIZE);
-        content_release(&content);
 
         /* EIO: nothing is mapped at the beginning of a process. */
         fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
         ck_assert_int_ge(fd, 0);
-        ck_assert_int_eq(content_from_fd(fd, sizeof(text), &content), -EIO);
+        ck_assert_int_eq(content_read(fd, 0, sizeof(text), &content), -EIO);
         close_fd(fd);
-        ck_assert_int_eq(content_from_fd(0, UINT64_C(1) << 60, &content), -ENOMEM);
+        ck_assert_int_eq(content_read(0, 0, UINT64_C(1) << 60, &content), -ENOMEM);
+        content_release(&content);
+}
+END_TEST
+
+/* Only what took much memory is given back between two items. */
+START_TEST(content_keeps_a_little) {
+        struct content content = {};
+        int fd = memfd_create("item", MFD_CLOEXEC);
+
+        ck_assert_int_eq(ftruncate(fd, 8 << 20), 0);
+        ck_assert_int_eq(content_read(fd, 0, 100, &content), 0);
+        content_trim(&content);
+        ck_assert_ptr_nonnull(content.data);
+        ck_assert_int_eq(content_read(fd, 0, 8 << 20, &content), 0);
+        content_trim(&content);
+        ck_assert_ptr_null(content.data);
+        close_fd(fd);
+}
+END_TEST
+
+/* ---- Frames ---- */
+
+static bool mbox_frame(const char *before, const char *after) {
+        char text[8192];
+        struct item item = { .state = ITEM_WHOLE, .message_size = 4 };
+
+        item.message_offset = strlen(before);
+        item.size = (uint64_t)snprintf(text, sizeof(text), "%smail%s", before, after);
+        return frame_is_regular(READER_MBOX, &item, (const uint8_t *)text);
+}
+
+START_TEST(frames_of_mbox) {
+        char line[700];
+
+        ck_assert(mbox_frame("From a@b Mon Nov 23 10:00:00 2026\n", ""));
+        ck_assert(mbox_frame("From a@b Mon Nov 23 10:00:00 2026\r\n", "\r\n"));
+        ck_assert(mbox_frame("From j\xc3\xbcrg Mon Nov 23 10:00:00 2026\n", "\n"));
+        ck_assert(!mbox_frame("From a@b\tx Mon Nov 23 10:00:00 2026\n", "\n"));
+        ck_assert(!mbox_frame("From a@b Mon Nov 23 10:00:00 2026\n", "\n\n"));
+        ck_assert(!mbox_frame("From a@b Mon Nov 23 10:00:00 2026\n", "x\n"));
+        ck_assert(!mbox_frame("From a@b Mon Nov 23 10:00:00 2026\n", "\r"));
+        ck_assert(!mbox_frame("", "\n"));
+        memset(line, 'x', sizeof(line));
+        line[512] = '\0';
+        line[511] = '\n';
+        ck_assert(mbox_frame(line, "\n"));
+        line[513] = '\0';
+        line[512] = '\n';
+        line[511] = 'x';
+        ck_assert(!mbox_frame(line, "\n"));
+}
+END_TEST
+
+static bool dbox_frame(const char *before, const char *after) {
+        char text[8192];
+        struct item item = { .state = ITEM_WHOLE, .message_size = 4 };
+
+        item.message_offset = strlen(before);
+        item.size = (uint64_t)snprintf(text, sizeof(text), "%smail%s", before, after);
+        return frame_is_regular(READER_DBOX, &item, (const uint8_t *)text);
+}
+
+START_TEST(frames_of_dbox) {
+        static const char head[] = "\001\002N          0000000000000004\n";
+        static const char tail[] = "\n\001\003\nR5f\nG0123\nBINBOX\n\n";
+        char text[4096] = "\n\001\003\n";
+        size_t n = strlen(text);
+
+        ck_assert(dbox_frame(head, tail));
+        ck_assert(dbox_frame(head, "\n\001\003\n\n"));
+        ck_assert(!dbox_frame("\001\002X          0000000000000004\n", tail));
+        ck_assert(!dbox_frame("\001\002N  <html>  0000000000000004\n", tail));
+        ck_assert(!dbox_frame(head, "\n\001\003\nR5f\n"));        /* no end */
+        ck_assert(!dbox_frame(head, "\n\001\003\nR5f\n\nx"));     /* more than that */
+        ck_assert(!dbox_frame(head, "\n\001\003\nR5f\nR5f\n\n")); /* a key again */
+        ck_assert(!dbox_frame(head, "\n\001\003\nQ5f\n\n"));      /* one that nobody knows */
+        ck_assert(!dbox_frame(head, "\n\001\003\nR5f\r\n\r\n"));
+        ck_assert(!dbox_frame(head, "\n\001\003\n 5f\n"));
+        ck_assert(!dbox_frame(head, "\n\001\004\nR5f\n\n"));
+
+        memset(text + n, 'B', 512);
+        memcpy(text + n + 512, "\n\n", 3);
+        ck_assert(dbox_frame(head, text));
+        memset(text + n, 'B', 513);
+        memcpy(text + n + 513, "\n\n", 3);
+        ck_assert(!dbox_frame(head, text));
+
+        /* Many short lines are as good as a long one. */
+        n = strlen("\n\001\003\n");
+        for (const char *key = "BEFGKOPR"; *key; key++) {
+                text[n] = *key;
+                memset(text + n + 1, 'x', 299);
+                text[n + 300] = '\n';
+                n += 301;
+        }
+        memcpy(text + n, "\n", 2);
+        ck_assert(!dbox_frame(head, text));
 }
 END_TEST
 
@@ -641,4 +766,5 @@ UNIT_MAIN("worker", names_of_alerts, texts_of_messages, only_silence_is_clean, t
           refused_allocations, merging_keeps_the_worse, texts_are_made_printable, trees_are_removed,
           a_lost_folder_is_noticed, folders_of_the_dead_are_removed, only_memory_will_do,
           signature_files, calls_a_worker_may_not_make, no_executable_memory, files_out_of_reach,
-          the_canary, content_is_whole_or_none);
+          the_canary, content_is_whole_or_none, content_keeps_a_little, frames_of_mbox,
+          frames_of_dbox);

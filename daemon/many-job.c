@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Has the items of a file judged, and brings what is said of them into its spans. Owns the job of a
+ * file while it is under way. A worker's word is taken for what it says of an item; what was written
+ * to meanwhile is asked for again.
+ */
+
+#include "daemon/many-private.h"
+
+#include "daemon/clock.h"
+#include "daemon/report.h"
+
+/* How far a job looks beyond what is asked for: whoever reads on finds it judged. */
+#define AHEAD ((uint64_t)1 << 20)
+
+const struct note *many_find_note(const struct many_file *file, uint64_t offset) {
+        for (size_t i = 0; i < NOTES_MAX; i++)
+                if (file->notes[i].size > 0 && file->notes[i].offset <= offset &&
+                    offset < file->notes[i].offset + file->notes[i].size)
+                        return &file->notes[i];
+        return NULL;
+}
+
+static bool overlaps(const struct range *range, uint64_t offset, uint64_t size) {
+        return range->offset < offset + size &&
+               (range->size > UINT64_MAX - range->offset || offset < range->offset + range->size);
+}
+
+/* Whether something may have been written there since the job began. */
+static bool was_touched(const struct many_file *file, uint64_t offset, uint64_t size) {
+        for (size_t i = 0; i < file->n_touched; i++)
+                if (overlaps(&file->touched[i], offset, size))
+                        return true;
+        return file->touched_all;
+}
+
+/* Whether it is news: an item that is judged again, since its neighbour has changed, is not. */
+static bool keep_note(struct many_file *file, const struct proto_item *item) {
+        struct note *note = NULL;
+        bool known;
+
+        for (size_t i = 0; i < NOTES_MAX && !note; i++)
+                if (file->notes[i].size > 0 && file->notes[i].offset == item->span.offset)
+                        note = &file->notes[i];
+        if (!note)
+                note = &file->notes[file->next_note++ % NOTES_MAX];
+        known = note->offset == item->span.offset && note->size == item->span.size &&
+                note->verdict == (enum verdict)item->span.verdict &&
+                streq(note->signature, item->signature) &&
+                streq(note->context.message_id, item->context.message_id);
+        *note = (struct note){
+                .offset = item->span.offset,
+                .size = item->span.size,
+                .verdict = (enum verdict)item->span.verdict,
+                .reason = (enum reason)item->span.reason,
+                .context = item->context,
+        };
+        memcpy(note->signature, item->signature, sizeof(note->signature));
+        return !known;
+}
+
+/* Told once when it is found; the accesses that are denied for it are told apart. */
+static void report_item(struct many_file *file, const struct note *note) {
+        const struct many_parts *p = &file->many->p;
+
+        gate_flush(p->gate);
+        report_verdict(p->journal, p->config,
+                       &(struct report){
+                               .fd = file->fd,
+                               .store = file->store,
+                               .verdict = note->verdict,
+                               .reason = note->reason,
+                               .tier = LOG_TIER_SCAN,
+                               .signature = note->signature,
+                               .context = &note->context,
+                               .generation = &file->generation,
+                               .size = file->size,
+                               .has_item = true,
+                               .item_offset = note->offset,
+                               .item_size = note->size,
+                       });
+}
+
+static void count(const struct many_file *file, const struct proto_span *span) {
+        struct stats *stats = file->many->p.stats;
+
+        /* The line that a dbox file begins with. */
+        if (file->job.form == JOB_DBOX && span->offset == 0 && !span->has_digest &&
+            span->verdict == VERDICT_CLEAN)
+                return;
+        stats->scans++;
+        stats->bytes += span->size;
+        switch ((enum verdict)span->verdict) {
+        case VERDICT_CLEAN: stats->clean++; break;
+        case VERDICT_INFECTED: stats->infected++; break;
+        case VERDICT_UNSCANNABLE: stats->unscannable++; break;
+        case VERDICT_UNKNOWN:
+        case _VERDICT_MAX:
+        default: stats->undecided++;
+        }
+}
+
+/* Whether another engine came while the job was under way: which one judged is not known then. */
+static bool outdated(const struct many_file *file) {
+        const struct generation *running = pool_generation(file->many->p.pool);
+
+        return !running || memcmp(running, &file->job_generation, sizeof(*running)) != 0 ||
+               memcmp(running, &file->generation, sizeof(*running)) != 0;
+}
+
+/* What an item's verdict is: false when it has none that can be relied on. */
+static bool verdict_of(struct many_file *file, const struct proto_span *span,
+                       struct cache_verdict *ret) {
+        const struct many_parts *p = &file->many->p;
+
+        if (outdated(file))
+                return false;
+        switch ((enum item_how)span->how) {
+        case ITEM_SCANNED:
+                count(file, span);
+                *ret = (struct cache_verdict){
+                        .verdict = (enum verdict)span->verdict,
+                        .reason = (enum reason)span->reason,
+                };
+                if (span->has_digest)
+                        verdicts_store(p->verdicts, span->digest, &file->generation, ret->verdict,
+                                       ret->reason);
+                return ret->verdict != VERDICT_UNKNOWN;
+        case ITEM_CACHED:
+                if (verdicts_lookup(p->verdicts, span->digest, &file->generation, ret) == CACHE_HIT)
+                        return true;
+                file->cache_failed = true;
+                return false;
+        case ITEM_PASSED:
+        case _ITEM_HOW_MAX:
+        default: return false;
+        }
+}
+
+static void take_item(struct many_file *file, const struct proto_span *span) {
+        struct cache_verdict v = { .verdict = VERDICT_UNKNOWN };
+        bool known = verdict_of(file, span, &v);
+        enum span_state state = !known                                        ? SPAN_PASSED
+                                : was_touched(file, span->offset, span->size) ? SPAN_STALE
+                                                                              : SPAN_FRESH;
+
+        /* A range that was cut meanwhile leaves a gap: then it is not kept, and asked for again. */
+        (void)spans_set(&file->spans, span->offset, span->size, state, v.verdict, v.reason);
+}
+
+static void items(struct pool_job *job, const struct proto_span *spans, size_t n,
+                  const struct proto_item *item) {
+        struct many_file *file = container_of(job, struct many_file, job);
+        bool news;
+
+        many_look_now(file);
+        if (file->verifying && !lease_holds(file->fd))
+                many_verify_end(file, false); /* a writer waits */
+        for (size_t i = 0; i < n && spans[i].offset < file->size; i++)
+                take_item(file, &spans[i]);
+        file->judged_to = spans[n - 1].offset + spans[n - 1].size;
+        many_settle_tail(file);
+        /* What was written to meanwhile is looked at again before anybody is told of it. */
+        news = item && !was_touched(file, item->span.offset, item->span.size) &&
+               keep_note(file, item);
+        many_decide_all(file, REASON_NONE);
+        if (news)
+                report_item(file, many_find_note(file, item->span.offset));
+}
+
+static void job_done(struct pool_job *job, const struct pool_result *result) {
+        struct many_file *file = container_of(job, struct many_file, job);
+        bool failed = result->verdict == VERDICT_UNKNOWN && result->reason != REASON_NONE;
+
+        file->judging = false;
+        file->many->n_judging--;
+        if (file->verifying)
+                many_verify_end(file, !failed && !file->touched_all && file->n_touched == 0 &&
+                                              file->judged_to >= file->size && !outdated(file));
+        many_decide_all(file, failed ? result->reason : REASON_NONE);
+}
+
+static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64_t to, bool low) {
+        struct many *many = file->many;
+
+        file->n_touched = 0;
+        file->touched_all = false;
+        file->judged_to = from;
+        file->job_generation = file->generation;
+        file->judging = true;
+        many->n_judging++;
+        file->job = (struct pool_job){
+                .fd = file->fd,
+                .size = file->size,
+                .form = file->store->format == STORE_FORMAT_MBOX ? JOB_MBOX : JOB_DBOX,
+                .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed,
+                .many = true,
+                .low = low,
+                .from = from,
+                .wanted = wanted,
+                .to = to,
+                .items = items,
+                .done = job_done,
+        };
+        file->cache_failed = false;
+        pool_submit(many->p.pool, &file->job);
+}
+
+void many_judge(struct many_file *file, struct wait *wait, uint64_t missing) {
+        uint64_t end = wait->event.size > UINT64_MAX - wait->event.offset || wait->event.size == 0
+                               ? file->size
+                               : MIN(file->size, wait->event.offset + wait->event.size);
+        uint64_t wanted = wait->event.size == 0 ? 0 : wait->event.offset;
+
+        if (file->judging) {
+                pool_raise(file->many->p.pool, &file->job);
+                return;
+        }
+        wait->tries++;
+        begin(file, missing, MAX(wanted, missing),
+              MAX(end + MIN(AHEAD, UINT64_MAX - end), missing + 1), false);
+}
+
+void many_verify(struct many_file *file) {
+        file->verifying = true;
+        begin(file, 0, 0, file->size, true);
+}

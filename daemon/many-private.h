@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Shared by many.c (the table, and who waits), many-changes.c (what is still true of a file) and
+ * many-job.c (having items judged).
+ */
+
+#include <sys/queue.h>
+
+#include "daemon/many.h"
+#include "store/spans.h"
+
+/* Of a process the ranges it was let at last: if it turns out to have written, it was there. More at
+ * once than these takes a process with as many threads at the same mailbox. */
+#define RECENT_MAX  32
+#define CLIENTS_MAX 8
+#define TOUCHED_MAX 16
+#define NOTES_MAX   32
+
+struct range {
+        uint64_t offset, size;
+};
+
+struct client {
+        pid_t pid;  /* 0: a free place */
+        bool early; /* it may have files open from before the marks */
+        uint64_t used;
+        struct range recent[RECENT_MAX];
+        size_t next;
+};
+
+/* What an item that is not clean was found to be. */
+struct note {
+        uint64_t offset, size;
+        enum verdict verdict;
+        enum reason reason;
+        char signature[PROTO_SIGNATURE_MAX];
+        struct context context;
+};
+
+TAILQ_HEAD(wait_list, wait);
+
+struct wait {
+        TAILQ_ENTRY(wait) link;    /* of all, by arrival; until answered */
+        TAILQ_ENTRY(wait) sibling; /* of the file */
+        struct many_file *file;
+        struct gate_event event;
+        unsigned tries; /* jobs that were made for it */
+        uint64_t arrived_usec;
+        uint64_t retry_usec; /* 0: not waiting for another try */
+
+        /* The stamp is being taken off for a writer: that has to end before the fd may be closed. */
+        struct stamper_withdrawal withdrawal;
+        bool withdrawing, answered;
+};
+
+struct many_file {
+        LIST_ENTRY(many_file) bucket, key_bucket;
+        TAILQ_ENTRY(many_file) used; /* in used or resting, the most recent first */
+        struct many *many;
+        dev_t dev;
+        ino_t ino;
+        struct changes_key key;
+        const struct config_store *store;
+        struct generation generation; /* that the verdicts are of */
+        bool ranges;                  /* accesses tell which bytes they are about */
+        int fd;                       /* an own description of the file; -EBADF while it rests */
+        uint64_t used_usec;
+        bool stamped; /* has a stamp of what is known */
+
+        /* As it was when it was last looked at. */
+        uint64_t size;
+        struct timespec mtime, ctime;
+        struct spans spans;
+
+        /* Who was where, and who wrote since the last look. */
+        struct client clients[CLIENTS_MAX];
+        uint64_t uses;
+        bool modified;
+        bool strangers; /* among the writers: processes that were let at nothing here */
+        bool early;     /* among them: processes that may be somewhere else, too */
+        pid_t writer;   /* of the events since the last look; 0: none, -1: several */
+
+        /* Who alone wrote what is behind tail_from, unjudged still. */
+        pid_t tail_writer; /* 0: nobody; -1: several */
+        bool tail_shared;  /* others have changed something since */
+        bool tail_clean;   /* so was what lies before it on its first page */
+        uint64_t tail_from;
+        unsigned tail_touches;
+
+        /* Who alone wrote since all between these was known to be clean. */
+        pid_t mover; /* 0: nobody */
+        uint64_t moved_from, moved_to;
+
+        /* The job under way. */
+        bool judging, cache_failed;
+        bool verifying;                   /* all of it, under a lease on fd, for a stamp */
+        bool verified;                    /* tried already since the last use */
+        struct generation job_generation; /* when it began */
+        uint64_t judged_to;               /* it has told of the items up to there */
+        struct pool_job job;
+        struct range touched[TOUCHED_MAX]; /* since it began */
+        size_t n_touched;
+        bool touched_all;
+
+        struct note notes[NOTES_MAX]; /* round robin */
+        size_t next_note;
+        struct wait_list waits;
+        unsigned n_withdrawing;
+};
+
+TAILQ_HEAD(used_list, many_file);
+
+#define MANY_BUCKETS 1024
+
+struct many {
+        struct many_parts p;
+        LIST_HEAD(, many_file) buckets[MANY_BUCKETS];
+        LIST_HEAD(, many_file) key_buckets[MANY_BUCKETS];
+        struct used_list used, resting;
+        unsigned n_used, n_resting, n_judging, n_withdrawing;
+        struct ring_op poll_op;
+        bool polling;
+        uint64_t poll_usec; /* not before */
+        uint64_t
+                guarding_ticks; /* when the marks were in place, as processes' start times are told; 0:
+                                  * they are not */
+        struct wait_list waiting;
+};
+
+/* ---- many-changes.c ---- */
+
+/* Brings a file's spans in line with what was written since the last look. st is of now. */
+void many_look(struct many_file *file, const struct stat *st);
+
+/* Items were judged: a tail that is clean is nobody's any more. */
+void many_settle_tail(struct many_file *file);
+
+/* Notes what was written to any file. */
+void many_drain(struct many *many);
+
+/* The same as many_look(), with the kernel asked. */
+void many_look_now(struct many_file *file);
+
+/* A stamp of ours was just taken off, which moves the change time: whoever changes content with that
+ * time alone to show for it is told of (FAN_MODIFY), or moves the other one, too. */
+void many_look_withdrawn(struct many_file *file);
+
+/* Notes that a process is let at a range. */
+void many_note_access(struct many_file *file, const struct gate_event *event);
+
+/* Whether the access is one with which a process goes on writing what it alone is writing: at the end
+ * of the file, or a touch to what it just wrote. */
+bool many_goes_on_writing(struct many_file *file, const struct gate_event *event);
+
+/* Whether an access without bytes is no more than a cut: FICLONE, which takes all bytes, is told in
+ * the same way as ftruncate(2), and read(2) of nothing. */
+bool many_only_cuts(const struct many_file *file, const struct gate_event *event);
+
+struct many_file *many_find_key(struct many *many, const struct changes_key *key);
+size_t many_key_bucket(const struct changes_key *key);
+
+/* ---- many-job.c ---- */
+
+/* Begins to have the items judged that a waiter needs to know of, if no other job is under way. */
+void many_judge(struct many_file *file, struct wait *wait, uint64_t missing);
+
+/* Has all of the file looked at again, at low priority; many_verify_end() tells how it went. */
+void many_verify(struct many_file *file);
+
+/* The note of the item that a span begins with; or NULL. */
+const struct note *many_find_note(const struct many_file *file, uint64_t offset);
+
+/* ---- many.c ---- */
+
+/* A file was looked at again, or somebody came meanwhile: proved if all of it is still as it was. */
+void many_verify_end(struct many_file *file, bool proved);
+
+/* Looks at everybody who waits at this file again: something is known that was not. reason is not
+ * NONE: by a job that came to nothing, so that those whose items are still not known are answered by
+ * on_error. */
+void many_decide_all(struct many_file *file, enum reason reason);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Owns nothing. */
+
+#include "daemon/policy.h"
+
+bool policy_allows(const struct config_store *store, enum verdict verdict) {
+        switch (verdict) {
+        case VERDICT_CLEAN: return true;
+        case VERDICT_INFECTED: return store->on_infected == ON_INFECTED_DETECT;
+        case VERDICT_UNSCANNABLE: return store->on_unscannable == ON_FAILURE_ALLOW;
+        case VERDICT_UNKNOWN:
+        case _VERDICT_MAX:
+        default: return store->on_error == ON_FAILURE_ALLOW;
+        }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The log record of a verdict: who asked for which content of which store, what was found in it, and
+ * what the answer was. Called behind the answers.
+ */
+
+#include <sys/types.h>
+
+#include "daemon/config.h"
+#include "daemon/journal.h"
+#include "store/context.h"
+
+struct report {
+        int fd; /* of the file */
+        const struct config_store *store;
+        enum verdict verdict;
+        enum reason reason;
+        enum log_tier tier;
+        const char *signature; /* its name, or what was said of content that can't be judged */
+        const struct context *context; /* of the message; or NULL */
+        const struct generation *generation;
+        uint64_t size; /* of the file */
+        uint64_t queue_usec, read_usec, scan_usec;
+
+        bool has_item; /* it is one item of many */
+        uint64_t item_offset, item_size;
+
+        bool has_opener; /* else nobody waited for it */
+        bool is_read;    /* of a file that is open already */
+        bool allowed;
+        pid_t pid;
+        uint64_t answer_usec; /* from event to answer */
+};
+
+void report_verdict(struct journal *journal, const struct config *config,
+                    const struct report *report);

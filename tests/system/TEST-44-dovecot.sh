@@ -1,0 +1,399 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A private Dovecot with its mail in guarded stores, in every format that it has: for clean mail it is
+# as without storescand, by IMAP, POP3, LMTP and doveadm; a virus is never served, other mail is; what
+# is known is not scanned again; and under load nothing fails or hangs.
+
+source "$(dirname "$0")/../lib.sh"
+shopt -s extglob
+setup
+need_program dovecot doveadm python3
+[[ -x /usr/lib/dovecot/lmtp ]] || skip 'needs Dovecot with LMTP'
+# An own package in Debian, dovecot-pop3d.
+[[ -x /usr/lib/dovecot/pop3 ]] && POP3=pop3 || POP3=
+
+CLIENT=$SOURCE/tests/system/dovecot-client
+DOVECOT_LOG=$WORK/dovecot.log
+DOVECOT_CONF=$WORK/dovecot.conf
+TEST_USER_GROUP=$(id -gn "$TEST_USER")
+MESSAGES=$WORK/messages
+VIRUS=$WORK/virus
+
+# Formats, each a folder of its own with users FORMAT-10 to FORMAT-59: of those that end with z mail is
+# compressed, with alt has a second storage, with att has attachments in files of their own; of those
+# that end with detect viruses are only reported.
+FORMATS=(maildir sdbox mdbox mdboxz mdboxalt mdboxatt sdboxatt mbox)
+DETECTING=(mdboxdetect mboxdetect)
+
+# ---- Dovecot ----
+
+# location FORMAT USER
+location() {
+    case $1 in
+    maildir) echo 'maildir:~/Maildir' ;;
+    sdbox*) echo 'sdbox:~/sdbox' ;;
+    mdboxalt) echo "mdbox:~/mdbox:ALT=$FS/alt/$2" ;;
+    mdbox*) echo 'mdbox:~/mdbox' ;;
+    mbox*) echo 'mbox:~/mail:INBOX=~/inbox' ;;
+    esac
+}
+
+# extra FORMAT USER: more fields of a user.
+extra() {
+    case $1 in
+    mdboxz) echo 'userdb_mail_plugins=zlib userdb_zlib_save=gz' ;;
+    *att) echo "userdb_mail_attachment_dir=$FS/$1-files/$2 userdb_mail_attachment_min_size=60" ;;
+    esac
+}
+
+make_users() {
+    local format n user
+    for format in "${FORMATS[@]}" "${DETECTING[@]}"; do
+        for n in {10..59}; do
+            user=$format-$n
+            printf '%s:{plain}pw:::::' "$user"
+            printf ':userdb_mail=%s userdb_home=%s %s\n' "$(location "$format" "$user")" \
+                "$FS/$format/$user" "$(extra "$format" "$user")"
+        done
+    done >"$WORK/users"
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# dovecot_listener SERVICE PORT: the second one of a service, with TLS, is switched off.
+dovecot_listener() {
+    cat <<END
+service $1-login {
+  inet_listener $1 {
+    address = 127.0.0.1
+    port = $2
+  }
+  inet_listener $1s {
+    port = 0
+  }
+}
+END
+}
+
+start_dovecot() {
+    IMAP_PORT=$(free_port)
+    POP3_PORT=${POP3:+$(free_port)}
+    LMTP_SOCKET=$WORK/run/lmtp
+    export IMAP_PORT POP3_PORT LMTP_SOCKET
+    rm -rf "$WORK/run" "$WORK/state"
+    mkdir "$WORK/run" "$WORK/state"
+    make_users
+    cat >"$DOVECOT_CONF" <<END
+base_dir = $WORK/run
+state_dir = $WORK/state
+log_path = $DOVECOT_LOG
+protocols = imap $POP3 lmtp
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_uid = $TEST_USER
+mail_gid = $TEST_USER_GROUP
+imap_fetch_failure = no-after
+mail_max_userip_connections = 100
+lda_mailbox_autocreate = yes
+passdb {
+  driver = passwd-file
+  args = $WORK/users
+}
+userdb {
+  driver = prefetch
+}
+userdb {
+  driver = passwd-file
+  args = $WORK/users
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+$(dovecot_listener imap "$IMAP_PORT")
+${POP3:+$(dovecot_listener pop3 "$POP3_PORT")}
+service stats {
+  chroot =
+}
+END
+    : >"$DOVECOT_LOG"
+    chmod 0666 "$DOVECOT_LOG"
+    dovecot -F -c "$DOVECOT_CONF" </dev/null >"$WORK/dovecot.out" 2>&1 &
+    DOVECOT_PID=$!
+    PIDS+=("$DOVECOT_PID")
+    wait_until 20 test -S "$LMTP_SOCKET" || fail "Dovecot does not start: $(cat "$WORK/dovecot.out")"
+    wait_until 20 python3 -c "import socket; socket.create_connection(('127.0.0.1', $IMAP_PORT))" ||
+        fail 'Dovecot does not listen'
+}
+
+# Its children end with it.
+stop_dovecot() {
+    doveadm_ stop
+    wait_until 20 pid_is_gone "$DOVECOT_PID" || fail 'Dovecot did not stop within 20 s'
+    wait "$DOVECOT_PID" || true
+}
+pid_is_gone() { [[ ! -e /proc/$1 ]] || [[ $(awk '/^State:/ { print $2 }' "/proc/$1/status") == Z ]]; }
+
+explain_failure() {
+    printf -- '---- Dovecot said:\n'
+    grep -E 'Error|Warning|Panic|Fatal|failed' "$DOVECOT_LOG" | tail -n 15 | cut -c 1-400 || true
+}
+
+client() { timeout --kill-after=5 "${CLIENT_TIMEOUT:-60}" python3 "$CLIENT" "$@"; }
+doveadm_() { timeout --kill-after=5 60 doveadm -c "$DOVECOT_CONF" "$@" </dev/null; }
+
+# deliver USER[,USER...] FILE...
+deliver() { client deliver "$@" || fail "refused: delivery to $1"; }
+
+# What Dovecot has said since must be nothing.
+forget_complaints() { : >"$DOVECOT_LOG"; }
+expect_no_complaint() {
+    ! grep -E 'Error|Warning|Panic|Fatal' "$DOVECOT_LOG" >&2 || fail "Dovecot complains: $1"
+}
+
+# ---- Stores ----
+
+# store_format FORMAT: as storescand calls it.
+store_format() { [[ $1 =~ ^(maildir|sdbox|mdbox|mbox) ]] && echo "${BASH_REMATCH[1]}"; }
+
+# begin FSTYPE FORMAT...: empty stores, a Dovecot that has its mail there, and what guards them.
+begin() {
+    local fstype=$1 format folder
+    shift
+    make_fs "$fstype" "$fstype" 512M
+    FS=$WORK/$fstype
+    STORES_CONF=
+    for format; do
+        add_store "$format" "$FS/$format" "format=$(store_format "$format")" \
+            "on_infected=$([[ $format == *detect ]] && echo detect || echo block)"
+        [[ $format != *alt ]] || add_store alt "$FS/alt" format=mdbox
+        [[ $format != *att ]] || add_store "$format-files" "$FS/$format-files" format=sis
+        for folder in "$format" alt "$format-files"; do
+            mkdir -p "$FS/$folder"
+            chown "$TEST_USER:" "$FS/$folder"
+        done
+    done
+    start_dovecot
+}
+
+# ---- As without storescand ----
+
+# administrate FORMAT USER: what doveadm does to a mailbox that has mail, and what is left.
+administrate() {
+    local format=$1 user=$2 mailbox
+    client copy "$user" INBOX Kept
+    doveadm_ expunge -u "$user" mailbox INBOX 1:2
+    doveadm_ purge -u "$user"
+    [[ $format != *alt ]] || doveadm_ altmove -u "$user" all
+    [[ $format != *alt ]] || [[ -n $(find "$FS/alt/$user" -name 'm.*') ]] || fail 'nothing was moved'
+    doveadm_ force-resync -u "$user" '*'
+    timeout 60 /usr/lib/dovecot/dovecot-lda -c "$DOVECOT_CONF" -d "$user" <"$MESSAGES/2"
+    for mailbox in INBOX Kept Archive; do
+        client fetch "$user" "$mailbox"
+        doveadm_ search -u "$user" mailbox "$mailbox" body Tuesday | wc -l
+    done
+}
+
+# everything FORMAT USER: a transcript of all that is done with mail.
+everything() {
+    {
+        client transcript "$2" "$MESSAGES"/* && administrate "$1" "$2"
+    } >"$WORK/transcript-$2" 2>&1 || fail "$2: $(tail -n 4 "$WORK/transcript-$2")"
+    expect_no_complaint "$2"
+    sed -i "s/$2/USER/g" "$WORK/transcript-$2"
+}
+
+# ---- Viruses ----
+
+# expect_mail FORMAT FILE: what was fetched of messages 1 2 VIRUS 3 4.
+expect_mail() {
+    local format=$1 file=$2 want got n
+    ! grep VIRUS "$file" || fail "$format: the virus was served"
+    # Where nothing is known of one message yet, Dovecot can't open the whole mbox.
+    [[ $format != mbox ]] || return 0
+    mapfile -t want <"$WORK/digests"
+    mapfile -t got <"$file"
+    for n in {0..4}; do
+        # In an mdbox its neighbours share pages, or Dovecot's buffer, with it.
+        ((n == 2)) || [[ ${got[n]:-} == "${want[n]}" ]] ||
+            [[ $format == mdbox* && $format != *att && $n == [13] && ${got[n]:-} == *failed ]] ||
+            fail "$format: not '${want[n]}' but '${got[n]:-}'"
+    done
+    [[ ${got[2]} == '3 failed' ]] || fail "$format: '${got[2]}'"
+}
+
+# ---- What is known is not scanned again ----
+
+# users FORMAT: twenty, "a,b,c".
+users() { printf "$1-%d," {30..48} && printf '%s-49' "$1"; }
+
+# read_all FORMAT MAILBOX NUMBER...: of those users; each has one message, once or more often.
+read_all() {
+    local format=$1 mailbox=$2 n
+    shift 2
+    for n; do
+        client fetch "$format-$n" "$mailbox" >"$WORK/fetched"
+        [[ $(cut -d ' ' -f 2- "$WORK/fetched" | sort -u) == 'ok '+([0-9a-f]) ]] ||
+            fail "$format-$n: $(cat "$WORK/fetched")"
+    done
+}
+
+# expect_scans NUMBER FORMAT: since $STORED and $SCANS were noted.
+expect_scans() {
+    expect_equal $(($(counter cache_stored) - STORED)) "$1" "new contents: $2"
+    # Of mdbox, what is in front of the messages in a file counts as well.
+    [[ $2 == mdbox* ]] || expect_equal $(($(counter scans) - SCANS)) "$1" "scans: $2"
+}
+note_scans() {
+    STORED=$(counter cache_stored)
+    SCANS=$(counter scans)
+}
+
+# ---- The tests ----
+
+# test_clean FORMAT...
+test_clean() {
+    local format
+    say 'clean mail, unguarded'
+    for format; do everything "$format" "$format-10"; done
+    start_storescand
+    for format; do
+        say "clean mail, guarded: $format"
+        everything "$format" "$format-11"
+        diff "$WORK/transcript-$format-10" "$WORK/transcript-$format-11" ||
+            fail "not as without storescand: $format"
+    done
+    expect_equal "$(counter denied)" 0 'accesses denied'
+    expect_equal "$(counter timeouts)" 0 'accesses that took too long'
+    expect_equal "$(counter undecided)" 0 'scans that failed'
+}
+
+# test_virus FORMAT...: with storescand running; it is stopped then.
+test_virus() {
+    local format
+    sed 's/^3 .*/3 VIRUS/' "$WORK/digests" >"$WORK/served"
+    for format; do
+        say "a virus: $format"
+        deliver "$format-12" "$MESSAGES"/{1,2} "$VIRUS" "$MESSAGES"/{3,4}
+        deliver "$format-13" "$MESSAGES"/{1,2}
+        client late "$format-13" "$VIRUS" "$MESSAGES/3" >"$WORK/late"
+        client fetch "$format-12" INBOX >"$WORK/fetched"
+        client pop3 "$format-12" >"$WORK/pop3"
+        if [[ $format == *detect ]]; then
+            grep -q VIRUS "$WORK/late" || fail "$format: not served to an open session"
+            diff "$WORK/served" "$WORK/fetched" || fail "$format: not served"
+            [[ -z $POP3 ]] || diff "$WORK/served" "$WORK/pop3" || fail "$format: not served by POP3"
+            wait_for_line "detected: .*/$format/$format-12/.*Eicar"
+            continue
+        fi
+        ! grep VIRUS "$WORK/late" "$WORK/pop3" || fail "$format: the virus was served"
+        expect_mail "$format" "$WORK/fetched"
+        client fetch "$format-12" INBOX >"$WORK/fetched"
+        expect_mail "$format" "$WORK/fetched"
+        deliver "$format-12" "$MESSAGES/1"
+        wait_for_line "(blocked|detected): .*/$format.*/$format-12/.*Eicar"
+    done
+    ! grep -E "Denied .*(/dovecot[.-]|/\.imap/|/subscriptions|\.lock')" "$LOG" ||
+        fail 'an index, a lock or the like was denied'
+    expect_equal "$(counter timeouts)" 0 'accesses that took too long'
+    stop_storescand
+
+    say 'what was not served is not lost'
+    client digests "$MESSAGES/1" | sed 's/^1/6/' >>"$WORK/served"
+    forget_complaints
+    for format; do
+        [[ $format != *detect ]] || continue
+        client fetch "$format-12" INBOX >"$WORK/fetched"
+        diff "$WORK/served" "$WORK/fetched" || fail "$format: lost or damaged mail"
+    done
+    expect_no_complaint 'after viruses'
+}
+
+# test_known FORMAT...: with storescand running.
+test_known() {
+    local format n seed=100
+    for format; do
+        say "known, not scanned again: $format"
+        make_mail "$WORK/message" text --seed $((seed++)) --size 20000
+        note_scans
+        deliver "$(users "$format")" "$WORK/message"
+        read_all "$format" INBOX {30..49}
+        expect_scans 1 "$format, delivered to twenty"
+        note_scans
+        for n in {30..32}; do
+            client copy "$format-$n" INBOX Kept
+            doveadm_ expunge -u "$format-$n" mailbox INBOX all
+            doveadm_ purge -u "$format-$n"
+        done
+        read_all "$format" Kept {30..32}
+        expect_scans 0 "$format, copied, removed and purged"
+    done
+    say 'known after a restart'
+    stop_storescand
+    start_storescand
+    for format; do
+        note_scans
+        read_all "$format" Kept 31 32
+        read_all "$format" INBOX 33 34
+        expect_scans 0 "$format, after a restart"
+    done
+}
+
+# To remove a message from an mbox, all behind it is moved: each step reads what the one before has torn.
+test_moving() {
+    say 'a large message is moved'
+    make_mail "$WORK/large" clean --size 6000000
+    deliver mbox-14 "$MESSAGES/1" "$WORK/large" "$MESSAGES/2"
+    client fetch mbox-14 INBOX >/dev/null
+    note_scans
+    timeout --kill-after=1 20 doveadm -c "$DOVECOT_CONF" expunge -u mbox-14 mailbox INBOX 1 ||
+        fail 'a message could not be removed within 20 s'
+    client fetch mbox-14 INBOX >"$WORK/fetched"
+    client digests "$WORK/large" "$MESSAGES/2" | diff - "$WORK/fetched" || fail 'mail was damaged'
+    (($(counter scans) - SCANS < 10)) || fail "$(counter scans) scans while a message was moved"
+}
+
+# test_load FORMAT...: with storescand running.
+test_load() {
+    local users
+    say 'load'
+    forget_complaints
+    printf -v users '%s-50 ' "$@"
+    # shellcheck disable=SC2086 # names without blanks
+    CLIENT_TIMEOUT=90 client load 20 $users -- "$MESSAGES"/* || fail 'under load'
+    expect_no_complaint 'under load'
+    expect_equal "$(counter denied)" 0 'accesses denied under load'
+    expect_equal "$(counter timeouts)" 0 'accesses that took too long'
+}
+
+mkdir "$MESSAGES"
+make_mail "$MESSAGES/1" clean --seed 1 --size 40000
+make_mail "$MESSAGES/2" clean --seed 2 --size 20000
+make_mail "$MESSAGES/3" text --seed 3 --size 30000
+make_mail "$MESSAGES/4" clean --seed 4 --size 300000
+make_mail "$VIRUS" eicar-base64 --size 9000
+client digests "$MESSAGES"/{1,2} "$VIRUS" "$MESSAGES"/{3,4} >"$WORK/digests"
+
+begin ext4 "${FORMATS[@]}" "${DETECTING[@]}"
+test_clean "${FORMATS[@]}"
+test_virus "${FORMATS[@]}" "${DETECTING[@]}"
+start_storescand
+test_known "${FORMATS[@]}"
+test_moving
+# Not sdboxatt: Dovecot ends a session whose message another one removes, with its attachments, while it
+# is read ("Mail expunged while it was being FETCHed").
+test_load maildir sdbox mdbox mdboxz mdboxalt mdboxatt mbox
+stop_storescand
+stop_dovecot
+
+[[ -n $POP3 ]] || say 'POP3 was not tested: needs dovecot-pop3d'
+
+say 'on XFS'
+begin xfs maildir mdbox mbox
+test_clean maildir mdbox mbox
+test_virus maildir mdbox mbox
+stop_dovecot
