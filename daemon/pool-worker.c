@@ -24,7 +24,7 @@
 #define START_TIMEOUT_USEC (30 * USEC_PER_SEC) /* from SPAWN to HELLO */
 /* A job that is longer than a usual message takes gets no other one to wait behind it; what waits
  * already is taken back. */
-#define ROOM_USEC      (4 * USEC_PER_MSEC)
+#define ROOM_USEC      (12 * USEC_PER_MSEC)
 #define PROGRESS_MIN   ((uint64_t)64 << 10) /* bytes of many items a second */
 #define TAKE_BACK_USEC (20 * USEC_PER_MSEC)
 
