@@ -91,14 +91,7 @@ static void count(const struct many_file *file, const struct proto_span *span) {
                 return;
         stats->scans++;
         stats->bytes += span->size;
-        switch ((enum verdict)span->verdict) {
-        case VERDICT_CLEAN: stats->clean++; break;
-        case VERDICT_INFECTED: stats->infected++; break;
-        case VERDICT_UNSCANNABLE: stats->unscannable++; break;
-        case VERDICT_UNKNOWN:
-        case _VERDICT_MAX:
-        default: stats->undecided++;
-        }
+        stats_count_verdict(stats, (enum verdict)span->verdict);
 }
 
 /* Whether another engine came while the job was under way: which one judged is not known then. */

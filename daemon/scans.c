@@ -205,17 +205,6 @@ static void scan_decided(struct scan *scan) {
         STAILQ_INSERT_TAIL(&scan->scans->done, scan, done_link);
 }
 
-static void count_verdict(struct stats *stats, enum verdict verdict) {
-        switch (verdict) {
-        case VERDICT_CLEAN: stats->clean++; break;
-        case VERDICT_INFECTED: stats->infected++; break;
-        case VERDICT_UNSCANNABLE: stats->unscannable++; break;
-        case VERDICT_UNKNOWN:
-        case _VERDICT_MAX:
-        default: stats->undecided++;
-        }
-}
-
 /* Whether the engine that runs is the one that the scan was made for. */
 static bool same_generation(const struct scan *scan) {
         const struct generation *running = pool_generation(scan->scans->pool);
@@ -266,7 +255,7 @@ static bool scan_settled(struct scan *scan, const struct pool_result *result) {
                 scan->tier = LOG_TIER_SCAN;
                 scan->verdict = result->verdict;
                 scan->reason = result->reason;
-                count_verdict(scans->stats, scan->verdict);
+                stats_count_verdict(scans->stats, scan->verdict);
                 if (result->has_digest && same_generation(scan))
                         verdicts_store(scans->verdicts, result->digest, &scan->generation,
                                        scan->verdict, scan->reason);

@@ -25,3 +25,14 @@ void stats_format(const struct stats *stats, char *out, size_t size) {
                 n += (size_t)snprintf(out + n, size - n, "%s%s=%" PRIu64, i > 0 ? " " : "",
                                       all[i].name, all[i].value);
 }
+
+void stats_count_verdict(struct stats *stats, enum verdict verdict) {
+        switch (verdict) {
+        case VERDICT_CLEAN: stats->clean++; break;
+        case VERDICT_INFECTED: stats->infected++; break;
+        case VERDICT_UNSCANNABLE: stats->unscannable++; break;
+        case VERDICT_UNKNOWN:
+        case _VERDICT_MAX:
+        default: stats->undecided++;
+        }
+}

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/verdict.h"
+
 /* clang-format off */
 #define STATS_TABLE(X) \
         X(events,          "permission events read") \
@@ -54,6 +56,9 @@ struct stats {
         STATS_TABLE(X)
 #undef X
 };
+
+/* Counts a content that was judged by a scan. */
+void stats_count_verdict(struct stats *stats, enum verdict verdict);
 
 /* Writes "key=value key=value ..." for every counter, cut to size. */
 void stats_format(const struct stats *stats, char *out, size_t size);

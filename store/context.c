@@ -6,6 +6,7 @@
 
 #include <strings.h>
 
+#include "store/text.h"
 #include "store/util.h"
 
 /* Of a value that is longer, the beginning is enough to fill what is wanted. */
@@ -27,62 +28,6 @@ static bool is_blank(char c) {
 
 /* ---- Characters ---- */
 
-/* Length of the UTF-8 character (RFC 3629) that size bytes at s begin with; 0: they begin with
- * none. */
-static size_t read_character(const char *s, size_t size, unsigned *ret_point) {
-        static const struct {
-                unsigned char mask, lead;
-                unsigned min; /* smaller ones are overlong */
-        } forms[] = {
-                { 0x80, 0x00, 0 },
-                { 0xe0, 0xc0, 0x80 },
-                { 0xf0, 0xe0, 0x800 },
-                { 0xf8, 0xf0, 0x10000 },
-        };
-
-        for (size_t n = 1; n <= ELEMENTSOF(forms) && n <= size; n++) {
-                unsigned char c = (unsigned char)s[0];
-                unsigned point;
-
-                if ((c & forms[n - 1].mask) != forms[n - 1].lead)
-                        continue;
-                point = c & (unsigned char)~forms[n - 1].mask;
-                for (size_t i = 1; i < n; i++) {
-                        if (((unsigned char)s[i] & 0xc0) != 0x80)
-                                return 0;
-                        point = point << 6 | ((unsigned char)s[i] & 0x3f);
-                }
-                if (point < forms[n - 1].min || point > 0x10ffff ||
-                    (point >= 0xd800 && point <= 0xdfff))
-                        return 0;
-                *ret_point = point;
-                return n;
-        }
-        return 0;
-}
-
-static bool is_printable(unsigned point) {
-        static const struct {
-                unsigned first, last;
-        } others[] = {
-                { 0x0000, 0x001f },   /* C0 */
-                { 0x007f, 0x009f },   /* delete and C1: some terminals take U+009B as an escape */
-                { 0x00ad, 0x00ad },   /* soft hyphen */
-                { 0x061c, 0x061c },   /* Arabic letter mark */
-                { 0x200b, 0x200f },   /* zero width, direction marks */
-                { 0x2028, 0x202e },   /* line and paragraph ends, direction overrides */
-                { 0x2060, 0x206f },   /* invisible operators, direction isolates */
-                { 0xfeff, 0xfeff },   /* zero width no-break space */
-                { 0xfff9, 0xfffb },   /* annotations */
-                { 0xe0000, 0xe0fff }, /* invisible tags */
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(others); i++)
-                if (point >= others[i].first && point <= others[i].last)
-                        return false;
-        return true;
-}
-
 /* As much of the value as out holds with its NUL, without blanks around it. */
 static void write_printable(const struct buffer *value, char *out, size_t room) {
         size_t at = 0, end = value->size, used = 0;
@@ -93,8 +38,8 @@ static void write_printable(const struct buffer *value, char *out, size_t room) 
                 end--;
         while (at < end) {
                 unsigned point = 0;
-                size_t n = read_character(value->data + at, end - at, &point);
-                bool good = n > 0 && is_printable(point);
+                size_t n = text_read(value->data + at, end - at, &point);
+                bool good = n > 0 && text_is_printable(point);
                 size_t taken = good ? n : 1;
 
                 if (used + taken >= room)

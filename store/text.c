@@ -43,7 +43,7 @@ bool text_is_printable(unsigned point) {
                 unsigned first, last;
         } others[] = {
                 { 0x0000, 0x001f },   /* C0 */
-                { 0x007f, 0x009f },   /* delete and C1 */
+                { 0x007f, 0x009f },   /* delete and C1: some terminals take U+009B as an escape */
                 { 0x00ad, 0x00ad },   /* soft hyphen */
                 { 0x061c, 0x061c },   /* Arabic letter mark */
                 { 0x200b, 0x200f },   /* zero width, direction marks */
