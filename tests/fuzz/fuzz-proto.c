@@ -23,7 +23,7 @@ static void check_text(const char *field, size_t size) {
 }
 
 /* What context_read() makes of a text that it may make: the same. */
-static void check_unicode(const char *field, size_t size) {
+__attribute__((nonnull)) static void check_unicode(const char *field, size_t size) {
         char header[CONTEXT_SUBJECT_SIZE + 16];
         struct context context;
         int n;

@@ -144,8 +144,9 @@ END_TEST
 
 /* LF and CRLF twins around every border of blocks and buffers. */
 START_TEST(long_bodies) {
+        static char lf[6 * 16450], crlf[12 * 16450];
+
         for (size_t size = 16100; size < 16450; size += 13) {
-                _cleanup_free_ char *lf = malloc(6 * size), *crlf = malloc(12 * size);
                 size_t n = 0, m = 0;
 
                 n += (size_t)sprintf(lf, "From: a\n\n");
