@@ -19,28 +19,10 @@
 #define LENGTH_DIGITS_MAX   18 /* fits uint64_t */
 #define NAME_LETTERS_LOOKED 256
 
-enum treatment {
-        TREAT_RELAXED,
-        TREAT_EXACT,
-        TREAT_LEFT_OUT,
-        TREAT_LENGTH, /* Content-Length, left out if it is true */
-};
-
 struct line {
         const uint8_t *data;
         size_t size; /* without its end */
         enum line_end end;
-};
-
-struct field {
-        const uint8_t *data;
-        size_t size; /* with all ends of lines */
-        size_t name; /* length of its name */
-        unsigned lines;
-        bool eight_bit;
-        bool long_line;
-        bool hidden; /* a continuation line looks like a field */
-        enum treatment treatment;
 };
 
 /* What delivery, and mail servers that keep an mbox, write into a message. */
@@ -127,7 +109,7 @@ static bool looks_like_field(const uint8_t *data, size_t size) {
         return i < size && data[i] == ':';
 }
 
-static bool check_characters(const struct line *line, struct field *field) {
+static bool check_characters(const struct line *line, struct canon_field *field) {
         for (size_t i = 0; i < line->size; i++) {
                 uint8_t c = line->data[i];
 
@@ -141,7 +123,7 @@ static bool check_characters(const struct line *line, struct field *field) {
         return true;
 }
 
-static bool check_continuation(const struct line *line, struct field *field) {
+static bool check_continuation(const struct line *line, struct canon_field *field) {
         const uint8_t *p = line->data;
         size_t n = line->size;
 
@@ -156,7 +138,7 @@ static bool check_continuation(const struct line *line, struct field *field) {
 
 /* ---- Fields ---- */
 
-static bool is_one_of(const struct field *field, const char *const *names, size_t n) {
+bool canon_field_is_one_of(const struct canon_field *field, const char *const *names, size_t n) {
         for (size_t i = 0; i < n; i++)
                 if (strlen(names[i]) == field->name &&
                     strncasecmp((const char *)field->data, names[i], field->name) == 0)
@@ -164,31 +146,34 @@ static bool is_one_of(const struct field *field, const char *const *names, size_
         return false;
 }
 
-/* Says how content is to be read, for a reader who cares for nothing but letters. */
-static bool is_about_content(const struct field *field) {
+bool canon_name_is_about_content(const uint8_t *name, size_t size) {
         char letters[NAME_LETTERS_LOOKED + 1];
         size_t n = 0;
 
-        for (size_t i = 0; i < field->name; i++) {
-                if (!is_letter(field->data[i]))
+        for (size_t i = 0; i < size; i++) {
+                if (!is_letter(name[i]))
                         continue;
                 if (n == NAME_LETTERS_LOOKED)
                         return true; /* a name so long is no use */
-                letters[n++] = (char)lower(field->data[i]);
+                letters[n++] = (char)lower(name[i]);
         }
         letters[n] = '\0';
         return strstr(letters, "content") || strstr(letters, "mime") || strstr(letters, "encoding");
 }
 
+static bool is_about_content(const struct canon_field *field) {
+        return canon_name_is_about_content(field->data, field->name);
+}
+
 /* The value of "Content-Length: 123"; false: it is anything else. */
-static bool parse_length(const struct field *field, uint64_t *ret) {
+static bool parse_length(const struct canon_field *field, uint64_t *ret) {
         static const char name[] = "Content-Length";
         const char *const names[] = { name };
         const struct line line = read_line(field->data, field->size);
         size_t i = field->name + 1, digits = 0;
         uint64_t value = 0;
 
-        if (field->lines != 1 || !is_one_of(field, names, 1))
+        if (field->lines != 1 || !canon_field_is_one_of(field, names, 1))
                 return false;
         while (i < line.size && is_blank(line.data[i]))
                 i++;
@@ -204,21 +189,21 @@ static bool parse_length(const struct field *field, uint64_t *ret) {
         return true;
 }
 
-static enum treatment choose(const struct field *field) {
+static enum canon_treatment choose(const struct canon_field *field) {
         uint64_t length;
 
         if (parse_length(field, &length))
-                return TREAT_LENGTH;
+                return CANON_LENGTH;
         if (field->hidden || field->long_line)
-                return TREAT_EXACT;
-        if (!field->eight_bit && is_one_of(field, left_out, ELEMENTSOF(left_out)))
-                return TREAT_LEFT_OUT;
-        return is_about_content(field) ? TREAT_EXACT : TREAT_RELAXED;
+                return CANON_EXACT;
+        if (!field->eight_bit && canon_field_is_one_of(field, left_out, ELEMENTSOF(left_out)))
+                return CANON_LEFT_OUT;
+        return is_about_content(field) ? CANON_EXACT : CANON_RELAXED;
 }
 
-/* The field that data begins with. False: irregular. */
-static bool read_field(const uint8_t *data, size_t size, enum line_end ends, struct field *ret) {
-        struct field field = { .data = data };
+bool canon_field_read(const uint8_t *data, size_t size, enum line_end ends,
+                      struct canon_field *ret) {
+        struct canon_field field = { .data = data };
         struct line line = read_line(data, size);
 
         while (field.name < line.size && is_name_character(line.data[field.name]))
@@ -265,31 +250,32 @@ struct tally {
         bool any_kept, first_left_out;
 };
 
-static bool count_left_out(struct tally *tally, const struct field *field) {
+static bool count_left_out(struct tally *tally, const struct canon_field *field) {
         tally->left_out++;
         tally->left_out_size += field->size;
         return tally->left_out <= LEFT_OUT_MAX && tally->left_out_size <= LEFT_OUT_SIZE_MAX &&
                field->size <= LEFT_OUT_FIELD_MAX && !(field->lines > 1 && tally->after_content);
 }
 
-static void count_kept(struct tally *tally, const struct field *field,
+static void count_kept(struct tally *tally, const struct canon_field *field,
                        struct canon_header *header) {
         if (!tally->any_kept)
-                header->hides_magic =
-                        tally->first_left_out && !is_one_of(field, usual, ELEMENTSOF(usual));
+                header->hides_magic = tally->first_left_out &&
+                                      !canon_field_is_one_of(field, usual, ELEMENTSOF(usual));
         tally->any_kept = true;
         tally->after_content = is_about_content(field);
 }
 
-static bool count(struct tally *tally, const struct field *field, struct canon_header *header) {
+static bool count(struct tally *tally, const struct canon_field *field,
+                  struct canon_header *header) {
         if (++tally->fields > FIELDS_MAX)
                 return false;
-        if (field->treatment == TREAT_LENGTH) {
+        if (field->treatment == CANON_LENGTH) {
                 if (header->has_length)
                         return false;
                 header->has_length = parse_length(field, &header->content_length);
         }
-        if (field->treatment == TREAT_RELAXED || field->treatment == TREAT_EXACT) {
+        if (field->treatment == CANON_RELAXED || field->treatment == CANON_EXACT) {
                 count_kept(tally, field, header);
                 return true;
         }
@@ -306,7 +292,7 @@ bool canon_header_check(const uint8_t *data, size_t size, struct canon_header *r
                 header.ends = read_line(data, size).end;
         while (size > 0) {
                 struct line line = read_line(data, size);
-                struct field field;
+                struct canon_field field;
 
                 if (line.size == 0 && line.end != LINE_END_NONE) {
                         if (line.end != header.ends)
@@ -314,7 +300,8 @@ bool canon_header_check(const uint8_t *data, size_t size, struct canon_header *r
                         header.complete = true;
                         break;
                 }
-                if (header.ends == LINE_END_NONE || !read_field(data, size, header.ends, &field) ||
+                if (header.ends == LINE_END_NONE ||
+                    !canon_field_read(data, size, header.ends, &field) ||
                     !count(&tally, &field, &header))
                         return false;
                 data += field.size;
@@ -324,12 +311,11 @@ bool canon_header_check(const uint8_t *data, size_t size, struct canon_header *r
         return true;
 }
 
-/* "Rname:a b c" CRLF. */
-static int write_relaxed(const struct field *field, canon_put_t put, void *userdata) {
+int canon_field_write_relaxed(const struct canon_field *field, canon_put_t put, void *userdata) {
         const uint8_t *p = field->data + field->name + 1, *end = field->data + field->size;
         uint8_t name[64];
         bool first = true;
-        int r = put(userdata, "R", 1);
+        int r = 0;
 
         for (size_t i = 0; i < field->name && r == 0;) {
                 size_t n = 0;
@@ -359,8 +345,15 @@ static int write_relaxed(const struct field *field, canon_put_t put, void *userd
         return r == 0 ? put(userdata, "\r\n", 2) : r;
 }
 
+/* "Rname:a b c" CRLF. */
+static int write_relaxed(const struct canon_field *field, canon_put_t put, void *userdata) {
+        int r = put(userdata, "R", 1);
+
+        return r == 0 ? canon_field_write_relaxed(field, put, userdata) : r;
+}
+
 /* "E" and the lines, each with CRLF. */
-static int write_exact(const struct field *field, canon_put_t put, void *userdata) {
+static int write_exact(const struct canon_field *field, canon_put_t put, void *userdata) {
         int r = put(userdata, "E", 1);
 
         for (size_t at = 0; at < field->size && r == 0;) {
@@ -380,20 +373,20 @@ int canon_header_write(const uint8_t *data, size_t size, canon_put_t put, void *
         int r = 0;
 
         while (size > 0 && r == 0) {
-                struct field field;
+                struct canon_field field;
 
                 /* The empty line. */
-                if (!read_field(data, size, ends, &field))
+                if (!canon_field_read(data, size, ends, &field))
                         break;
                 data += field.size;
                 size -= field.size;
-                if (field.treatment == TREAT_LEFT_OUT || field.treatment == TREAT_LENGTH)
+                if (field.treatment == CANON_LEFT_OUT || field.treatment == CANON_LENGTH)
                         continue;
                 /* A magic may depend on letters' case. */
-                if (!any_kept && !is_one_of(&field, usual, ELEMENTSOF(usual)))
-                        field.treatment = TREAT_EXACT;
+                if (!any_kept && !canon_field_is_one_of(&field, usual, ELEMENTSOF(usual)))
+                        field.treatment = CANON_EXACT;
                 any_kept = true;
-                r = field.treatment == TREAT_EXACT ? write_exact(&field, put, userdata)
+                r = field.treatment == CANON_EXACT ? write_exact(&field, put, userdata)
                                                    : write_relaxed(&field, put, userdata);
         }
         return r;

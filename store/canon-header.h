@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * For canon.c: is a header regular, and its canonical form. The rules and their reasons are in
- * canon.h.
+ * For canon.c and hub-content.c: is a header regular, its fields, and its canonical form. The rules
+ * and their reasons are in canon.h.
  */
 
 #include <stdbool.h>
@@ -31,3 +31,36 @@ int canon_header_write(const uint8_t *data, size_t size, canon_put_t put, void *
 /* Size of the header with its empty line; 0: that has not come yet. Searches from *at, which says
  * how far it was searched. */
 size_t canon_header_find_end(const uint8_t *data, size_t size, size_t *at);
+
+/* ---- Fields ---- */
+
+enum canon_treatment {
+        CANON_RELAXED,
+        CANON_EXACT,
+        CANON_LEFT_OUT,
+        CANON_LENGTH, /* Content-Length, left out if it is true */
+};
+
+struct canon_field {
+        const uint8_t *data;
+        size_t size; /* with all ends of lines */
+        size_t name; /* length of its name */
+        unsigned lines;
+        bool eight_bit;
+        bool long_line;
+        bool hidden; /* a continuation line looks like a field */
+        enum canon_treatment treatment;
+};
+
+/* The field that data begins with. False: irregular. */
+bool canon_field_read(const uint8_t *data, size_t size, enum line_end ends,
+                      struct canon_field *ret);
+
+bool canon_field_is_one_of(const struct canon_field *field, const char *const *names, size_t n);
+
+/* Whether a field of this name says how content is to be read, for a reader who cares for nothing
+ * but letters. */
+bool canon_name_is_about_content(const uint8_t *name, size_t size);
+
+/* "name:a b c" CRLF, as RFC 6376 3.4.2 has it. */
+int canon_field_write_relaxed(const struct canon_field *field, canon_put_t put, void *userdata);
