@@ -8,7 +8,7 @@ source "$(dirname "$0")/../lib.sh"
 setup
 source "$(dirname "$0")/../dovecot.sh"
 
-REPLACED=$SOURCE/tests/system/dovecot-replaced
+REPLACED=$SOURCE/tests/system/replaced-mail
 # Dovecot only reads mboxes that are compressed.
 FORMATS=(maildir maildirz sdbox sdboxz sdboxatt mdbox mdboxz mdboxatt mdboxalt mbox)
 ON_INFECTED=${ON_INFECTED:-replace}
