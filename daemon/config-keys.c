@@ -206,6 +206,8 @@ DEFINE_WORDS(word_failure,
              _ON_FAILURE_MAX, [ON_FAILURE_DENY] = "deny", [ON_FAILURE_ALLOW] = "allow");
 DEFINE_WORDS(word_rule, _CONTENT_RULE_MAX, [CONTENT_UNSCANNABLE] = "unscannable",
              [CONTENT_INFECTED] = "infected", [CONTENT_IGNORE] = "ignore");
+DEFINE_WORDS(word_stamps, _STAMPS_MODE_MAX, [STAMPS_HONOUR] = "honour", [STAMPS_IGNORE] = "ignore",
+             [STAMPS_ON_ACCESS] = "honour-on-access-only");
 DEFINE_WORDS(word_marks, _MARKS_MODE_MAX, [MARKS_AUTO] = "auto", [MARKS_FILESYSTEM] = "filesystem",
              [MARKS_DIRECTORIES] = "directories");
 
@@ -388,6 +390,8 @@ const struct config_key config_global_keys[] = {
         STAMP("enabled", stamps, "yes | no", "yes",
                 "Whether verdicts are kept in trusted.avstamp and believed when found there.",
                 YES_NO),
+        STAMP("keys", keys, "path", STORESCAN_CONFDIR "/keys",
+                "Folder of the keys by which stamps of hubs are believed.", PATH),
         GATE("max_pending", max_pending, "auto | 1 to 1000000", "auto",
                 "Most opens held at once; auto is as many as the open file limit bears.",
                 COUNT(1, 1000000), .auto_value = auto_zero),
@@ -425,6 +429,15 @@ const struct config_key config_store_keys[] = {
                 "What an open meets of content that can't be judged.", WORD(word_failure)),
         STORE("marks", marks, "auto | filesystem | directories", "auto",
                 "How the kernel is told to report opens.", WORD(word_marks)),
+        STORE("stamps", stamps, "honour | ignore | honour-on-access-only", "honour",
+                "Whether a hub's stamp in a message's header takes the place of a scan.",
+                WORD(word_stamps)),
+        STORE("stamp_max_age", stamp_max_age_usec, "duration", "24h",
+                "How old such a stamp may be.",
+                DURATION(USEC_PER_SEC, 100000 * 3600 * USEC_PER_SEC)),
+        STORE("stamp_max_lag", stamp_max_lag, "0 to 1000000", "0",
+                "By how many versions its signatures may be older than those here.",
+                COUNT(0, 1000000)),
 };
 #undef OBJECT
 /* clang-format on */

@@ -34,6 +34,7 @@ struct config *config_free(struct config *config) {
         free(config->tmpdir);
         free(config->user);
         free(config->cache_directory);
+        free(config->keys);
         free(config);
         return NULL;
 }

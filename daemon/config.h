@@ -27,6 +27,9 @@ enum content_rule {
         _CONTENT_RULE_MAX
 };
 
+/* When a hub's stamp in a message's header counts. */
+enum stamps_mode { STAMPS_HONOUR, STAMPS_IGNORE, STAMPS_ON_ACCESS, _STAMPS_MODE_MAX };
+
 enum marks_mode { MARKS_AUTO, MARKS_FILESYSTEM, MARKS_DIRECTORIES, _MARKS_MODE_MAX };
 
 #define WORKERS_MAX 64
@@ -43,6 +46,9 @@ struct config_store {
         enum on_failure on_error;
         enum on_failure on_unscannable;
         enum marks_mode marks;
+        enum stamps_mode stamps;
+        uint64_t stamp_max_age_usec;
+        unsigned stamp_max_lag; /* versions of the signatures */
 };
 
 struct config {
@@ -61,6 +67,7 @@ struct config {
         bool pua, phishing;
         /* [stamp] */
         bool stamps; /* read and write trusted.avstamp */
+        char *keys;  /* folder of the keys of stamps in headers */
         /* [gate] */
         unsigned max_pending; /* 0: as many as RLIMIT_NOFILE bears */
         unsigned hot_files;   /* 0: none */

@@ -30,6 +30,7 @@
         X(CACHE_FAILED,   "cache-failed",   "16ff2baebade423993f6dc6ff2bc9551", LOG_WARNING, "the verdict cache could not be loaded, kept or saved") \
         X(MAIL_CRYPT,     "mail-crypt",     "7720756f20914c7e9315f68fb6af77d3", LOG_WARNING, "a store holds mail that is encrypted by Dovecot; told once a store") \
         X(POLICY_HAZARD,  "policy-hazard",  "ba57e290cd924e84915f309adafc5079", LOG_WARNING, "a policy that can make a mailbox unusable") \
+        X(HUB_REFUSED,    "hub-refused",    "4704e7704842434dabfd555e63e16ab0", LOG_NOTICE,  "a stamp in a message's header was refused; the message is scanned") \
         X(STATS,          "stats",          "b13c45e62681481c9bf02db5413a8f9f", LOG_INFO,    "counters, on SIGUSR1 and at the end")
 /* clang-format on */
 

@@ -67,7 +67,7 @@ static const char *const action_names[] = {
 
 static const char *const tier_names[] = {
         [LOG_TIER_NONE] = "none",   [LOG_TIER_STAMP] = "stamp", [LOG_TIER_DIGEST] = "digest",
-        [LOG_TIER_CACHE] = "cache", [LOG_TIER_SCAN] = "scan",
+        [LOG_TIER_CACHE] = "cache", [LOG_TIER_HUB] = "hub",     [LOG_TIER_SCAN] = "scan",
 };
 
 /* ---- The sentence ---- */
@@ -164,6 +164,8 @@ static void text_add_verdict(struct text *t, const struct log_record *r) {
                 text_add(t, ", known by its %s", tier_names[r->tier]);
         if (r->tier == LOG_TIER_CACHE)
                 text_add(t, ", known from another copy");
+        if (r->tier == LOG_TIER_HUB)
+                text_add(t, ", known by a hub's stamp");
 }
 
 /* Who finds the message by these words is an admin; they are the sender's. */

@@ -19,7 +19,14 @@
 #include "store/verdict.h"
 
 enum log_action { LOG_ACTION_NONE, LOG_ACTION_ALLOWED, LOG_ACTION_DENIED };
-enum log_tier { LOG_TIER_NONE, LOG_TIER_STAMP, LOG_TIER_DIGEST, LOG_TIER_CACHE, LOG_TIER_SCAN };
+enum log_tier {
+        LOG_TIER_NONE,
+        LOG_TIER_STAMP,
+        LOG_TIER_DIGEST,
+        LOG_TIER_CACHE,
+        LOG_TIER_HUB,
+        LOG_TIER_SCAN
+};
 
 #define LOG_COMM_MAX   16
 #define LOG_DETAIL_MAX 2048

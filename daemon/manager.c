@@ -26,6 +26,7 @@
 #include "daemon/hot.h"
 #include "daemon/journal.h"
 #include "daemon/judge.h"
+#include "daemon/keys.h"
 #include "daemon/marker.h"
 #include "daemon/notify.h"
 #include "daemon/pool.h"
@@ -51,6 +52,7 @@ struct manager {
         struct ring *ring;
         struct verdicts *verdicts; /* NULL: no cache */
         struct pool *pool;
+        struct keys *keys;
         struct scans *scans;
         struct judge judge;
         struct gate *gate;
@@ -326,6 +328,9 @@ static int start(struct manager *m) {
         r = journal_new(m->config->log_queue, &m->journal);
         if (r < 0)
                 return r;
+        r = keys_load(m->config->keys, getenv("CREDENTIALS_DIRECTORY"), m->errors, &m->keys);
+        if (r < 0)
+                return r;
         r = ring_new(m->errors, &m->ring);
         if (r < 0)
                 return r;
@@ -348,6 +353,7 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         scans_set_gate(m->scans, m->gate);
+        scans_set_keys(m->scans, m->keys);
         r = hot_new(m->ring, m->gate, m->pool, scans_stamper(m->scans), &m->stats,
                     max_hot(m->config), m->config->hot_time_usec, &m->hot);
         if (r < 0)
@@ -464,6 +470,7 @@ static void end(struct manager *m) {
         m->changes = changes_free(m->changes);
         m->hot = hot_free(m->hot);
         m->scans = scans_free(m->scans);
+        m->keys = keys_free(m->keys);
         m->gate = gate_free(m->gate);
 }
 

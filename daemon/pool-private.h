@@ -82,6 +82,7 @@ struct pool {
         bool has_generation; /* of the last engine that was loaded: its stamps stay good while
                               * another loader starts */
         struct generation generation;
+        uint32_t database_version;
         uint64_t restart_usec; /* when a new loader may be started; 0: none needed */
         unsigned failures;     /* loaders in a row that came to nothing */
         bool refused;          /* the loader said why; its end is no news */

@@ -218,6 +218,7 @@ static void worker_result(struct worker *w, const struct proto_result *m) {
                 .known = (enum result_known)m->known,
                 .has_digest = m->has_digest,
                 .context = m->context,
+                .hub = m->known == KNOWN_HUB ? &m->hub : NULL,
         };
 
         if (job) {
@@ -256,6 +257,7 @@ static bool result_fits(struct worker *w) {
                 return at->message.has_known && m->has_digest &&
                        memcmp(m->digest, at->message.known, STAMP_DIGEST_SIZE) == 0;
         case KNOWN_CACHE: return at->message.use_cache && m->has_digest;
+        case KNOWN_HUB: return at->message.use_hub && m->has_digest;
         case _RESULT_KNOWN_MAX:
         default: return false;
         }
@@ -426,6 +428,7 @@ static void job_send(struct bay *bay, int fd) {
         bay->message.bay = (uint8_t)bay->number;
         bay->message.form = (uint8_t)job->form;
         bay->message.use_cache = job->use_cache;
+        bay->message.use_hub = job->use_hub;
         if (job->many) {
                 bay->message.many = 1;
                 bay->message.from = bay->told = job->from;

@@ -169,6 +169,7 @@ static void loader_said(void *userdata, const union proto_message *m) {
                 return;
         }
         pool->generation = m->loaded.generation;
+        pool->database_version = m->loaded.database_version;
         pool->has_generation = pool->loaded = true;
         log_loaded(pool, &m->loaded);
         for (unsigned i = 0; i < pool->config->workers; i++)
@@ -278,6 +279,10 @@ struct pool *pool_free(struct pool *pool) {
 
 const struct generation *pool_generation(const struct pool *pool) {
         return pool->has_generation ? &pool->generation : NULL;
+}
+
+uint32_t pool_database_version(const struct pool *pool) {
+        return pool->has_generation ? pool->database_version : 0;
 }
 
 unsigned pool_patience(const struct pool *pool) {

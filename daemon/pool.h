@@ -30,6 +30,7 @@ struct pool_result {
         uint8_t digest[DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX];
         struct context context;
+        const struct hub_content *hub; /* KNOWN_HUB: until done() returns; else NULL */
         uint64_t queue_usec, read_usec, scan_usec;
 };
 
@@ -44,6 +45,7 @@ struct pool_job {
         uint8_t known[STAMP_DIGEST_SIZE];
         enum job_form form;
         bool use_cache; /* what the verdict cache seems to know need not be scanned */
+        bool use_hub;   /* stamps in its header are to be judged first */
 
         /* A file of many items: those that reach into [wanted, to), from the one at offset from on
          * (proto.h). They are told as they are judged, in order and without gaps; a job that is given
@@ -91,6 +93,9 @@ void pool_fail_queued(struct pool *pool, enum reason reason);
 
 /* The running engine's generation; NULL while there is none. */
 const struct generation *pool_generation(const struct pool *pool);
+
+/* The version of its signatures, as it stands in a hub's stamp; 0 while there is none. */
+uint32_t pool_database_version(const struct pool *pool);
 
 /* How many results may be waited for together without a worker running out of work meanwhile; 0: the
  * pool has operations in the ring that are through at once. */

@@ -149,8 +149,10 @@ static bool job_ok(const struct proto_job *m) {
         return m->has_fd <= 1 && m->has_known <= 1 && m->bay < PROTO_BAYS &&
                m->form < _JOB_FORM_MAX && m->many <= of_items &&
                /* The items of an mbox are never known by the whole file. */
-               m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 && range_ok(m) &&
-               (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
+               m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 &&
+               m->use_hub <= (m->form == JOB_MESSAGE || (m->form == JOB_DBOX && !m->many)) &&
+               range_ok(m) && (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
+               zero(m->reserved, sizeof(m->reserved));
 }
 
 /* Of its own, without regard to whether the log has anything to say of it. */
@@ -203,6 +205,9 @@ static bool item_ok(const struct proto_item *m) {
 static bool result_ok(const struct proto_result *m) {
         if (m->known >= _RESULT_KNOWN_MAX || m->has_digest > 1 || m->reserved != 0 ||
             !words_ok(m->verdict, m->signature, &m->context))
+                return false;
+        if (m->known == KNOWN_HUB ? !hub_content_ok(&m->hub) || m->hub.n_found == 0
+                                  : !zero((const uint8_t *)&m->hub, sizeof(m->hub)))
                 return false;
         if ((m->known || m->verdict == VERDICT_CLEAN) &&
             !zero((const uint8_t *)&m->context, sizeof(m->context)))

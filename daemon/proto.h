@@ -28,6 +28,7 @@
 
 #include "store/context.h"
 #include "store/digest.h"
+#include "store/hub-content.h"
 #include "store/stamp.h"
 #include "store/verdict.h"
 
@@ -132,7 +133,9 @@ struct proto_job {
         uint8_t form; /* enum job_form */
         uint8_t many;
         uint8_t use_cache; /* content that the verdict cache seems to know need not be scanned */
-        uint8_t reserved[2];
+        uint8_t use_hub;   /* a message with a hub's stamp need not be scanned before the gate has
+                            * judged the stamp */
+        uint8_t reserved[1];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
         uint64_t from, wanted, to;        /* with many: offsets, from <= wanted < to; else 0 */
@@ -189,12 +192,14 @@ struct proto_result {
         char signature[PROTO_SIGNATURE_MAX]; /* INFECTED: its name; else "" or, for UNSCANNABLE and
                                               * UNKNOWN, what libclamav said. Printable ASCII. */
         struct context context;              /* of what is not clean; else zero */
+        struct hub_content hub;              /* KNOWN_HUB: what was found; else zero */
 };
 
 enum result_known {
         KNOWN_NOT,
         KNOWN_DIGEST, /* the digest asked for matched: verdict and reason are 0 */
         KNOWN_CACHE, /* the cache hints at the digest: likewise, and the gate asks the cache itself */
+        KNOWN_HUB,   /* it has stamps in its header: likewise, and the gate judges them */
         _RESULT_KNOWN_MAX
 };
 

@@ -11,6 +11,8 @@
 #include "daemon/stores.h"
 
 static enum event_kind event_of(const struct report *report, bool denied) {
+        if (report->hub_refused != HUB_GOOD)
+                return EVENT_HUB_REFUSED;
         switch (report->verdict) {
         case VERDICT_INFECTED: return denied ? EVENT_BLOCKED : EVENT_DETECTED;
         case VERDICT_UNSCANNABLE:
@@ -69,6 +71,10 @@ void report_verdict(struct journal *journal, const struct config *config,
         r->has_item = report->has_item;
         r->item_offset = report->item_offset;
         r->item_size = report->item_size;
+        if (report->hub_refused != HUB_GOOD)
+                (void)snprintf(r->detail, sizeof(r->detail),
+                               "A stamp in its header was refused: %s.",
+                               hub_check_text(report->hub_refused));
         generation_format(report->generation, r->generation);
         if (report->has_opener) {
                 r->action = denied ? LOG_ACTION_DENIED : LOG_ACTION_ALLOWED;

@@ -11,6 +11,7 @@
 #include "daemon/config.h"
 #include "daemon/journal.h"
 #include "store/context.h"
+#include "store/hub-stamp.h"
 
 struct report {
         int fd; /* of the file */
@@ -23,6 +24,7 @@ struct report {
         const struct generation *generation;
         uint64_t size; /* of the file */
         uint64_t queue_usec, read_usec, scan_usec;
+        enum hub_check hub_refused; /* the record is of a stamp in the header; GOOD: it is not */
 
         bool has_item; /* it is one item of many */
         uint64_t item_offset, item_size;

@@ -21,6 +21,7 @@
 #include <sys/fanotify.h>
 #include <sys/queue.h>
 #include <sys/statfs.h>
+#include <time.h>
 
 #include "daemon/clock.h"
 #include "daemon/policy.h"
@@ -63,6 +64,8 @@ struct scan {
         enum verdict verdict;
         enum reason reason;
         enum log_tier tier;
+        bool by_hub;
+        enum hub_check hub_refused; /* GOOD: no stamp was */
         bool has_digest;
         uint8_t digest[STAMP_DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX];
@@ -75,6 +78,7 @@ struct scans {
         struct pool *pool;
         struct gate *gate;
         struct hot *hot;
+        const struct keys *keys; /* NULL: none */
         struct stamper *stamper;
         struct verdicts *verdicts;
         struct stats *stats;
@@ -103,7 +107,8 @@ static bool worth_a_log(const struct scan *scan, const struct waiter *waiter) {
                (waiter && !waiter->allowed);
 }
 
-static void log_scan(struct scans *scans, const struct scan *scan, const struct waiter *waiter) {
+static void log_scan(struct scans *scans, const struct scan *scan, const struct waiter *waiter,
+                     enum hub_check refused) {
         report_verdict(
                 scans->journal, scans->config,
                 &(struct report){
@@ -119,6 +124,7 @@ static void log_scan(struct scans *scans, const struct scan *scan, const struct 
                         .queue_usec = scan->queue_usec,
                         .read_usec = scan->read_usec,
                         .scan_usec = scan->scan_usec,
+                        .hub_refused = refused,
                         .has_opener = waiter,
                         .allowed = waiter && waiter->allowed,
                         .pid = waiter ? waiter->pid : 0,
@@ -224,6 +230,36 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         scan_decided(scan);
 }
 
+/* ---- Stamps of hubs ---- */
+
+/* A sweep looks again at what access takes from a hub. */
+static bool honours_stamps(const struct scan *scan) {
+        enum stamps_mode mode = scan->store->stamps;
+
+        return keys_count(scan->scans->keys) > 0 &&
+               (mode == STAMPS_HONOUR || (mode == STAMPS_ON_ACCESS && scan->is_event));
+}
+
+/* Judges the stamps that a worker found, by what it says of them and of the content: it could as
+ * well have said that the content is clean. False: none counts. */
+static bool judge_stamps(struct scan *scan, const struct hub_content *content) {
+        struct scans *scans = scan->scans;
+        const uint32_t here = pool_database_version(scans->pool);
+        const struct hub_policy policy = {
+                .max_age = scan->store->stamp_max_age_usec / USEC_PER_SEC,
+                .min_database = here - MIN(here, scan->store->stamp_max_lag),
+        };
+        uint64_t now = (uint64_t)time(NULL);
+        size_t index = 0;
+        enum hub_check check = keys_judge(scans->keys, content, &policy, now, &index);
+
+        stats_count_hub(scans->stats, check);
+        if (check == HUB_GOOD)
+                return true;
+        scan->hub_refused = check;
+        return false;
+}
+
 /* Fills in the verdict from a worker's result; false: it was known by what can't be relied on. */
 static bool scan_settled(struct scan *scan, const struct pool_result *result) {
         struct scans *scans = scan->scans;
@@ -237,6 +273,7 @@ static bool scan_settled(struct scan *scan, const struct pool_result *result) {
                 scan->tier = LOG_TIER_DIGEST;
                 scan->verdict = scan->stamp.verdict;
                 scan->reason = scan->stamp.reason;
+                scan->by_hub = scan->stamp.by_hub;
                 break;
         case KNOWN_CACHE:
                 if (!same_generation(scan) ||
@@ -247,9 +284,19 @@ static bool scan_settled(struct scan *scan, const struct pool_result *result) {
                 scan->verdict = cached.verdict;
                 scan->reason = cached.reason;
                 break;
+        case KNOWN_HUB:
+                if (!same_generation(scan) || !judge_stamps(scan, result->hub))
+                        return false;
+                scan->tier = LOG_TIER_HUB;
+                scan->verdict = VERDICT_CLEAN;
+                scan->reason = REASON_NONE;
+                scan->by_hub = true;
+                break;
         case KNOWN_NOT:
         case _RESULT_KNOWN_MAX:
         default:
+                if (scan->job.use_hub && result->has_digest)
+                        stats_count_hub(scans->stats, HUB_ABSENT);
                 scans->stats->scans++;
                 scans->stats->bytes += scan->size;
                 scan->tier = LOG_TIER_SCAN;
@@ -276,7 +323,7 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
 
         if (!scan_settled(scan, result)) {
                 /* The word of signatures that are gone, or of nobody. */
-                scan->job.has_known = scan->job.use_cache = false;
+                scan->job.has_known = scan->job.use_cache = scan->job.use_hub = false;
                 pool_submit(scans->pool, job);
                 return;
         }
@@ -356,6 +403,7 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
                 .has_known = subject->stamp && subject->stamp->has_digest,
                 .form = form_of(scan->store->format),
                 .use_cache = verdicts_fd(scans->verdicts) >= 0,
+                .use_hub = honours_stamps(scan) && form_of(scan->store->format) != JOB_RAW,
                 .done = scan_done,
         };
         memcpy(scan->job.known, scan->stamp.digest, sizeof(scan->job.known));
@@ -409,12 +457,14 @@ static void scan_finish(struct scan *scan) {
         struct scans *scans = scan->scans;
         struct waiter *w;
 
+        if (scan->hub_refused != HUB_GOOD)
+                log_scan(scans, scan, NULL, scan->hub_refused);
         if (scan->verdict != VERDICT_CLEAN) {
                 if (STAILQ_EMPTY(&scan->waiters) && worth_a_log(scan, NULL))
-                        log_scan(scans, scan, NULL);
+                        log_scan(scans, scan, NULL, HUB_GOOD);
                 STAILQ_FOREACH(w, &scan->waiters, sibling)
                 if (!w->logged && worth_a_log(scan, w))
-                        log_scan(scans, scan, w);
+                        log_scan(scans, scan, w, HUB_GOOD);
         }
         if (worth_a_stamp(scan)) {
                 const struct waiter *first = STAILQ_FIRST(&scan->waiters);
@@ -424,6 +474,7 @@ static void scan_finish(struct scan *scan) {
                         .reason = scan->reason,
                         .generation = scan->generation,
                         .size = scan->size,
+                        .by_hub = scan->by_hub,
                         .has_digest = scan->has_digest,
                 };
 
@@ -453,7 +504,7 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
         scan->verdict = VERDICT_UNKNOWN;
         scan->reason = REASON_TIMEOUT;
         scan->tier = LOG_TIER_NONE;
-        log_scan(scans, scan, w);
+        log_scan(scans, scan, w, HUB_GOOD);
         w->logged = true;
 
         /* Content that somebody still waits for goes first. */
@@ -507,6 +558,10 @@ bool scans_busy(const struct scans *scans) {
 
 void scans_set_gate(struct scans *scans, struct gate *gate) {
         scans->gate = gate;
+}
+
+void scans_set_keys(struct scans *scans, const struct keys *keys) {
+        scans->keys = keys;
 }
 
 void scans_set_hot(struct scans *scans, struct hot *hot) {

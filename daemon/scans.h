@@ -15,6 +15,7 @@
 #include "daemon/gate.h"
 #include "daemon/hot.h"
 #include "daemon/journal.h"
+#include "daemon/keys.h"
 #include "daemon/pool.h"
 #include "daemon/stamper.h"
 #include "daemon/stats.h"
@@ -45,6 +46,9 @@ DEFINE_CLEANUP(struct scans *, scans_free);
 
 /* The gate is made after the judge whose events it brings. */
 void scans_set_gate(struct scans *scans, struct gate *gate);
+
+/* The keys by which stamps in headers are believed; NULL: none are looked for. */
+void scans_set_keys(struct scans *scans, const struct keys *keys);
 
 /* Likewise where content that is asked for again and again is kept. Its stamps are withdrawn by the
  * same stamper that writes them. */

@@ -4,6 +4,7 @@
 
 #include "daemon/stats.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -35,4 +36,21 @@ void stats_count_verdict(struct stats *stats, enum verdict verdict) {
         case _VERDICT_MAX:
         default: stats->undecided++;
         }
+}
+
+void stats_count_hub(struct stats *stats, enum hub_check check) {
+        uint64_t *const counters[] = {
+                [HUB_GOOD] = &stats->hub_accepted,     [HUB_ABSENT] = &stats->hub_absent,
+                [HUB_MANY] = &stats->hub_many,         [HUB_DUPLICATE] = &stats->hub_duplicate,
+                [HUB_OVERSIZE] = &stats->hub_oversize, [HUB_MALFORMED] = &stats->hub_malformed,
+                [HUB_VERSION] = &stats->hub_version,   [HUB_IRREGULAR] = &stats->hub_irregular,
+                [HUB_KEY] = &stats->hub_key,           [HUB_SIGNATURE] = &stats->hub_signature,
+                [HUB_HEADER] = &stats->hub_header,     [HUB_BODY] = &stats->hub_body,
+                [HUB_VERDICT] = &stats->hub_verdict,   [HUB_FUTURE] = &stats->hub_future,
+                [HUB_EXPIRED] = &stats->hub_expired,   [HUB_DATABASE] = &stats->hub_database,
+        };
+        static_assert(ELEMENTSOF(counters) == _HUB_CHECK_MAX, "a counter for every check");
+
+        if ((unsigned)check < _HUB_CHECK_MAX)
+                (*counters[check])++;
 }

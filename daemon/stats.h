@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/hub-stamp.h"
 #include "store/verdict.h"
 
 /* clang-format off */
@@ -42,6 +43,22 @@
         X(cache_misses,    "look-ups in the verdict cache that found nothing to go by") \
         X(cache_stored,    "verdicts put into the verdict cache") \
         X(cache_entries,   "verdicts in the verdict cache at this moment") \
+        X(hub_accepted,    "contents known by a stamp of a hub in their header") \
+        X(hub_absent,      "contents without such a stamp where it would count") \
+        X(hub_many,        "contents refused for having too many stamps") \
+        X(hub_duplicate,   "stamps refused: there twice") \
+        X(hub_oversize,    "stamps refused: too long") \
+        X(hub_malformed,   "stamps refused: not the text of a stamp") \
+        X(hub_version,     "stamps refused: other version, vendor or algorithm") \
+        X(hub_irregular,   "contents refused because no stamp can cover them") \
+        X(hub_key,         "stamps refused: unknown key") \
+        X(hub_signature,   "stamps refused: not signed by that key") \
+        X(hub_header,      "stamps refused: of another header") \
+        X(hub_body,        "stamps refused: of another body") \
+        X(hub_verdict,     "stamps refused: not of a clean message") \
+        X(hub_future,      "stamps refused: time still to come") \
+        X(hub_expired,     "stamps refused: too old") \
+        X(hub_database,    "stamps refused: signatures too old") \
         X(workers_started, "workers that said hello") \
         X(workers_died,    "workers that ended by themselves") \
         X(workers_hung,    "workers killed for taking too long") \
@@ -59,6 +76,9 @@ struct stats {
 
 /* Counts a content that was judged by a scan. */
 void stats_count_verdict(struct stats *stats, enum verdict verdict);
+
+/* Counts a stamp in a header, or a content without. */
+void stats_count_hub(struct stats *stats, enum hub_check check);
 
 /* Writes "key=value key=value ..." for every counter, cut to size. */
 void stats_format(const struct stats *stats, char *out, size_t size);

@@ -59,7 +59,6 @@ static const struct {
         [HUB_VERSION] = { "version", "the stamp has another version, vendor or algorithm" },
         [HUB_IRREGULAR] = { "irregular",
                             "the message is not regular enough for a stamp to cover it" },
-        [HUB_IGNORED] = { "ignored", "the store takes no stamps for this" },
         [HUB_KEY] = { "key", "the stamp names a key that is not here" },
         [HUB_SIGNATURE] = { "signature", "the signature is not by the key that the stamp names" },
         [HUB_HEADER] = { "header", "the stamp is for a message with another header" },

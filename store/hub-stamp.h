@@ -58,7 +58,6 @@ enum hub_check {
         HUB_MALFORMED, /* not the one text of a stamp */
         HUB_VERSION,   /* of another version, vendor or algorithm */
         HUB_IRREGULAR, /* of a message that no digest can pin down */
-        HUB_IGNORED,   /* the store's policy takes no stamps here */
         HUB_KEY,       /* signed with a key that is not here */
         HUB_SIGNATURE, /* not what this key would have signed */
         HUB_HEADER,    /* of another header */

@@ -58,8 +58,9 @@ int stamp_format(const struct stamp *stamp, char ret_text[static STAMP_SIZE_MAX]
         if (stamp->has_digest)
                 base64url_encode(stamp->digest, sizeof(stamp->digest), digest);
 
-        n = snprintf(text, sizeof(text), STAMP_FORMAT " %cl %s %010llu.%03u %llx %s", letter,
-                     generation, (unsigned long long)(stamp->time_msec / 1000),
+        n = snprintf(text, sizeof(text), STAMP_FORMAT " %c%c %s %010llu.%03u %llx %s", letter,
+                     stamp->by_hub ? 'h' : 'l', generation,
+                     (unsigned long long)(stamp->time_msec / 1000),
                      (unsigned)(stamp->time_msec % 1000), (unsigned long long)stamp->size, digest);
         if (n < 0 || n > STAMP_SIZE_MAX)
                 return -EINVAL;
@@ -99,8 +100,9 @@ static int parse_digits(const char *s, size_t n, unsigned base, uint64_t *ret) {
 }
 
 static int parse_verdict(const char *word, size_t n, struct stamp *stamp) {
-        if (n != 2 || word[1] != 'l')
+        if (n != 2 || (word[1] != 'l' && word[1] != 'h'))
                 return -EINVAL;
+        stamp->by_hub = word[1] == 'h';
         for (size_t i = 0; i < ELEMENTSOF(verdict_letters); i++)
                 if (verdict_letters[i].letter == word[0]) {
                         stamp->verdict = verdict_letters[i].verdict;

@@ -11,7 +11,7 @@
  *     |   || |        |              size of the file, hexadecimal
  *     |   || |        time of the stamp, seconds since 1970 and milliseconds
  *     |   || generation of the scanner, 8 base64url characters
- *     |   |origin: l scanned here
+ *     |   |origin: l scanned here, h vouched for by a hub (hub-stamp.h)
  *     |   verdict: c clean, i infected; not scannable: l limits, e encrypted, b broken
  *     format and vendor
  *
@@ -49,6 +49,7 @@ struct stamp {
         struct generation generation;
         uint64_t time_msec; /* CLOCK_REALTIME when it was written */
         uint64_t size;
+        bool by_hub;     /* a hub scanned it, and its stamp was believed here */
         bool has_digest; /* false: content too large to have been read */
         uint8_t digest[STAMP_DIGEST_SIZE];
 };

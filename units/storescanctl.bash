@@ -7,11 +7,12 @@ _storescanctl() {
     local -a words=()
     local -A commands=(
         [stamp]='show verify clear'
+        [key]='generate list public'
         [check-config]=''
         [version]=''
         [help]=''
     )
-    local options='--json --help --version -j -h -V'
+    local options='--json --type --keys --help --version -j -t -k -h -V'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do

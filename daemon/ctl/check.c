@@ -188,7 +188,8 @@ void check_subject(const struct subject *s, int read_error, uint64_t now_msec, s
         window = stamp_check(&s->stamp, &same_size, &s->stamp.generation);
         generation_format(&s->stamp.generation, generation);
 
-        add(&checks, "format", CHECK_OK, "ss1, written by storescan on this machine");
+        add(&checks, "format", CHECK_OK, "ss1, written by storescan on this machine%s",
+            s->stamp.by_hub ? " on the word of a hub" : "");
         add(&checks, "verdict", s->stamp.verdict == VERDICT_CLEAN ? CHECK_OK : CHECK_BAD, "%s: %s",
             verdict_name(s->stamp.verdict), check_verdict_text(&s->stamp));
         add(&checks, "generation", CHECK_NOTE,

@@ -32,6 +32,9 @@ static const struct verb verbs[] = {
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                       1, INT_MAX, true,  verb_stamp_show },
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",           1, INT_MAX, true,  verb_stamp_verify },
         { "stamp", "clear",  "PATH...", "Remove the stamp: the next open has the file scanned",       1, INT_MAX, false, verb_stamp_clear },
+        { "key", "generate", "ID",      "Make a key for stamps in headers",                           1, 1,       false, verb_key_generate },
+        { "key", "list",     "",        "Show the keys that are here, and what is wrong with them",   0, 0,       false, verb_key_list },
+        { "key", "public",   "ID",      "Print the public half of a key, for stores",                 1, 1,       false, verb_key_public },
         { "check-config", NULL, "[FILE]", "Check the configuration and name every mistake in it",     0, 1,       false, verb_check_config },
         { "version", NULL,   "",        "Show the version",                                           0, 0,       false, verb_version },
         { "help",    NULL,   "",        "Show this help",                                             0, 0,       false, verb_help },
@@ -42,6 +45,8 @@ static const struct {
         const char *help;
 } options[] = {
         { { "json",    no_argument, NULL, 'j' }, "Print one JSON object a line" },
+        { { "type",    required_argument, NULL, 't' }, "Kind of key: hmac (default) or ed25519" },
+        { { "keys",    required_argument, NULL, 'k' }, "Folder of keys" },
         { { "help",    no_argument, NULL, 'h' }, "Show this help" },
         { { "version", no_argument, NULL, 'V' }, "Show the version" },
 };
@@ -49,7 +54,7 @@ static const struct {
 
 static int verb_help(const struct ctl *ctl, char **args, int n) {
         printf("storescanctl [OPTION...] COMMAND [ARGUMENT...]\n\n"
-               "Look at the stamps and the configuration of the mail store scanner.\n\n"
+               "Look at the stamps, keys and configuration of the mail store scanner.\n\n"
                "Commands:\n");
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
                 const struct verb *v = &verbs[i];
@@ -144,6 +149,10 @@ static int run(const struct ctl *ctl, char **words, int n) {
                              verb->sub ?: "", verb->args[0] ? verb->args : "(no argument)");
         if (ctl->json && !verb->json)
                 return usage("this command has no --json");
+        if (ctl->type && verb->run != verb_key_generate)
+                return usage("only 'key generate' has --type");
+        if (ctl->keys && !streq(verb->name, "key"))
+                return usage("only 'key' commands have --keys");
         return verb->run(ctl, words + used, n - used);
 }
 
@@ -155,9 +164,11 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 longopts[i] = options[i].option;
 
-        while ((c = getopt_long(argc, argv, "jhV", longopts, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "jt:k:hV", longopts, NULL)) >= 0)
                 switch (c) {
                 case 'j': ctl.json = true; break;
+                case 't': ctl.type = optarg; break;
+                case 'k': ctl.keys = optarg; break;
                 case 'h': return verb_help(&ctl, NULL, 0);
                 case 'V': return verb_version(&ctl, NULL, 0);
                 default: return STATUS_ERROR; /* getopt named it */

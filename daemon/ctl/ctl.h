@@ -17,7 +17,8 @@ enum {
 };
 
 struct ctl {
-        bool json; /* one object a line, stable keys */
+        bool json;               /* one object a line, stable keys */
+        const char *type, *keys; /* of a key; folder of keys. NULL: not given */
 };
 
 /* args are the n words behind the verb. Return a STATUS_*. */
@@ -26,3 +27,6 @@ typedef int verb_func(const struct ctl *ctl, char **args, int n);
 verb_func verb_stamp_show;
 verb_func verb_stamp_verify;
 verb_func verb_stamp_clear;
+verb_func verb_key_generate;
+verb_func verb_key_list;
+verb_func verb_key_public;

@@ -15,6 +15,7 @@
 #include "store/cache.h"
 #include "store/canon.h"
 #include "store/context.h"
+#include "store/hub-content.h"
 
 /* What a worker judges with. */
 struct judge {
@@ -28,12 +29,14 @@ struct judge {
 struct question {
         const uint8_t *known; /* STAMP_DIGEST_SIZE bytes, or NULL */
         bool use_cache;
+        bool use_hub; /* stamps in the header of a message */
 };
 
 struct judgement {
         enum result_known known; /* if it is, nothing was scanned and scan is zero */
         bool has_digest;
         uint8_t digest[DIGEST_SIZE];
+        struct hub_content hub; /* KNOWN_HUB: the stamps; else zero */
         struct scan scan;
         uint64_t scan_usec;     /* when the scan began; 0: there was none */
         struct context context; /* of what is not clean; else zero */

@@ -80,6 +80,7 @@ static void judge(struct worker *w, struct job *job, struct judgement *ret) {
         const struct question question = {
                 .known = job->message->has_known ? job->message->known : NULL,
                 .use_cache = job->message->use_cache,
+                .use_hub = job->message->use_hub,
         };
         int r;
 
@@ -116,6 +117,7 @@ static void do_one(struct worker *w, struct job *job, struct proto_result *ret) 
         ret->has_digest = j.has_digest;
         if (j.has_digest)
                 memcpy(ret->digest, j.digest, sizeof(ret->digest));
+        ret->hub = j.hub;
         ret->verdict = (uint8_t)j.scan.verdict;
         ret->reason = (uint8_t)j.scan.reason;
         memcpy(ret->signature, j.scan.text, sizeof(ret->signature));

@@ -196,7 +196,7 @@ START_TEST(nonsense_for_a_worker) {
                         proto_init(&m, PROTO_HELLO);
                         send_raw(w.worker.channel, &m, m.header.size);
                         break;
-                default: m.job.reserved[1] = 1; send_raw(w.worker.channel, &m, sizeof(m.job));
+                default: m.job.reserved[0] = 1; send_raw(w.worker.channel, &m, sizeof(m.job));
                 }
                 ck_assert_int_eq(gate_wait_end(&w.worker), 0);
                 gate_worker_free(&w.worker);

@@ -337,6 +337,7 @@ START_TEST(printed_text) {
                           "\n"
                           "[stamp]\n"
                           "enabled = yes ; default\n"
+                          "keys = /etc/storescan/keys ; default\n"
                           "\n"
                           "[gate]\n"
                           "max_pending = auto ; default\n"
@@ -355,7 +356,10 @@ START_TEST(printed_text) {
                           "on_infected = block ; default\n"
                           "on_error = deny ; default\n"
                           "on_unscannable = allow ; default\n"
-                          "marks = directories ; @/conf.d/x.conf:3\n");
+                          "marks = directories ; @/conf.d/x.conf:3\n"
+                          "stamps = honour ; default\n"
+                          "stamp_max_age = 24h ; default\n"
+                          "stamp_max_lag = 0 ; default\n");
         ck_assert_str_eq(printed, expected);
 }
 END_TEST

@@ -77,6 +77,57 @@ START_TEST(test_result_verdicts) {
 }
 END_TEST
 
+/* What a worker says of a hub's stamp is in range, or nothing of it is looked at. */
+START_TEST(test_result_hub) {
+        struct hub_found *found = &m.result.hub.found[0];
+
+        good_result();
+        m.result.known = KNOWN_HUB;
+        m.result.has_digest = 1;
+        m.result.verdict = VERDICT_UNKNOWN;
+        ck_assert_int_eq(check(), -EBADMSG); /* no stamp */
+        m.result.hub.n_found = 1;
+        ck_assert_int_eq(check(), -EBADMSG); /* a stamp of no key */
+        found->stamp.verdict = VERDICT_CLEAN;
+        found->stamp.key[0] = 'k';
+        ck_assert_int_eq(check(), PROTO_RESULT);
+        found->stamp.key[sizeof(found->stamp.key) - 1] = 'k'; /* behind its end */
+        ck_assert_int_eq(check(), -EBADMSG);
+        memset(found->stamp.key, 'k', sizeof(found->stamp.key)); /* no end */
+        ck_assert_int_eq(check(), -EBADMSG);
+        memset(found->stamp.key, 0, sizeof(found->stamp.key));
+        found->stamp.key[0] = '/';
+        ck_assert_int_eq(check(), -EBADMSG);
+        found->stamp.key[0] = 'k';
+        found->stamp.algorithm = _HUB_ALGORITHM_MAX;
+        ck_assert_int_eq(check(), -EBADMSG);
+        found->stamp.algorithm = HUB_HMAC_SHA256;
+        found->stamp.signature[32] = 1; /* longer than a MAC */
+        ck_assert_int_eq(check(), -EBADMSG);
+        found->stamp.algorithm = HUB_ED25519;
+        ck_assert_int_eq(check(), PROTO_RESULT);
+        found->check = HUB_BODY; /* the gate's to say */
+        ck_assert_int_eq(check(), -EBADMSG);
+        found->check = HUB_MALFORMED; /* and yet a stamp */
+        ck_assert_int_eq(check(), -EBADMSG);
+        found->stamp = (struct hub_stamp){};
+        ck_assert_int_eq(check(), PROTO_RESULT);
+        m.result.hub.n_found = HUB_STAMPS_MAX + 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.result.hub.n_found = 1;
+        m.result.hub.found[1].reserved[0] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.result.hub.found[1].reserved[0] = 0;
+        m.result.hub.check = HUB_IRREGULAR;
+        ck_assert_int_eq(check(), PROTO_RESULT);
+        m.result.hub.body[0] = 1; /* which it can't have */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.result.hub.body[0] = 0;
+        m.result.known = KNOWN_CACHE;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
 START_TEST(test_result_known) {
         good_result();
         m.result.known = KNOWN_DIGEST; /* and clean at once */
@@ -158,9 +209,17 @@ START_TEST(test_job) {
         m.job.bay = PROTO_BAYS;
         ck_assert_int_eq(check(), -EBADMSG);
         m.job.bay = 0;
-        m.job.reserved[1] = 1;
+        m.job.reserved[0] = 1;
         ck_assert_int_eq(check(), -EBADMSG);
-        m.job.reserved[1] = 0;
+        m.job.reserved[0] = 0;
+        m.job.use_hub = 1;
+        m.job.form = JOB_RAW; /* no message */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.form = JOB_MESSAGE;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.use_hub = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.use_hub = 0;
         m.job.use_cache = 1;
         m.job.form = JOB_DBOX;
         ck_assert_int_eq(check(), PROTO_JOB);
@@ -522,7 +581,7 @@ START_TEST(test_patience) {
 }
 END_TEST
 
-UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_known, test_texts,
-          test_text_cut, test_job, test_job_many, test_items, test_items_are_dull, test_item,
-          test_context, test_load, test_loaded, test_round_trip, test_surplus_fds,
-          test_never_sleeps, test_patience);
+UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_hub,
+          test_result_known, test_texts, test_text_cut, test_job, test_job_many, test_items,
+          test_items_are_dull, test_item, test_context, test_load, test_loaded, test_round_trip,
+          test_surplus_fds, test_never_sleeps, test_patience);

@@ -51,6 +51,21 @@ START_TEST(documented_example) {
 }
 END_TEST
 
+START_TEST(origin) {
+        static const char hub[] = "ss1 ch Zm9vYmFy 1795470147.232 4d2f mVQJ3yM6c3q1fZf1yM6c3g";
+        struct stamp s = sample(), parsed;
+        char out[STAMP_SIZE_MAX];
+
+        s.by_hub = true;
+        ck_assert_int_eq(stamp_format(&s, out), (int)strlen(hub));
+        ck_assert_mem_eq(out, hub, strlen(hub));
+        ck_assert_int_eq(stamp_parse(hub, strlen(hub), &parsed), 0);
+        ck_assert(parsed.by_hub);
+        ck_assert_int_eq(stamp_parse(text, strlen(text), &parsed), 0);
+        ck_assert(!parsed.by_hub);
+}
+END_TEST
+
 START_TEST(every_verdict_goes_there_and_back) {
         static const struct {
                 enum verdict verdict;
@@ -200,7 +215,7 @@ START_TEST(malformed) {
                 "ss1 c Zm9vYmFy 1795470147.232 4d2f -",
                 "ss1 cll Zm9vYmFy 1795470147.232 4d2f -",
                 "ss1 Cl Zm9vYmFy 1795470147.232 4d2f -",
-                "ss1 ch Zm9vYmFy 1795470147.232 4d2f -",
+                "ss1 cx Zm9vYmFy 1795470147.232 4d2f -",
                 "ss1 lc Zm9vYmFy 1795470147.232 4d2f -",
                 "ss1 ul Zm9vYmFy 1795470147.232 4d2f -",
                 "ss1 -l Zm9vYmFy 1795470147.232 4d2f -",
@@ -457,7 +472,7 @@ START_TEST(generation_text) {
 }
 END_TEST
 
-UNIT_MAIN("stamp", documented_example, every_verdict_goes_there_and_back,
+UNIT_MAIN("stamp", origin, documented_example, every_verdict_goes_there_and_back,
           no_other_verdict_can_be_written, longest_stamp_is_64_bytes, what_does_not_fit_is_refused,
           zero_fields, without_digest, malformed, other_bytes, every_prefix_is_refused,
           one_text_per_stamp, newer_formats_are_told_apart, window, window_at_the_ends_of_time,
