@@ -264,9 +264,9 @@ static int read_verdict(const char *text, struct hub_stamp *stamp) {
 }
 
 static int read_algorithm(const char *text, struct hub_stamp *stamp) {
-        for (uint8_t i = 0; i < _HUB_ALGORITHM_MAX; i++)
+        for (unsigned i = 0; i < ELEMENTSOF(algorithms); i++)
                 if (streq(text, algorithms[i].name)) {
-                        stamp->algorithm = i;
+                        stamp->algorithm = (uint8_t)i;
                         return 0;
                 }
         return -EINVAL;

@@ -33,7 +33,7 @@ static const struct verb verbs[] = {
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",           1, INT_MAX, true,  verb_stamp_verify },
         { "stamp", "clear",  "PATH...", "Remove the stamp: the next open has the file scanned",       1, INT_MAX, false, verb_stamp_clear },
         { "key", "generate", "ID",      "Make a key for stamps in headers",                           1, 1,       false, verb_key_generate },
-        { "key", "list",     "",        "Show the keys that are here, and what is wrong with them",   0, 0,       false, verb_key_list },
+        { "key", "list",     "",        "Show the keys, and what is wrong with any of them",         0, 0,       false, verb_key_list },
         { "key", "public",   "ID",      "Print the public half of a key, for stores",                 1, 1,       false, verb_key_public },
         { "check-config", NULL, "[FILE]", "Check the configuration and name every mistake in it",     0, 1,       false, verb_check_config },
         { "version", NULL,   "",        "Show the version",                                           0, 0,       false, verb_version },

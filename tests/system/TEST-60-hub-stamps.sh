@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A hub's stamp in a message's header: what it vouches for is served without a scan; whatever is wrong
+# with it, the mail is scanned, and the reason counted and told.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+MAKE_STAMP=$SOURCE/tests/data/make-stamp
+KEYS=$WORK/keys
+STAMP_CONF="keys = $KEYS"
+CACHE_CONF='size = 0' # every message counts for itself
+ROOT=$WORK/mail
+BOX=$ROOT/alice/cur
+MADE=$WORK/made # where messages are made: nothing but what is judged is opened in the store
+mkdir "$MADE"
+
+key() { "$STORESCANCTL" --keys "$KEYS" key "$@"; }
+
+# stamp FILE [ARGUMENT...]: the message on standard input, stamped, as a file.
+stamp() {
+    local file=$1
+    shift
+    "$MAKE_STAMP" --key "$KEYS/hub1" "$@" >"$MADE/$file"
+}
+
+message() { "$MAKE_MAIL" clean; }
+
+# refused REASON FILE: the file is scanned, and why its stamp is not believed is counted and told.
+refused() {
+    local reason=$1 file=$2 scans before
+    scans=$(counter scans)
+    before=$(counter "hub_$reason")
+    cp "$MADE/$file" "$BOX/$file"
+    expect_readable "$BOX/$file"
+    expect_equal "$(counter scans)" $((scans + 1)) "scans of $file"
+    expect_equal "$(counter "hub_$reason")" $((before + 1)) "hub_$reason of $file"
+    if [[ $reason != absent ]]; then
+        wait_for_line "hub-refused: Found '$BOX/$file': clean.* A stamp in its header was refused: "
+    fi
+    expect_stamp "$BOX/$file" cl
+}
+
+say 'keys'
+key generate hub1
+key generate --type ed25519 hub2 >"$WORK/public"
+cp "$KEYS/hub1" "$KEYS/later"
+if key generate hub1 2>"$WORK/error"; then fail 'a key was replaced'; fi
+grep -q "$KEYS/hub1: there is a key of this id" "$WORK/error" || fail 'no word on a key that is there'
+expect_equal "$(stat -c %a "$KEYS/hub1")" 600 'mode of a key'
+expect_equal "$(key public hub2)" "$(cat "$WORK/public")" 'public half'
+key generate --keys "$WORK/other-keys" hub1
+
+make_fs mail ext4
+make_maildir "$ROOT/alice" "$ROOT/ignore" "$ROOT/old"
+add_store alice "$ROOT/alice" on_infected=block marks=directories
+add_store ignore "$ROOT/ignore" stamps=ignore marks=directories
+add_store old "$ROOT/old" stamp_max_age=10h marks=directories
+
+say 'a key that others can read'
+chmod 0644 "$KEYS/later"
+daemon_refuses
+grep -q "$KEYS/later: others may read the secret key; chmod" "$LOG" || fail 'no word on the key'
+chmod 0600 "$KEYS/later"
+: >"$KEYS/broken"
+daemon_refuses
+grep -q "$KEYS/broken: not a key; make one with" "$LOG" || fail 'no word on what is no key'
+rm "$KEYS/broken"
+
+start_storescand
+
+say 'stamped mail is served without a scan, byte by byte as it is'
+for n in {1..5}; do message | stamp "good$n"; done
+message | stamp crlf-folded --fold $'\n \t '
+message | stamp unfolded --fold ' '
+message | stamp other-key --key "$KEYS/later"
+message | sed 's/$/\r/' | stamp ends # a stamp with other ends of lines than the message
+sed -i 's/\([^\r]\)$/\1\r/' "$MADE/ends"
+{ printf 'Return-Path: <a@example.org>\nReceived: from a\n\tby b\nX-Spam: no\n' &&
+    cat "$MADE/good1"; } >"$MADE/delivered"
+before=$(counter scans)
+cp "$MADE"/* "$BOX"
+for file in "$BOX"/*; do
+    read_file "$file" | cmp - "$MADE/${file##*/}" || fail "not byte by byte: $file"
+    expect_stamp "$file" ch
+done
+expect_equal "$(counter scans)" "$before" 'scans of stamped mail'
+expect_equal "$(counter hub_accepted)" 10 'stamps accepted'
+"$STORESCANCTL" stamp verify "$BOX/good1" | grep -q 'on the word of a hub' || fail 'origin not told'
+
+say 'the stamp at the file goes on to hold, also after a rename, as the hub'"'"'s'
+mv "$BOX/good1" "$BOX/good1:2,S"
+expect_readable "$BOX/good1:2,S"
+expect_stamp "$BOX/good1:2,S" ch
+expect_equal "$(counter scans)" "$before" 'scans after a rename'
+
+say 'what is wrong is refused, and scanned'
+change() { sed "$1" "$MADE/good2" >"$MADE/$2"; }
+message >"$MADE/none"
+refused absent none
+change 's/; t=1/; t=2/' forged-time
+refused signature forged-time
+message | "$MAKE_STAMP" --key "$WORK/other-keys/hub1" >"$MADE/forged"
+refused signature forged
+message | stamp unknown-key --id hub9
+refused key unknown-key
+{ sed '/^$/q' "$MADE/good2" && printf 'Another body\n'; } >"$MADE/replayed"
+refused body replayed
+change 's/^Content-Type: /Content-Type: application\/x; /' altered
+refused header altered
+change 's/^Subject: /Content-Type : a\/b\nSubject: /' lenient
+refused header lenient
+change 's/^Subject: /CONTENT-TYPE: a\/b\nSubject: /' doubled
+refused header doubled
+message | stamp expired --age 90000
+refused expired expired
+message | stamp future --age -1000
+refused future future
+message | stamp infected --verdict infected
+refused verdict infected
+{ printf 'Content-Type: multipart/mixed; boundary=b\n\n--b\n' && cat "$MADE/good2" &&
+    printf '\n--b--\n'; } >"$MADE/wrong-part"
+refused absent wrong-part
+{ sed '/^Received\|^From/,$d' "$MADE/good2" && cat "$MADE/good2"; } >"$MADE/duplicate"
+refused duplicate duplicate
+{ printf 'X-Storescan-Stamp: %01100d\n' 0 && message; } >"$MADE/oversize"
+refused oversize oversize
+change 's/; r=clean/; r=clean; r=clean/' malformed
+refused malformed malformed
+change 's/\tg=/\tg =/' blank
+refused malformed blank
+change 's/v=1;/v=2;/' version
+refused version version
+{ for n in {1..5}; do printf 'X-Storescan-Stamp: %d\n' "$n"; done && message; } >"$MADE/many"
+refused many many
+change '$s/$/\r/' mixed-ends
+refused irregular mixed-ends
+
+say 'a bad stamp does not spoil a good one'
+before=$(counter scans)
+message | stamp two
+sed '1iX-Storescan-Stamp: nonsense' "$MADE/two" >"$BOX/two"
+expect_readable "$BOX/two"
+expect_stamp "$BOX/two" ch
+expect_equal "$(counter scans)" "$before" 'scans of a message with a good stamp and a bad one'
+
+say 'a virus under the stamp of another message is blocked'
+{ sed '/^[A-WYZ]/,$d' "$MADE/good2" && "$MAKE_MAIL" eicar-base64; } >"$MADE/virus"
+grep -q '^X-Storescan-Stamp: v=1' "$MADE/virus" || fail 'the virus has no stamp'
+cp "$MADE/virus" "$BOX/virus"
+expect_denied "$BOX/virus"
+expect_stamp "$BOX/virus" i
+
+say 'policies of stores'
+before=$(counter scans)
+cp "$MADE/good3" "$ROOT/ignore/cur/good"
+expect_readable "$ROOT/ignore/cur/good"
+expect_stamp "$ROOT/ignore/cur/good" cl
+expect_equal "$(counter scans)" $((before + 1)) 'scans in a store that ignores stamps'
+message | "$MAKE_STAMP" --key "$KEYS/hub1" --age 30000 >"$ROOT/old/cur/young"
+message | "$MAKE_STAMP" --key "$KEYS/hub1" --age 40000 >"$ROOT/old/cur/old"
+expect_readable "$ROOT/old/cur/"{young,old}
+expect_stamp "$ROOT/old/cur/young" ch
+expect_stamp "$ROOT/old/cur/old" cl
+
+say 'a hub whose key was taken away is not believed any more'
+stop_storescand
+message | stamp late
+cp "$MADE/late" "$BOX/late"
+rm "$KEYS/hub1"
+start_storescand
+expect_readable "$BOX/late"
+expect_equal "$(counter hub_key)" 1 'stamps by a key that is gone'
+stop_storescand
