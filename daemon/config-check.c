@@ -266,9 +266,15 @@ int config_check(struct config_builder *b) {
                 return -ENOMEM;
 
         check_database(b);
-        check_folder(b, SECTION_SCANNER, "tmpdir", b->config->tmpdir);
-        check_folder(b, SECTION_CACHE, "directory", b->config->cache_directory);
+        if (b->hub)
+                check_folder(b, SECTION_HUB, "tmpdir", b->config->hub.tmpdir);
+        else {
+                check_folder(b, SECTION_SCANNER, "tmpdir", b->config->tmpdir);
+                check_folder(b, SECTION_CACHE, "directory", b->config->cache_directory);
+        }
         check_timeouts(b);
+        if (b->hub)
+                return 0;
         if (b->config->n_stores == 0 && !b->incomplete)
                 config_error(b, b->main_file, 0, NULL, NULL,
                              "no store to guard; add [store NAME] with path = /FOLDER");

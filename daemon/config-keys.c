@@ -22,10 +22,13 @@ static_assert(sizeof(enum store_kind) == sizeof(unsigned) &&
                       sizeof(enum content_rule) == sizeof(unsigned) &&
                       sizeof(enum marks_mode) == sizeof(unsigned),
               "enumerations have the size of unsigned");
+static_assert(sizeof(enum hub_action) == sizeof(unsigned) &&
+                      sizeof(enum hub_on_error) == sizeof(unsigned),
+              "enumerations have the size of unsigned");
 
 #define USER_NAME_MAX 31 /* of useradd(8) */
 
-_printf_(2, 3) static int problem(char text[static CONFIG_PROBLEM_MAX], const char *format, ...) {
+int config_problem(char text[static CONFIG_PROBLEM_MAX], const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
@@ -109,10 +112,11 @@ static int parse_scaled(const struct config_key *key, const struct unit *units, 
         (void)text_with_unit(units, key->min, min);
         (void)text_with_unit(units, key->max, max);
         if (parse_with_unit(units, text, &v) < 0)
-                return problem(ret_problem, "'%s' is not a %s, from %s to %s", text, what, min,
-                               max);
+                return config_problem(ret_problem, "'%s' is not a %s, from %s to %s", text, what,
+                                      min, max);
         if (v < key->min || v > key->max)
-                return problem(ret_problem, "'%s' is out of range; write %s to %s", text, min, max);
+                return config_problem(ret_problem, "'%s' is out of range; write %s to %s", text,
+                                      min, max);
         *field = v;
         return 0;
 }
@@ -153,13 +157,14 @@ static int parse_count(const struct config_key *key, const char *text, void *fie
         }
         end = parse_digits(text, &v);
         if (!end || *end)
-                return problem(ret_problem,
-                               "'%s' is not a whole number; write %" PRIu64 " to %" PRIu64 "%s",
-                               text, key->min, key->max, or_auto);
+                return config_problem(ret_problem,
+                                      "'%s' is not a whole number; write %" PRIu64 " to %" PRIu64
+                                      "%s",
+                                      text, key->min, key->max, or_auto);
         if (v < key->min || v > key->max)
-                return problem(ret_problem,
-                               "'%s' is out of range; write %" PRIu64 " to %" PRIu64 "%s", text,
-                               key->min, key->max, or_auto);
+                return config_problem(ret_problem,
+                                      "'%s' is out of range; write %" PRIu64 " to %" PRIu64 "%s",
+                                      text, key->min, key->max, or_auto);
         *value = (unsigned)v;
         return 0;
 }
@@ -211,6 +216,17 @@ DEFINE_WORDS(word_stamps, _STAMPS_MODE_MAX, [STAMPS_HONOUR] = "honour", [STAMPS_
 DEFINE_WORDS(word_marks, _MARKS_MODE_MAX, [MARKS_AUTO] = "auto", [MARKS_FILESYSTEM] = "filesystem",
              [MARKS_DIRECTORIES] = "directories");
 
+DEFINE_WORDS(word_hub, _HUB_ACTION_MAX, [HUB_REJECT] = "reject", [HUB_DISCARD] = "discard",
+             [HUB_QUARANTINE] = "quarantine", [HUB_TAG] = "tag", [HUB_ACCEPT] = "accept");
+DEFINE_WORDS(word_hub_error,
+             _HUB_ON_ERROR_MAX, [HUB_ERROR_TEMPFAIL] = "tempfail", [HUB_ERROR_ACCEPT] = "accept");
+
+/* Infected mail is never just accepted. */
+static const char *word_hub_infected(unsigned value) {
+        static_assert(HUB_ACCEPT == _HUB_ACTION_MAX - 1, "accept is the last word");
+        return value != HUB_ACCEPT ? word_hub(value) : NULL;
+}
+
 /* What exceeds a limit was not looked at: it can't be ignored, since unscanned is never clean. */
 static const char *word_limits(unsigned value) {
         static_assert(CONTENT_IGNORE == _CONTENT_RULE_MAX - 1, "ignore is the last word");
@@ -234,7 +250,8 @@ static int parse_word(const struct config_key *key, const char *text, void *fiel
                         memcpy(field, &v, sizeof(v));
                         return 0;
                 }
-        return problem(ret_problem, "'%s' is not among its words; write %s", text, key->type);
+        return config_problem(ret_problem, "'%s' is not among its words; write %s", text,
+                              key->type);
 }
 
 static const char *text_word(const struct config_key *key, const void *field,
@@ -250,7 +267,8 @@ static int parse_yes_no(const struct config_key *key, const char *text, void *fi
         bool *value = field;
 
         if (!streq(text, "yes") && !streq(text, "no"))
-                return problem(ret_problem, "'%s' is neither yes nor no; write yes or no", text);
+                return config_problem(ret_problem, "'%s' is neither yes nor no; write yes or no",
+                                      text);
         *value = streq(text, "yes");
         return 0;
 }
@@ -262,7 +280,7 @@ static const char *text_yes_no(const struct config_key *key, const void *field,
 
 /* ---- Texts ---- */
 
-static int set_text(char **field, const char *text) {
+int config_set_text(char **field, const char *text) {
         char *copy = strdup(text);
 
         if (!copy)
@@ -289,19 +307,22 @@ static bool has_dotdot(const char *path) {
 static int parse_path(const struct config_key *key, const char *text, void *field,
                       char ret_problem[static CONFIG_PROBLEM_MAX]) {
         if (text[0] == '"' || text[0] == '\'')
-                return problem(ret_problem, "%s is quoted; write the path without quotes", text);
+                return config_problem(ret_problem, "%s is quoted; write the path without quotes",
+                                      text);
         if (text[0] != '/')
-                return problem(ret_problem, "'%s' is a relative path; write it from / on", text);
+                return config_problem(ret_problem, "'%s' is a relative path; write it from / on",
+                                      text);
         if (has_control(text))
-                return problem(ret_problem, "'%s' has control characters; rename the folder", text);
+                return config_problem(ret_problem, "'%s' has control characters; rename the folder",
+                                      text);
         /* A path that doesn't exist yet is compared as text, where ".." would hide a place. */
         if (has_dotdot(text))
-                return problem(ret_problem, "'%s' has a '..' part; write the path without it",
-                               text);
+                return config_problem(ret_problem,
+                                      "'%s' has a '..' part; write the path without it", text);
         if (strlen(text) >= PATH_MAX)
-                return problem(ret_problem, "path is too long; %d characters are the most",
-                               PATH_MAX - 1);
-        return set_text(field, text);
+                return config_problem(ret_problem, "path is too long; %d characters are the most",
+                                      PATH_MAX - 1);
+        return config_set_text(field, text);
 }
 
 static int parse_user(const struct config_key *key, const char *text, void *field,
@@ -311,11 +332,12 @@ static int parse_user(const struct config_key *key, const char *text, void *fiel
         while (text[n] && (isalnum((unsigned char)text[n]) || strchr("_-.", text[n])))
                 n++;
         if (text[n] || n > USER_NAME_MAX || !(isalpha((unsigned char)text[0]) || text[0] == '_'))
-                return problem(ret_problem,
-                               "'%s' can't be a user's name; write at most %d of A-Z a-z 0-9 _ - "
-                               ". that begin with a letter or _",
-                               text, USER_NAME_MAX);
-        return set_text(field, text);
+                return config_problem(
+                        ret_problem,
+                        "'%s' can't be a user's name; write at most %d of A-Z a-z 0-9 _ - "
+                        ". that begin with a letter or _",
+                        text, USER_NAME_MAX);
+        return config_set_text(field, text);
 }
 
 static const char *text_text(const struct config_key *key, const void *field,
@@ -331,6 +353,10 @@ const char *config_hash_hint(const char *text) {
 
 #define PATH             .parse = parse_path, .text = text_text
 #define USER             .parse = parse_user, .text = text_text
+#define SOCKET           .parse = config_parse_socket, .text = text_text
+#define NETWORKS         .parse = config_parse_networks, .text = text_text
+#define PATTERNS         .parse = config_parse_patterns, .text = text_text
+#define KEY_ID           .parse = config_parse_key_id, .text = text_text
 #define YES_NO           .parse = parse_yes_no, .text = text_yes_no
 #define SIZE(lo, hi)     .parse = parse_size, .text = text_size, .min = lo, .max = hi
 #define DURATION(lo, hi) .parse = parse_duration, .text = text_duration, .min = lo, .max = hi
@@ -344,6 +370,7 @@ const char *config_hash_hint(const char *text) {
 #define STAMP(...)   KEY(SECTION_STAMP, __VA_ARGS__)
 #define GATE(...)    KEY(SECTION_GATE, __VA_ARGS__)
 #define CACHE(...)   KEY(SECTION_CACHE, __VA_ARGS__)
+#define HUB(...)     KEY(SECTION_HUB, __VA_ARGS__)
 #define STORE(...)   KEY(SECTION_STORE, __VA_ARGS__)
 
 #define MIB (UINT64_C(1) << 20)
@@ -409,6 +436,32 @@ const struct config_key config_global_keys[] = {
                 SIZE(0, CACHE_SIZE_MAX)),
         CACHE("directory", cache_directory, "path", "/var/lib/storescan",
                 "Folder where the verdict cache is saved; made at start.", PATH),
+        HUB("socket", hub.socket, "inet:ADDRESS:PORT | unix:/PATH", "inet:127.0.0.1:8893",
+                "Where Postfix reaches storescan-hub.", SOCKET),
+        HUB("tmpdir", hub.tmpdir, "path", "/run/storescan-hub/scan",
+                "Folder on tmpfs where the hub's workers unpack; made at start.", PATH),
+        HUB("spool_size", hub.spool_size, "size", "512M",
+                "Most bytes of messages that are held at once; others are deferred.",
+                SIZE(MIB, 64 * GIB)),
+        HUB("trusted_networks", hub.trusted_networks, "ADDRESS[/BITS] ... | none",
+                "127.0.0.0/8 ::1", "Clients whose stamps are kept and honoured.", NETWORKS),
+        HUB("strip_outgoing", hub.strip_outgoing, "yes | no", "no",
+                "Whether mail that leaves by the transport smtp leaves without stamps.", YES_NO),
+        HUB("key", hub.key, "key id | none", "none",
+                "Key to stamp with; with none nothing is stamped.", KEY_ID),
+        HUB("on_infected", hub.on_infected, "reject | discard | quarantine | tag", "reject",
+                "What becomes of infected mail.", WORD(word_hub_infected)),
+        HUB("on_error", hub.on_error, "tempfail | accept", "tempfail",
+                "What becomes of mail whose scan failed or took too long.", WORD(word_hub_error)),
+        HUB("on_unscannable", hub.on_unscannable,
+                "reject | discard | quarantine | tag | accept", "accept",
+                "What becomes of mail that can't be judged; it is never stamped.", WORD(word_hub)),
+        HUB("attachment_names", hub.attachment_names, "PATTERN ... | none", "none",
+                "File names, in archives too, that mail may not have.", PATTERNS),
+        HUB("attachment_types", hub.attachment_types, "PATTERN ... | none", "none",
+                "Types, told by the sender or found, that mail may not have.", PATTERNS),
+        HUB("on_attachment", hub.on_attachment, "reject | discard | quarantine | tag", "reject",
+                "What becomes of mail with such an attachment.", WORD(word_hub_infected)),
 };
 #undef OBJECT
 

@@ -8,6 +8,7 @@
  *     config.c        which files, in which order; the object's life; messages
  *     config-read.c   one file: lines, sections, keys
  *     config-keys.c   the key table, texts to values and back
+ *     config-hub.c    values that only [hub] has
  *     config-table.c  finding keys, sections, values and origins
  *     config-print.c  the object as a file again
  *     config-check.c  what can only be judged once all files are read
@@ -27,6 +28,7 @@ enum config_section {
         SECTION_STAMP,
         SECTION_GATE,
         SECTION_CACHE,
+        SECTION_HUB,
         SECTION_STORE,
         _SECTION_MAX
 };
@@ -81,6 +83,22 @@ void *config_key_field(const struct config *config, const struct config_key *key
 /* A hint behind a complaint on a value that may hold a comment; "" for others. */
 const char *config_hash_hint(const char *text);
 
+/* What config_key.parse says: fills in the problem; -EINVAL. */
+int config_problem(char problem[static CONFIG_PROBLEM_MAX], const char *format, ...) _printf_(2, 3);
+
+/* Replaces a text. 0 or -ENOMEM. */
+int config_set_text(char **field, const char *text);
+
+/* parse() of values that only [hub] has; see config-hub.c. */
+int config_parse_socket(const struct config_key *key, const char *text, void *field,
+                        char ret_problem[static CONFIG_PROBLEM_MAX]);
+int config_parse_networks(const struct config_key *key, const char *text, void *field,
+                          char ret_problem[static CONFIG_PROBLEM_MAX]);
+int config_parse_patterns(const struct config_key *key, const char *text, void *field,
+                          char ret_problem[static CONFIG_PROBLEM_MAX]);
+int config_parse_key_id(const struct config_key *key, const char *text, void *field,
+                        char ret_problem[static CONFIG_PROBLEM_MAX]);
+
 /* ---- Origins ---- */
 
 struct config_origin {
@@ -108,6 +126,7 @@ struct config_builder {
         FILE *errors;
         size_t n_errors;
         bool no_memory;
+        bool hub; /* stores are not ours to look at */
         /* A file or a section was refused, and what it set is unknown: nothing is missed then. */
         bool incomplete;
         char *main_file; /* owned: where mistakes in defaults are reported; NULL: none read */

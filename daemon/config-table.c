@@ -14,7 +14,7 @@
 const char *config_section_word(enum config_section section) {
         static const char *const words[] = {
                 [SECTION_SCANNER] = "scanner", [SECTION_STAMP] = "stamp", [SECTION_GATE] = "gate",
-                [SECTION_CACHE] = "cache",     [SECTION_STORE] = "store",
+                [SECTION_CACHE] = "cache",     [SECTION_HUB] = "hub",     [SECTION_STORE] = "store",
         };
         static_assert(ELEMENTSOF(words) == _SECTION_MAX, "a word for every section");
 
@@ -53,13 +53,12 @@ const struct config_key *config_key_find(enum config_section section, const char
 }
 
 const struct config_key *config_key_find_anywhere(const char *name) {
-        for (enum config_section s = 0; s < _SECTION_MAX; s++) {
-                const struct config_key *key = config_key_find(s, name);
+        const struct config_key *key = config_key_find(SECTION_STORE, name);
 
-                if (key)
-                        return key;
-        }
-        return NULL;
+        /* Stores have most sections, and share names with the hub. */
+        for (enum config_section s = 0; s < _SECTION_MAX && !key; s++)
+                key = config_key_find(s, name);
+        return key;
 }
 
 /* Levenshtein's distance of words of at most WORD_MAX characters. */

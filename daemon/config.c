@@ -35,6 +35,12 @@ struct config *config_free(struct config *config) {
         free(config->user);
         free(config->cache_directory);
         free(config->keys);
+        free(config->hub.socket);
+        free(config->hub.tmpdir);
+        free(config->hub.trusted_networks);
+        free(config->hub.attachment_names);
+        free(config->hub.attachment_types);
+        free(config->hub.key);
         free(config);
         return NULL;
 }
@@ -319,14 +325,24 @@ static int load_dir(struct config_builder *b, const char *confdir, struct config
         return finish(b, ret);
 }
 
-int config_load_dir(const char *confdir, FILE *errors, struct config **ret) {
+static int load(const char *path, const char *confdir, bool hub, FILE *errors,
+                struct config **ret) {
         struct config_builder b;
         int r = config_builder_init(&b, errors);
 
-        if (r == 0)
+        b.hub = hub;
+        if (r == 0 && path) {
+                r = read_file(&b, path, false);
+                if (r == 0)
+                        r = finish(&b, ret);
+        } else if (r == 0)
                 r = load_dir(&b, confdir, ret);
         config_builder_done(&b);
         return r;
+}
+
+int config_load_dir(const char *confdir, FILE *errors, struct config **ret) {
+        return load(NULL, confdir, false, errors, ret);
 }
 
 int config_load_text(const char *name, const char *data, size_t size, FILE *errors,
@@ -345,17 +361,25 @@ int config_load_text(const char *name, const char *data, size_t size, FILE *erro
 }
 
 int config_load(const char *path, FILE *errors, struct config **ret) {
-        struct config_builder b;
-        int r;
+        return load(path, STORESCAN_CONFDIR, false, errors, ret);
+}
 
-        if (!path)
-                return config_load_dir(STORESCAN_CONFDIR, errors, ret);
+int config_load_hub(const char *path, FILE *errors, struct config **ret) {
+        struct config *config = NULL;
+        char *tmpdir;
+        int r = load(path, STORESCAN_CONFDIR, true, errors, &config);
 
-        r = config_builder_init(&b, errors);
-        if (r == 0)
-                r = read_file(&b, path, false);
-        if (r == 0)
-                r = finish(&b, ret);
-        config_builder_done(&b);
-        return r;
+        if (r < 0)
+                return r;
+        tmpdir = strdup(config->hub.tmpdir);
+        if (!tmpdir) {
+                config_free(config);
+                return -ENOMEM;
+        }
+        free(config->tmpdir);
+        config->tmpdir = tmpdir;
+        free(config->user);
+        config->user = NULL;
+        *ret = config;
+        return 0;
 }

@@ -30,6 +30,17 @@ enum content_rule {
 /* When a hub's stamp in a message's header counts. */
 enum stamps_mode { STAMPS_HONOUR, STAMPS_IGNORE, STAMPS_ON_ACCESS, _STAMPS_MODE_MAX };
 
+/* What a hub does about mail; ACCEPT is not among the words for infected mail. */
+enum hub_action {
+        HUB_REJECT,
+        HUB_DISCARD,
+        HUB_QUARANTINE,
+        HUB_TAG,
+        HUB_ACCEPT, /* without a stamp */
+        _HUB_ACTION_MAX
+};
+enum hub_on_error { HUB_ERROR_TEMPFAIL, HUB_ERROR_ACCEPT, _HUB_ON_ERROR_MAX };
+
 enum marks_mode { MARKS_AUTO, MARKS_FILESYSTEM, MARKS_DIRECTORIES, _MARKS_MODE_MAX };
 
 #define WORKERS_MAX 64
@@ -51,11 +62,23 @@ struct config_store {
         unsigned stamp_max_lag; /* versions of the signatures */
 };
 
+struct config_hub {
+        char *socket;           /* as Postfix writes it: "inet:ADDRESS:PORT", "unix:PATH" */
+        char *tmpdir;           /* as that of [scanner], owned by the hub's user */
+        char *trusted_networks; /* that networks_parse() takes */
+        bool strip_outgoing;
+        enum hub_action on_infected, on_unscannable, on_attachment;
+        enum hub_on_error on_error;
+        char *attachment_names, *attachment_types; /* that patterns_find() takes */
+        char *key;                                 /* id of the key to stamp with; "none" */
+        uint64_t spool_size;                       /* bytes of messages at once */
+};
+
 struct config {
         /* [scanner] */
         char *database;         /* signature folder or file, absolute */
         char *tmpdir;           /* on tmpfs; made at start, owned by the worker's user */
-        char *user;             /* the unprivileged user of workers */
+        char *user;             /* the unprivileged user of workers; NULL: our own, which is one */
         unsigned workers;       /* resolved: never 0 */
         uint64_t max_file_size; /* bytes; also libclamav's MaxFileSize */
         uint64_t max_scan_size;
@@ -76,6 +99,8 @@ struct config {
         /* [cache] */
         uint64_t cache_size;   /* bytes of memory; 0: no verdict cache */
         char *cache_directory; /* made at start; where it is saved */
+        /* [hub] */
+        struct config_hub hub;
         /* [store NAME] */
         struct config_store *stores;
         size_t n_stores;
@@ -91,6 +116,15 @@ struct config {
  * written to errors as one line "FILE:LINE: [SECTION] KEY: what is wrong; the fix.". Returns 0;
  * -EINVAL after mistakes; -ENOMEM. */
 int config_load(const char *path, FILE *errors, struct config **ret);
+
+/* The same for storescan-hub: stores are neither needed nor looked for, and workers are of the user and
+ * in the folder of the hub. */
+int config_load_hub(const char *path, FILE *errors, struct config **ret);
+
+/* A [hub] socket in libmilter's words. 0; -EINVAL; -ENAMETOOLONG. */
+#define CONFIG_SOCKET_MAX 160
+int config_hub_socket(const char *text, char ret[static CONFIG_SOCKET_MAX]);
+
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);
 

@@ -12,6 +12,7 @@
 #define LINE(n) "@/storescan.conf:" #n ": "
 #define S "[scanner] "
 #define C "[cache] "
+#define H "[hub] "
 #define A "[store a] "
 #define B "[store b] "
 
@@ -22,7 +23,7 @@
         LINE(n) "line of " #size " characters; shorten it to 198 (a long path by a symbolic " \
         "link).\n"
 #define NO_SECTION \
-        "unknown section; there are [scanner], [stamp], [gate], [cache] and [store NAME].\n"
+        "unknown section; there are [scanner], [stamp], [gate], [cache], [hub] and [store NAME].\n"
 #define STORE_NAME(n, name) \
         LINE(n) "[store " name "]: a store can't be named '" name "'; use A-Z a-z 0-9 _ . - only.\n"
 #define TWICE(n, key, first) \
@@ -245,6 +246,17 @@ static const struct {
         { "[scanner]\ndatabase = @/a\n[store b]\npath = @/a/sub\n",
           LINE(4) B "path: '@/a/sub' lies in the database ('@/a', @/storescan.conf:2); move one of "
           "the two.\n" },
+        { VALID "[hub]\nsocket = localhost\ntrusted_networks = 10.0.0.0/8 10.0.0.1/8\n"
+                "on_infected = accept\nattachment_names = *.exe, *.js\nkey = a/b\n",
+          LINE(6) H "socket: 'localhost' is no socket; write inet:ADDRESS:PORT (as "
+          "inet:127.0.0.1:8893 or inet:[::1]:8893) or unix:/PATH.\n"
+          LINE(7) H "trusted_networks: '10.0.0.1/8' is no network; write ADDRESS or ADDRESS/BITS "
+          "(as 192.0.2.0/24), with no bit set behind the first BITS.\n"
+          NOT_A_WORD(8, H "on_infected", "accept", "reject | discard | quarantine | tag")
+          LINE(9) H "attachment_names: '*.exe, *.js' is no list of patterns; write them with "
+          "blanks between and without quotes (as *.exe *.js).\n"
+          LINE(10) H "key: 'a/b' can't be a key's id; write at most 32 of A-Z a-z 0-9 _ - . that "
+          "begin with a letter or digit.\n" },
         { VALID "[cache]\ndirectory = @/a/sub\n",
           LINE(6) C "directory: '@/a/sub' lies in [store a] ('@/a', @/storescan.conf:4)" WAITS },
         { VALID "[cache]\ndirectory = @/b\n[store b]\npath = @/b\n",

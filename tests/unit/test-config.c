@@ -65,6 +65,11 @@ static const char every_key_text[] =
         "[stamp]\nenabled = no\n"
         "[gate]\nmax_pending = 4096\nhot_files = 0\nhot_time = 24h\nlog_queue = 65536\n"
         "[cache]\nsize = 16G\ndirectory = @/verdicts\n"
+        "[hub]\nsocket = unix:@/milter\ntmpdir = @/hub\nspool_size = 1M\n"
+        "trusted_networks = 10.0.0.0/8 2001:db8::/32\nstrip_outgoing = yes\nkey = hub-1\n"
+        "on_infected = tag\non_error = accept\non_unscannable = quarantine\n"
+        "attachment_names = *.exe *.js\nattachment_types = CL_TYPE_MSEXE\n"
+        "on_attachment = discard\n"
         "[store B_1.x-]\npath = @/b\nkind = public-folder\nformat = maildir\n"
         "on_infected = detect\non_error = allow\non_unscannable = deny\nmarks = directories\n"
         "[store a]\npath = @//a/\nmarks = filesystem\nformat = sis\n";
@@ -94,6 +99,18 @@ START_TEST(every_key) {
         ck_assert_uint_eq(c->log_queue, 65536);
         ck_assert_uint_eq(c->cache_size, UINT64_C(16) << 30);
         assert_path(c->cache_directory, "@/verdicts");
+        assert_path(c->hub.socket, "unix:@/milter");
+        assert_path(c->hub.tmpdir, "@/hub");
+        ck_assert_uint_eq(c->hub.spool_size, UINT64_C(1) << 20);
+        ck_assert_str_eq(c->hub.trusted_networks, "10.0.0.0/8 2001:db8::/32");
+        ck_assert(c->hub.strip_outgoing);
+        ck_assert_str_eq(c->hub.key, "hub-1");
+        ck_assert_int_eq(c->hub.on_infected, HUB_TAG);
+        ck_assert_int_eq(c->hub.on_error, HUB_ERROR_ACCEPT);
+        ck_assert_int_eq(c->hub.on_unscannable, HUB_QUARANTINE);
+        ck_assert_str_eq(c->hub.attachment_names, "*.exe *.js");
+        ck_assert_str_eq(c->hub.attachment_types, "CL_TYPE_MSEXE");
+        ck_assert_int_eq(c->hub.on_attachment, HUB_DISCARD);
 
         ck_assert_uint_eq(c->n_stores, 2);
         ck_assert_str_eq(s[0].name, "B_1.x-");
@@ -349,6 +366,20 @@ START_TEST(printed_text) {
                           "size = 64M ; default\n"
                           "directory = /var/lib/storescan ; default\n"
                           "\n"
+                          "[hub]\n"
+                          "socket = inet:127.0.0.1:8893 ; default\n"
+                          "tmpdir = /run/storescan-hub/scan ; default\n"
+                          "spool_size = 512M ; default\n"
+                          "trusted_networks = 127.0.0.0/8 ::1 ; default\n"
+                          "strip_outgoing = no ; default\n"
+                          "key = none ; default\n"
+                          "on_infected = reject ; default\n"
+                          "on_error = tempfail ; default\n"
+                          "on_unscannable = accept ; default\n"
+                          "attachment_names = none ; default\n"
+                          "attachment_types = none ; default\n"
+                          "on_attachment = reject ; default\n"
+                          "\n"
                           "[store a]\n"
                           "path = @/a ; @/storescan.conf:6\n"
                           "kind = mailbox ; default\n"
@@ -452,9 +483,58 @@ START_TEST(round_trip_of_origins) {
 }
 END_TEST
 
+/* A hub needs no store and does not look for any; its workers are its own. */
+START_TEST(for_a_hub) {
+        _cleanup_(config_freep) struct config *c = NULL;
+        _cleanup_free_ char *path = expand("@/storescan.conf");
+
+        write_file("@/storescan.conf", DATABASE "[store a]\npath = /nowhere\n"
+                                                "[hub]\ntmpdir = @/hub\n");
+        ck_assert_int_eq(config_load_hub(path, stderr, &c), 0);
+        ck_assert_ptr_null(c->user);
+        assert_path(c->tmpdir, "@/hub");
+        c = config_free(c);
+
+        write_file("@/storescan.conf", DATABASE);
+        ck_assert_int_eq(config_load_hub(path, stderr, &c), 0);
+        ck_assert_str_eq(c->tmpdir, "/run/storescan-hub/scan");
+}
+END_TEST
+
+static const struct {
+        const char *text, *milter; /* NULL: refused */
+} sockets[] = {
+        { "inet:127.0.0.1:8893", "inet:8893@127.0.0.1" },
+        { "inet:[::1]:1", "inet6:1@::1" },
+        { "unix:/run/x", "unix:/run/x" },
+        { "unix:run/x", NULL },
+        { "inet:localhost:8893", NULL },
+        { "inet:127.0.0.1:0", NULL },
+        { "inet:127.0.0.1:65536", NULL },
+        { "inet:127.0.0.1:8893x", NULL },
+        { "inet:127.0.0.1:", NULL },
+        { "inet:127.0.0.1", NULL },
+        { "inet:[127.0.0.1]:1", NULL },
+        { "inet:::1:1", NULL },
+        { "inet:[::1]1", NULL },
+        { "8893", NULL },
+        { "", NULL },
+};
+
+START_TEST(sockets_of_milters) {
+        char ready[CONFIG_SOCKET_MAX];
+        int r = config_hub_socket(sockets[_i].text, ready);
+
+        ck_assert_int_eq(r, sockets[_i].milter ? 0 : -EINVAL);
+        if (sockets[_i].milter)
+                ck_assert_str_eq(ready, sockets[_i].milter);
+}
+END_TEST
+
 int main(void) {
         const TTest *const tests[] = {
                 defaults,
+                for_a_hub,
                 every_key,
                 table,
                 end_of_table,
@@ -474,6 +554,7 @@ int main(void) {
         tcase_add_checked_fixture(tcase, make_root, remove_root);
         for (size_t i = 0; i < ELEMENTSOF(tests); i++)
                 tcase_add_test(tcase, tests[i]);
+        tcase_add_loop_test(tcase, sockets_of_milters, 0, ELEMENTSOF(sockets));
         tcase_add_loop_test(tcase, sizes_and_durations, 0, ELEMENTSOF(values));
         suite_add_tcase(suite, tcase);
         return unit_run(suite);
