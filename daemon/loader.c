@@ -117,10 +117,22 @@ static int prepare_tmpdir(const char *path, uid_t uid, gid_t gid, FILE *errors) 
 }
 
 int loader_settings_find(const struct config *config, FILE *errors, struct loader_settings *ret) {
-        const struct passwd *pw = getpwnam(config->user);
-        struct loader_settings settings = { .config = config };
+        const struct passwd *pw = config->user ? getpwnam(config->user) : NULL;
+        struct loader_settings settings = { .config = config, .own_user = !config->user };
         int r;
 
+        if (settings.own_user) {
+                settings.uid = geteuid();
+                settings.gid = getegid();
+                r = prepare_tmpdir(config->tmpdir, settings.uid, settings.gid, errors);
+                if (r < 0)
+                        return r;
+                settings.program_fd = open_program(errors);
+                if (settings.program_fd < 0)
+                        return settings.program_fd;
+                *ret = settings;
+                return 0;
+        }
         if (!pw) {
                 fprintf(errors,
                         "[scanner] user: there is no user '%s'; create it (systemd-sysusers "
@@ -186,10 +198,11 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
 
         offer_to_oom_killer();
 
-        /* setgroups is refused to a process without CAP_SETGID that has none to drop anyway. */
-        if (syscall(SYS_setgroups, 0, NULL) < 0 ||
-            syscall(SYS_setresgid, settings->gid, settings->gid, settings->gid) < 0 ||
-            syscall(SYS_setresuid, settings->uid, settings->uid, settings->uid) < 0)
+        /* Without privileges nobody can become another user: the sandbox alone confines workers. */
+        if (!settings->own_user &&
+            (syscall(SYS_setgroups, 0, NULL) < 0 ||
+             syscall(SYS_setresgid, settings->gid, settings->gid, settings->gid) < 0 ||
+             syscall(SYS_setresuid, settings->uid, settings->uid, settings->uid) < 0))
                 _exit(125);
         if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 _exit(126);
@@ -229,6 +242,12 @@ static int send_load(struct loader *loader, const struct config *config) {
         m->load.limits = (uint8_t)config->limits;
         m->load.encrypted = (uint8_t)config->encrypted;
         m->load.broken = (uint8_t)config->broken;
+        if (!streq(config->hub.attachment_names, "none"))
+                proto_text(m->load.attachment_names, sizeof(m->load.attachment_names),
+                           config->hub.attachment_names);
+        if (!streq(config->hub.attachment_types, "none"))
+                proto_text(m->load.attachment_types, sizeof(m->load.attachment_types),
+                           config->hub.attachment_types);
         m->load.pua = config->pua;
         m->load.phishing = config->phishing;
         return proto_send(loader->sock, m, &database, 1);

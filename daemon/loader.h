@@ -22,6 +22,7 @@ struct loader_settings {
         const struct config *config;
         uid_t uid;
         gid_t gid;
+        bool own_user;  /* we have no privileges to begin with: workers are of our user */
         int program_fd; /* storescan-worker, O_PATH: the worker's user needs no way to its folder */
 };
 

@@ -290,6 +290,17 @@ static bool worker_items(struct worker *w, uint64_t id, const struct proto_span 
         return true;
 }
 
+static bool worker_attachment(struct worker *w, const struct proto_attachment *m) {
+        struct bay *bay = bay_of(w, m->id);
+
+        if (!bay || !bay->message.attachments)
+                return false;
+        bay->message.attachments = 0; /* once */
+        if (bay->job)
+                bay->job->attachment(bay->job, m);
+        return true;
+}
+
 /* The kernel tells who speaks (SO_PASSCRED); what the message says of it would be hearsay. */
 static bool worker_hello(struct worker *w) {
         struct cmsghdr *c = CMSG_FIRSTHDR(&w->receive_msg);
@@ -338,6 +349,10 @@ static void worker_received(struct ring_op *op, int res) {
                                                  w->received.items.n, NULL)) ||
             (kind == PROTO_ITEM &&
              worker_items(w, w->received.item.id, &w->received.item.span, 1, &w->received.item))) {
+                worker_receive(w);
+                return;
+        }
+        if (kind == PROTO_ATTACHMENT && worker_attachment(w, &w->received.attachment)) {
                 worker_receive(w);
                 return;
         }
@@ -429,6 +444,7 @@ static void job_send(struct bay *bay, int fd) {
         bay->message.form = (uint8_t)job->form;
         bay->message.use_cache = job->use_cache;
         bay->message.use_hub = job->use_hub;
+        bay->message.attachments = job->attachment != NULL;
         if (job->many) {
                 bay->message.many = 1;
                 bay->message.from = bay->told = job->from;

@@ -105,6 +105,14 @@ void pool_lower(struct pool *pool, struct pool_job *job) {
         requeue(pool, job, true);
 }
 
+void pool_withdraw(struct pool *pool, struct pool_job *job, enum reason reason) {
+        if (!job->queued)
+                return;
+        TAILQ_REMOVE(job->low ? &pool->low : &pool->high, job, link);
+        job->queued = false;
+        pool_job_fail(job, reason, "");
+}
+
 void pool_fail_queued(struct pool *pool, enum reason reason) {
         struct pool_job *job;
 

@@ -56,6 +56,10 @@ struct pool_job {
         void (*items)(struct pool_job *job, const struct proto_span *spans, size_t n,
                       const struct proto_item *item);
 
+        /* With it, the job of a message asks for attachments that are not wanted: told before done(),
+         * once by each worker that the job is given to. May not submit or end this job either. */
+        void (*attachment)(struct pool_job *job, const struct proto_attachment *attachment);
+
         void (*done)(struct pool_job *job, const struct pool_result *result);
 
         /* The pool's own. */
@@ -87,6 +91,10 @@ void pool_raise(struct pool *pool, struct pool_job *job);
 
 /* Nobody waits for a job any more: moves it to the low queue if it is still in the high one. */
 void pool_lower(struct pool *pool, struct pool_job *job);
+
+/* Nobody wants the result any more: ends a job that no worker has, with UNKNOWN and this reason. What a
+ * worker has goes on. */
+void pool_withdraw(struct pool *pool, struct pool_job *job, enum reason reason);
 
 /* Ends every job that no worker has, with UNKNOWN and this reason. */
 void pool_fail_queued(struct pool *pool, enum reason reason);

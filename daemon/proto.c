@@ -26,6 +26,7 @@ static const struct {
         [PROTO_ITEMS] = { sizeof(struct proto_items), 0 },
         [PROTO_ITEM] = { sizeof(struct proto_item), 0 },
         [PROTO_RESULT] = { sizeof(struct proto_result), 0 },
+        [PROTO_ATTACHMENT] = { sizeof(struct proto_attachment), 0 },
 };
 
 static_assert(sizeof(union proto_message) <= UINT16_MAX, "sizes fit the header");
@@ -129,6 +130,8 @@ static bool load_ok(const struct proto_load *m) {
         return path_ok(m->database) && path_ok(m->tmpdir) && m->limits < _CONTENT_RULE_MAX &&
                m->limits != CONTENT_IGNORE && m->encrypted < _CONTENT_RULE_MAX &&
                m->broken < _CONTENT_RULE_MAX && m->pua <= 1 && m->phishing <= 1 &&
+               strnlen(m->attachment_names, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
+               strnlen(m->attachment_types, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                zero(m->reserved, sizeof(m->reserved));
 }
 
@@ -151,8 +154,8 @@ static bool job_ok(const struct proto_job *m) {
                /* The items of an mbox are never known by the whole file. */
                m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 &&
                m->use_hub <= (m->form == JOB_MESSAGE || (m->form == JOB_DBOX && !m->many)) &&
-               range_ok(m) && (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
-               zero(m->reserved, sizeof(m->reserved));
+               m->attachments <= (m->form == JOB_MESSAGE) && range_ok(m) &&
+               (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
 }
 
 /* Of its own, without regard to whether the log has anything to say of it. */
@@ -217,6 +220,11 @@ static bool result_ok(const struct proto_result *m) {
         return verdict_reason_fits(m->verdict, m->reason);
 }
 
+static bool attachment_ok(const struct proto_attachment *m) {
+        return m->by_type <= 1 && zero(m->reserved, sizeof(m->reserved)) && m->pattern[0] != '\0' &&
+               text_ok(m->pattern, sizeof(m->pattern)) && text_ok(m->name, sizeof(m->name));
+}
+
 int proto_check(const union proto_message *message, size_t size) {
         const struct proto_header *h = &message->header;
         bool ok;
@@ -237,6 +245,7 @@ int proto_check(const union proto_message *message, size_t size) {
         case PROTO_ITEMS: ok = items_ok(&message->items); break;
         case PROTO_ITEM: ok = item_ok(&message->item); break;
         case PROTO_RESULT: ok = result_ok(&message->result); break;
+        case PROTO_ATTACHMENT: ok = attachment_ok(&message->attachment); break;
         case _PROTO_KIND_MAX:
         default: ok = false;
         }

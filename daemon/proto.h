@@ -15,6 +15,7 @@
  *     gate ──JOB─────▶ worker        scan a bay of the slot, or the fd that comes along
  *     gate ◀─ITEMS──── worker        of a file of many items: what was found, in order, as it goes
  *     gate ◀─ITEM───── worker        one of them that is worth a word in the log
+ *     gate ◀─ATTACHMENT worker       before the result of a job that asks: what is not wanted in mail
  *     gate ◀─RESULT─── worker        the verdict; the bay is the gate's again
  *
  * Jobs are done in the order in which they come; one more may be sent before the result of the first.
@@ -40,6 +41,7 @@
 #define PROTO_SIGNATURE_MAX 128
 #define PROTO_TEXT_MAX      512
 #define PROTO_SPANS_MAX     32
+#define PROTO_PATTERNS_MAX  256
 /* How the text of UNSCANNABLE begins for mail that Dovecot's mail_crypt plugin has encrypted. */
 #define PROTO_MAIL_CRYPT "encrypted by Dovecot's mail_crypt"
 #define PROTO_FDS_MAX    3
@@ -57,6 +59,7 @@ enum proto_kind {
         PROTO_ITEMS,
         PROTO_ITEM,
         PROTO_RESULT,
+        PROTO_ATTACHMENT,
         _PROTO_KIND_MAX
 };
 
@@ -81,6 +84,8 @@ struct proto_load {
         uint8_t pua;
         uint8_t phishing;
         uint8_t reserved[3];
+        char attachment_names[PROTO_PATTERNS_MAX]; /* that patterns_find() takes; "": none */
+        char attachment_types[PROTO_PATTERNS_MAX];
 };
 
 struct proto_loaded {
@@ -132,10 +137,11 @@ struct proto_job {
         uint8_t bay;  /* where in the slot the content is, in units of PROTO_BAY_SIZE */
         uint8_t form; /* enum job_form */
         uint8_t many;
-        uint8_t use_cache; /* content that the verdict cache seems to know need not be scanned */
-        uint8_t use_hub;   /* a message with a hub's stamp need not be scanned before the gate has
+        uint8_t use_cache;   /* content that the verdict cache seems to know need not be scanned */
+        uint8_t use_hub;     /* a message with a hub's stamp need not be scanned before the gate has
                             * judged the stamp */
-        uint8_t reserved[1];
+        uint8_t attachments; /* tell of those that LOAD's patterns do not want */
+        uint8_t reserved[8];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
         uint64_t from, wanted, to;        /* with many: offsets, from <= wanted < to; else 0 */
@@ -195,6 +201,16 @@ struct proto_result {
         struct hub_content hub;              /* KNOWN_HUB: what was found; else zero */
 };
 
+/* The first attachment that is not wanted; at most one a job. */
+struct proto_attachment {
+        struct proto_header header;
+        uint64_t id;
+        uint8_t by_type; /* not by its name */
+        uint8_t reserved[7];
+        char pattern[PROTO_PATTERNS_MAX]; /* the one of LOAD that fits. Printable ASCII */
+        char name[PROTO_SIGNATURE_MAX];   /* the name or the type. Printable ASCII */
+};
+
 enum result_known {
         KNOWN_NOT,
         KNOWN_DIGEST, /* the digest asked for matched: verdict and reason are 0 */
@@ -214,6 +230,7 @@ union proto_message {
         struct proto_items items;
         struct proto_item item;
         struct proto_result result;
+        struct proto_attachment attachment;
 };
 
 /* Fills in the header of a message of this kind. */

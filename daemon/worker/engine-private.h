@@ -11,6 +11,7 @@ struct engine {
         struct cl_engine *cl;
         struct engine_options options;
         struct cl_scan_options scan_options;
+        struct attachments *attachments; /* NULL: none are looked for */
 };
 
 /* So many bytes may come before the content. */

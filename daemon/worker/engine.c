@@ -240,6 +240,10 @@ int engine_set_tmpdir(struct engine *engine, const char *path) {
         return cl_engine_set_str(engine->cl, CL_ENGINE_TMPDIR, path) == CL_SUCCESS ? 0 : -ENOMEM;
 }
 
+void engine_set_attachments(struct engine *engine, struct attachments *attachments) {
+        engine->attachments = attachments;
+}
+
 uint32_t engine_set_time_limit(struct engine *engine, uint32_t msec) {
         uint32_t before = engine->options.max_scan_msec;
 

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/worker/attachments.h"
 #include "daemon/worker/findings.h"
 
 /* Part of the generation: raise it with every change here that can change a verdict. */
@@ -61,6 +62,9 @@ int engine_set_tmpdir(struct engine *engine, const char *path);
 
 /* How long scans may take from now on, instead of max_scan_msec; returns what it was. */
 uint32_t engine_set_time_limit(struct engine *engine, uint32_t msec);
+
+/* What scans meet is told to attachments from now on; NULL: to nobody. */
+void engine_set_attachments(struct engine *engine, struct attachments *attachments);
 
 /* Scans a message. It is looked at twice where libclamav does not recognise it as one by its first
  * lines. */

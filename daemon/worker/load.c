@@ -263,6 +263,7 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
         int r;
 
         *ret = (struct loaded){
+                .attachments = attachments_make(load->attachment_names, load->attachment_types),
                 .options = { .max_file_size = load->max_file_size,
                              .max_scan_size = load->max_scan_size,
                              .max_files = load->max_files,

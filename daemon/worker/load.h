@@ -13,6 +13,7 @@ struct loaded {
         struct engine *engine;
         struct canary *canary;
         struct engine_options options;
+        struct attachments attachments; /* as yet, nothing was found */
 };
 
 /* Loads what database (an O_PATH fd) is, proves it, and confines the process on the way. reply's

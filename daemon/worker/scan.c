@@ -81,10 +81,23 @@ static cl_error_t inspected(int fd, const char *type, const char **ancestors, si
         if (!current.findings || attributes & LAYER_ATTRIBUTES_NORMALIZED)
                 return CL_CLEAN;
         options = &current.engine->options;
+        if (current.engine->attachments && level > 0) {
+                attachments_type(current.engine->attachments, type);
+                if (name)
+                        attachments_name(current.engine->attachments, name, strlen(name));
+        }
         current.layers_size += size;
         if (level > 0 && (size + UNPACK_STEP > options->max_file_size ||
                           current.layers_size + UNPACK_STEP > options->max_scan_size))
                 current.findings->truncated = true;
+        return CL_CLEAN;
+}
+
+/* Of every member of an archive, also of those that are not unpacked. */
+static cl_error_t listed(const char *container, unsigned long container_size, const char *name,
+                         unsigned long size, int encrypted, unsigned position, void *context) {
+        if (current.findings && current.engine->attachments && name)
+                attachments_name(current.engine->attachments, name, strlen(name));
         return CL_CLEAN;
 }
 
@@ -96,6 +109,7 @@ static void virus_found(int fd, const char *name, void *context) {
 void scan_install(struct cl_engine *cl) {
         cl_engine_set_clcb_pre_cache(cl, pre_cache);
         cl_engine_set_clcb_file_inspection(cl, inspected);
+        cl_engine_set_clcb_meta(cl, listed);
         cl_engine_set_clcb_virus_found(cl, virus_found);
 }
 

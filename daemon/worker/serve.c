@@ -96,12 +96,22 @@ static void judge(struct worker *w, struct job *job, struct judgement *ret) {
                 return;
         }
         trust_begin(&w->judge.trust);
+        if (job->message->attachments && attachments_wanted(w->setup->attachments)) {
+                r = attachments_mail(w->setup->attachments, job->content.data, job->content.size);
+                if (r < 0) {
+                        judge_unread(r, &ret->scan);
+                        content_release(&job->content);
+                        return;
+                }
+                engine_set_attachments(w->setup->engine, w->setup->attachments);
+        }
         if (job->message->form == JOB_DBOX)
                 parts_judge_dbox(&w->judge, job->content.data, job->content.size, &question, ret);
         else
                 judge_message(&w->judge,
                               job->message->form == JOB_MESSAGE ? CANON_MESSAGE : CANON_RAW,
                               job->content.data, job->content.size, &question, ret);
+        engine_set_attachments(w->setup->engine, NULL);
         content_release(&job->content);
 }
 
@@ -133,6 +143,21 @@ static void send_message(void *userdata, const union proto_message *message) {
                 _exit(EXIT_SUCCESS); /* nobody wants to know any more */
         if (r < 0)
                 die(w->setup, "it can't answer", strerror(-r));
+}
+
+/* Of the job that was just done. */
+static void tell_attachment(struct worker *w, const struct job *job) {
+        const struct attachments *a = w->setup->attachments;
+        union proto_message message;
+
+        if (!job->message->attachments || !attachments_wanted(a) || !a->found)
+                return;
+        proto_init(&message, PROTO_ATTACHMENT);
+        message.attachment.id = job->message->id;
+        message.attachment.by_type = a->by_type;
+        proto_text(message.attachment.pattern, sizeof(message.attachment.pattern), a->pattern);
+        proto_text(message.attachment.name, sizeof(message.attachment.name), a->name);
+        send_message(w, &message);
 }
 
 static void do_many(struct worker *w, struct job *job, struct proto_result *ret) {
@@ -214,11 +239,13 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd)
                 die(w->setup, "a job came with a file that it does not speak of, or without", NULL);
         proto_init(&reply, PROTO_RESULT);
         reply.result.id = message->id;
+        attachments_begin(w->setup->attachments);
         if (message->many)
                 do_many(w, &job, &reply.result);
         else
                 do_one(w, &job, &reply.result);
         close_fd(fd);
+        tell_attachment(w, &job);
         send_message(w, &reply);
         if (job.size > LARGE_SIZE || reply.result.scan_usec > LARGE_USEC)
                 memory_trim();

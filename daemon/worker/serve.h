@@ -15,6 +15,7 @@ struct serve_setup {
         struct engine *engine; /* the loader's, shared until written to */
         const struct canary *canary;
         const struct engine_options *options;
+        struct attachments *attachments;     /* of this process, once it was forked */
         const struct generation *generation; /* of the engine */
         const char *tmpdir;
         const char *folder; /* name of the folder to be made in tmpdir */

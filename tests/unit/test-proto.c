@@ -462,6 +462,31 @@ START_TEST(test_context) {
 }
 END_TEST
 
+START_TEST(test_attachment) {
+        proto_init(&m, PROTO_ATTACHMENT);
+        ck_assert_int_eq(check(), -EBADMSG); /* by no rule */
+        strcpy(m.attachment.pattern, "*.exe");
+        ck_assert_int_eq(check(), PROTO_ATTACHMENT);
+        m.attachment.by_type = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.attachment.by_type = 1;
+        strcpy(m.attachment.name, "a\nb");
+        ck_assert_int_eq(check(), -EBADMSG);
+        strcpy(m.attachment.name, "a b");
+        ck_assert_int_eq(check(), PROTO_ATTACHMENT);
+        m.attachment.reserved[6] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+
+        proto_init(&m, PROTO_JOB);
+        m.job.attachments = 1; /* of what is no message */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.form = JOB_MESSAGE;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.attachments = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
 START_TEST(test_load) {
         proto_init(&m, PROTO_LOAD);
         ck_assert_int_eq(check(), -EBADMSG); /* no paths */
@@ -477,6 +502,10 @@ START_TEST(test_load) {
         m.load.broken = _CONTENT_RULE_MAX;
         ck_assert_int_eq(check(), -EBADMSG);
         m.load.broken = CONTENT_IGNORE;
+        memset(m.load.attachment_names, 'x', sizeof(m.load.attachment_names)); /* no end */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.load.attachment_names[0] = '\0';
+        ck_assert_int_eq(check(), PROTO_LOAD);
         memset(m.load.database, '/', sizeof(m.load.database));
         ck_assert_int_eq(check(), -EBADMSG);
 }
@@ -583,5 +612,5 @@ END_TEST
 
 UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_hub,
           test_result_known, test_texts, test_text_cut, test_job, test_job_many, test_items,
-          test_items_are_dull, test_item, test_context, test_load, test_loaded, test_round_trip,
-          test_surplus_fds, test_never_sleeps, test_patience);
+          test_items_are_dull, test_item, test_context, test_attachment, test_load, test_loaded,
+          test_round_trip, test_surplus_fds, test_never_sleeps, test_patience);
