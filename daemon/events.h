@@ -31,6 +31,14 @@
         X(MAIL_CRYPT,     "mail-crypt",     "7720756f20914c7e9315f68fb6af77d3", LOG_WARNING, "a store holds mail that is encrypted by Dovecot; told once a store") \
         X(POLICY_HAZARD,  "policy-hazard",  "ba57e290cd924e84915f309adafc5079", LOG_WARNING, "a policy that can make a mailbox unusable") \
         X(HUB_REFUSED,    "hub-refused",    "4704e7704842434dabfd555e63e16ab0", LOG_NOTICE,  "a stamp in a message's header was refused; the message is scanned") \
+        X(HUB_STARTED,     "hub-started",     "3dee63fb1f6942ecafe9b8d40b5f0db0", LOG_INFO,    "storescan-hub takes mail") \
+        X(HUB_STOPPED,     "hub-stopped",     "0f46072a41784c5f868d9911422ac633", LOG_NOTICE,  "storescan-hub was stopped: mail waits at its senders") \
+        X(HUB_FAILED,      "hub-failed",      "e936e1d0c6844653af604b20b0640132", LOG_ERR,     "libmilter ended with an error") \
+        X(HUB_INFECTED,    "hub-infected",    "ded1e6db5fba4bbe91867fe161cbcaca", LOG_WARNING, "infected mail was met in transit") \
+        X(HUB_ATTACHMENT,  "hub-attachment",  "bfc5a04324304fd681fd66ffdbbfd4f0", LOG_NOTICE,  "mail with an attachment that is not wanted was met in transit") \
+        X(HUB_UNSCANNABLE, "hub-unscannable", "c65b3665c37b4f4783775d043dfc0ae4", LOG_NOTICE,  "mail that can't be judged was met in transit") \
+        X(HUB_UNDECIDED,   "hub-undecided",   "2134b00213844dc5b40f4618559153b7", LOG_ERR,     "a scan of mail in transit failed; [hub] on_error decided") \
+        X(HUB_STRIPPED,    "hub-stripped",    "6ce01171b89d4562ade8e22fcd6b080c", LOG_NOTICE,  "stamps were taken off mail in transit") \
         X(STATS,          "stats",          "b13c45e62681481c9bf02db5413a8f9f", LOG_INFO,    "counters, on SIGUSR1 and at the end")
 /* clang-format on */
 

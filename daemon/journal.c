@@ -40,6 +40,7 @@ struct journal {
         _Atomic(bool) stop;
         sem_t wake;
         pthread_t thread;
+        const char *name;
         bool native; /* stderr is the journal: speak its protocol */
 
         /* Kinds that a reader can repeat at will are told once in a while for each file. */
@@ -202,6 +203,15 @@ size_t journal_message(const struct log_record *r, char *out, size_t size) {
                 text_add(&t, "%s", r->detail);
                 return t.n;
         }
+        if (r->in_transit) {
+                text_add(&t, "Mail ");
+                text_add_escaped(&t, r->detail);
+                text_add(&t, ": ");
+                text_add_verdict(&t, r);
+                text_add_context(&t, &r->context);
+                text_add(&t, ".");
+                return t.n;
+        }
         text_add(&t, "%s ",
                  r->action == LOG_ACTION_DENIED ? r->is_read ? "Denied access to" : "Denied open of"
                  : r->action == LOG_ACTION_ALLOWED
@@ -282,7 +292,7 @@ static void fields_of_file(struct fields *f, const struct log_record *r) {
         }
 }
 
-static void write_native(const struct log_record *r, const char *message) {
+static void write_native(const struct journal *j, const struct log_record *r, const char *message) {
         char path[sizeof("STORESCAN_PATH=") + PATH_MAX], text[sizeof("MESSAGE=") + 8192];
         struct fields f = {};
         int n;
@@ -295,7 +305,7 @@ static void write_native(const struct log_record *r, const char *message) {
         }
         field(&f, "PRIORITY=%d", kinds[r->kind].priority);
         field(&f, "MESSAGE_ID=%s", kinds[r->kind].message_id);
-        field(&f, "SYSLOG_IDENTIFIER=storescand");
+        field(&f, "SYSLOG_IDENTIFIER=%s", j->name);
         field(&f, "STORESCAN_EVENT=%s", kinds[r->kind].word);
         if (r->store)
                 field(&f, "STORESCAN_STORE=%s", r->store);
@@ -309,9 +319,9 @@ static void write_native(const struct log_record *r, const char *message) {
 }
 
 /* By write(2) alone: exit(3) waits for the locks of stdio, and a stuck stderr would hold one. */
-static void write_stderr(const char *word, const char *message) {
+static void write_stderr(const struct journal *j, const char *word, const char *message) {
         char line[8192 + 64];
-        int n = snprintf(line, sizeof(line), "storescand: %s: %s\n", word, message);
+        int n = snprintf(line, sizeof(line), "%s: %s: %s\n", j->name, word, message);
 
         if (n > 0)
                 (void)!write(STDERR_FILENO, line, MIN((size_t)n, sizeof(line) - 1));
@@ -373,9 +383,9 @@ static void write_record(struct journal *j, struct log_record *r) {
                          hidden);
         (void)journal_message(r, message, sizeof(message));
         if (j->native)
-                write_native(r, message);
+                write_native(j, r, message);
         else
-                write_stderr(kinds[r->kind].word, message);
+                write_stderr(j, kinds[r->kind].word, message);
 }
 
 static void tell_dropped(struct journal *j) {
@@ -496,6 +506,7 @@ int journal_new(unsigned capacity, struct journal **ret) {
         while (n < capacity)
                 n *= 2;
         j->mask = n - 1;
+        j->name = "storescand";
         j->native = stderr_is_journal();
         j->sequences = calloc(n, sizeof(*j->sequences));
         j->records = calloc(n, sizeof(*j->records));
@@ -516,6 +527,10 @@ fail:
         free(j->sequences);
         free(j->records);
         return -r;
+}
+
+void journal_set_name(struct journal *j, const char *name) {
+        j->name = name;
 }
 
 struct journal *journal_free(struct journal *j) {

@@ -38,6 +38,7 @@ struct log_record {
         enum verdict verdict;
         enum reason reason;
         bool has_verdict, has_opener, has_times, has_item;
+        bool in_transit;   /* not of a file: detail says which message, and what became of it */
         bool is_read;      /* the opener had it open already */
         const char *store; /* name, of the immutable configuration; or NULL */
         pid_t pid;
@@ -57,6 +58,9 @@ struct journal;
 
 /* Starts the thread. capacity is rounded up to a power of two. 0 or negative errno. */
 int journal_new(unsigned capacity, struct journal **ret);
+
+/* Who speaks, if not storescand; before the first record. */
+void journal_set_name(struct journal *journal, const char *name);
 
 /* Writes out what is queued (for at most a second: a stuck journal must not keep us), ends. */
 struct journal *journal_free(struct journal *journal);

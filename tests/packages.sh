@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034 # of the scripts that source this
 BUILD_PACKAGES=(
     gcc libc6-dev meson ninja-build pkg-config python3
-    check libclamav-dev libgoogle-perftools-dev libinih-dev libseccomp-dev libssl-dev libsystemd-dev liburing-dev
+    check libclamav-dev libgoogle-perftools-dev libinih-dev libmilter-dev libseccomp-dev libssl-dev libsystemd-dev liburing-dev
     libbz2-dev liblz4-dev liblzma-dev libzstd-dev zlib1g-dev
     systemd # systemd.pc, systemd-analyze
 )

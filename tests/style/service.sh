@@ -6,31 +6,36 @@ source "$(dirname "$0")/lib.sh"
 need_program systemd-analyze
 make_tmp
 
-unit=$BUILD/units/storescand.service
-[[ -e $unit ]] || fail "no $unit"
-binary=$BUILD/daemon/storescand
-[[ -x $binary ]] || binary=/bin/true
-if grep -n '@[A-Z]*@' "$unit"; then
-    fail 'a placeholder was left in the unit'
-fi
+# check UNIT PROGRAM
+check() {
+    local unit=$BUILD/units/$1.service binary=$BUILD/daemon/$2 said known used unknown expect_twice
+    [[ -e $unit ]] || fail "no $unit"
+    [[ -x $binary ]] || binary=/bin/true
+    if grep -n '@[A-Z]*@' "$unit"; then
+        fail "a placeholder was left in $unit"
+    fi
 
-# verify wants ExecStart to exist; only its strict form says anything of unknown lines by its status.
-sed "s,^ExecStart=[^ ]*,ExecStart=$binary," "$unit" >"$TMP/storescand.service"
-said=$(systemd-analyze verify --recursive-errors=no --man=no "$TMP/storescand.service" 2>&1) ||
-    fail "systemd-analyze verify: $said"
-[[ -z $said ]] || fail "systemd-analyze verify: $said"
+    # verify wants ExecStart to exist; only its strict form says anything of unknown lines by its status.
+    sed "s,^ExecStart=[^ ]*,ExecStart=$binary," "$unit" >"$TMP/$1.service"
+    said=$(systemd-analyze verify --recursive-errors=no --man=no "$TMP/$1.service" 2>&1) ||
+        fail "systemd-analyze verify: $said"
+    [[ -z $said ]] || fail "systemd-analyze verify: $said"
 
-# What verify lets pass: a misspelt capability is dropped in silence.
-known=$(sed -n 's/^#define \(CAP_[A-Z_]*\)[[:space:]].*/\1/p' /usr/include/linux/capability.h)
-used=$(sed -n 's/^\(AmbientCapabilities\|CapabilityBoundingSet\)=//p' "$unit" | tr ' ' '\n')
-unknown=$(comm -13 <(sort -u <<<"$known") <(sort -u <<<"$used") | sed '/^$/d')
-[[ -z $unknown ]] || fail "unknown capabilities: $unknown"
-expect_twice=$(sort <<<"$used" | uniq -u | sed '/^$/d')
-[[ -z $expect_twice ]] || fail "ambient and bounding set differ: $expect_twice"
+    # What verify lets pass: a misspelt capability is dropped in silence.
+    known=$(sed -n 's/^#define \(CAP_[A-Z_]*\)[[:space:]].*/\1/p' /usr/include/linux/capability.h)
+    used=$(sed -n 's/^\(AmbientCapabilities\|CapabilityBoundingSet\)=//p' "$unit" | tr ' ' '\n')
+    unknown=$(comm -13 <(sort -u <<<"$known") <(sort -u <<<"$used") | sed '/^$/d')
+    [[ -z $unknown ]] || fail "unknown capabilities: $unknown"
+    expect_twice=$(sort <<<"$used" | uniq -u | sed '/^$/d')
+    [[ -z $expect_twice ]] || fail "ambient and bounding set differ: $expect_twice"
 
-# Exposure times ten.
-systemd-analyze security --offline=true --threshold=20 --no-pager "$TMP/storescand.service" >"$TMP/said" ||
-    fail "too exposed: $(tail -n 1 "$TMP/said")"
+    # Exposure times ten.
+    systemd-analyze security --offline=true --threshold=20 --no-pager "$TMP/$1.service" >"$TMP/said" ||
+        fail "$1 is too exposed: $(tail -n 1 "$TMP/said")"
+}
+
+check storescand storescand
+check storescan-hub hub/storescan-hub
 
 # Negative control: the same checks must find what is wrong.
 sed 's,^WatchdogSec=.*,WatchdogSeconds=30,' "$TMP/storescand.service" >"$TMP/wrong.service"

@@ -9,8 +9,10 @@ make_tmp
 mkdir "$TMP/etc"
 
 said=$(systemd-sysusers --root="$TMP" --dry-run "$file" 2>&1) || fail "$said"
-for user in storescan storescan-worker; do
+for user in storescan storescan-worker storescan-hub; do
     grep -q "Creating user '$user'" <<<"$said" || fail "does not make $user: $said"
 done
-unit_user=$(sed -n 's/^User=//p' "$BUILD/units/storescand.service")
-grep -q "Creating user '$unit_user'" <<<"$said" || fail "the unit's user $unit_user is not made"
+for unit in storescand storescan-hub; do
+    unit_user=$(sed -n 's/^User=//p' "$BUILD/units/$unit.service")
+    grep -q "Creating user '$unit_user'" <<<"$said" || fail "the unit's user $unit_user is not made"
+done

@@ -1,0 +1,380 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A private Postfix with storescan-hub as its milter, that delivers by LMTP to a private Dovecot, in every
+# format that it has: clean mail arrives, as it was sent; viruses and attachments that are not wanted
+# meet what is configured; stamps from outside are taken off; and while the hub can't scan, or is not
+# there at all, mail waits at its sender.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+need_program dovecot postfix postqueue python3 setpriv
+[[ -x /usr/lib/dovecot/lmtp ]] || skip 'needs Dovecot with LMTP'
+HUB=$BUILD/daemon/hub/storescan-hub
+[[ -x $HUB ]] || skip 'storescan-hub was not built: it needs libmilter'
+
+CLIENT=$SOURCE/tests/system/hub-client
+FORMATS=(maildir sdbox mdbox mbox)
+MESSAGES=24
+POSTFIX=$WORK/postfix
+TEST_USER_GROUP=$(id -gn "$TEST_USER")
+OUTSIDE=192.0.2.77
+HUB_LOG=$WORK/hub.log
+HUB_PID=
+
+explain_failure() {
+    local file
+    for file in "$HUB_LOG" "$POSTFIX/log" "$WORK/dovecot.log"; do
+        [[ -s $file ]] || continue
+        printf -- '---- %s:\n' "$file"
+        tail -n 25 "$file" | cut -c 1-400
+    done
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+listens() { python3 -c "import socket; socket.create_connection(('127.0.0.1', $1))"; }
+
+# ---- Dovecot ----
+
+location() {
+    case $1 in
+    maildir) echo 'maildir:~/Maildir' ;;
+    mbox) echo 'mbox:~/mail:INBOX=~/inbox' ;;
+    *) echo "$1:~/$1" ;;
+    esac
+}
+
+start_dovecot() {
+    local format
+    IMAP_PORT=$(free_port)
+    mkdir "$WORK/run" "$WORK/state"
+    for format in "${FORMATS[@]}"; do
+        printf '%s@example.org:{plain}pw::::::userdb_mail=%s userdb_home=%s\n' \
+            "$format" "$(location "$format")" "$WORK/mail/$format"
+    done >"$WORK/users"
+    cat >"$WORK/dovecot.conf" <<END
+base_dir = $WORK/run
+state_dir = $WORK/state
+log_path = $WORK/dovecot.log
+protocols = imap lmtp
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_uid = $TEST_USER
+mail_gid = $TEST_USER_GROUP
+passdb {
+  driver = passwd-file
+  args = $WORK/users
+}
+userdb {
+  driver = prefetch
+}
+userdb {
+  driver = passwd-file
+  args = $WORK/users
+}
+namespace inbox {
+  inbox = yes
+}
+service imap-login {
+  inet_listener imap {
+    address = 127.0.0.1
+    port = $IMAP_PORT
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service stats {
+  chroot =
+}
+END
+    : >"$WORK/dovecot.log"
+    chmod 0666 "$WORK/dovecot.log"
+    dovecot -F -c "$WORK/dovecot.conf" </dev/null >"$WORK/dovecot.out" 2>&1 &
+    DOVECOT_PID=$!
+    PIDS+=("$DOVECOT_PID")
+    wait_until 20 test -S "$WORK/run/lmtp" || fail "Dovecot does not start: $(cat "$WORK/dovecot.out")"
+    wait_until 20 listens "$IMAP_PORT" || fail 'Dovecot does not listen'
+}
+
+# ---- Postfix ----
+
+start_postfix() {
+    SMTP_PORT=$(free_port)
+    mkdir -p "$POSTFIX"/{etc,queue,data}
+    chown postfix "$POSTFIX/data"
+    : >"$POSTFIX/log"
+    cat >"$POSTFIX/etc/main.cf" <<END
+compatibility_level = 3.6
+config_directory = $POSTFIX/etc
+queue_directory = $POSTFIX/queue
+data_directory = $POSTFIX/data
+maillog_file = $POSTFIX/log
+maillog_file_prefixes = $WORK
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = hub.example.org
+mydestination =
+mynetworks = 127.0.0.0/8 192.0.2.0/24
+alias_maps =
+alias_database =
+virtual_mailbox_domains = example.org
+virtual_mailbox_maps = static:x
+virtual_transport = lmtp:unix:$WORK/run/lmtp
+lmtp_line_length_limit = 0
+smtpd_milters = inet:127.0.0.1:$HUB_PORT
+milter_default_action = tempfail
+smtpd_authorized_xclient_hosts = 127.0.0.0/8
+smtpd_client_connection_rate_limit = 0
+END
+    cat >"$POSTFIX/etc/master.cf" <<END
+127.0.0.1:$SMTP_PORT inet n - n - - smtpd
+pickup    unix n - n 60 1 pickup
+cleanup   unix n - n - 0 cleanup
+qmgr      unix n - n 300 1 qmgr
+rewrite   unix - - n - - trivial-rewrite
+bounce    unix - - n - 0 bounce
+defer     unix - - n - 0 bounce
+trace     unix - - n - 0 bounce
+proxymap  unix - - n - - proxymap
+error     unix - - n - - error
+retry     unix - - n - - error
+discard   unix - - n - - discard
+lmtp      unix - - n - - lmtp
+smtp      unix - - n - - discard
+anvil     unix - - n - 1 anvil
+showq     unix n - n - - showq
+postlog   unix-dgram n - n - 1 postlogd
+END
+    postfix -c "$POSTFIX/etc" check >"$WORK/postfix.out" 2>&1 || fail "$(cat "$WORK/postfix.out")"
+    "$(postconf -c "$POSTFIX/etc" -h daemon_directory)/master" -c "$POSTFIX/etc" -d \
+        </dev/null >"$WORK/postfix.out" 2>&1 &
+    PIDS+=("$!")
+    POSTFIX_PID=$!
+    wait_until 20 listens "$SMTP_PORT" || fail "Postfix does not listen: $(cat "$WORK/postfix.out")"
+}
+
+# ---- The hub ----
+
+# start_hub [KEY=VALUE...]: of [hub].
+start_hub() {
+    local line
+    cat >"$CONF" <<END
+[scanner]
+database = $SIGNATURES
+workers = 2
+[hub]
+socket = inet:127.0.0.1:$HUB_PORT
+tmpdir = $WORK/hub/scan
+trusted_networks = 127.0.0.0/8
+END
+    for line; do printf '%s = %s\n' "${line%%=*}" "${line#*=}" >>"$CONF"; done
+    : >"$HUB_LOG"
+    STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker \
+        setpriv --reuid "$TEST_USER" --regid "$TEST_USER_GROUP" --clear-groups --no-new-privs \
+        "$HUB" --config "$CONF" </dev/null >>"$HUB_LOG" 2>&1 &
+    HUB_PID=$!
+    PIDS+=("$HUB_PID")
+    wait_until 60 grep -q '^storescan-hub: hub-started' "$HUB_LOG" || fail 'the hub does not start'
+}
+
+stop_hub() {
+    kill -TERM "$HUB_PID"
+    wait "$HUB_PID" || fail "the hub ended with status $?"
+    HUB_PID=
+}
+
+hub_counter() {
+    local before value
+    before=$(grep -c '^storescan-hub: stats: ' "$HUB_LOG") || true
+    kill -USR1 "$HUB_PID"
+    wait_until 10 more_hub_stats_than "$before" || fail 'no counters after SIGUSR1'
+    value=$(grep '^storescan-hub: stats: ' "$HUB_LOG" | tail -n 1 | tr ' ' '\n' | sed -n "s/^$1=//p")
+    [[ -n $value ]] || fail "no counter $1"
+    printf '%s\n' "$value"
+}
+more_hub_stats_than() { (($(grep -c '^storescan-hub: stats: ' "$HUB_LOG") > $1)); }
+
+expect_counter() { expect_equal "$(hub_counter "$1")" "$2" "counter $1"; }
+
+expect_hub_says() { wait_until 10 grep -Eq "^storescan-hub: $1" "$HUB_LOG" || fail "the hub did not say '$1'"; }
+
+# ---- Mail ----
+
+# expect_reply PATTERN FILE USER...: as a client of this host.
+expect_reply() {
+    local pattern=$1 file=$2 reply
+    shift 2
+    reply=$("$CLIENT" send "$SMTP_PORT" "$file" "${@/%/@example.org}")
+    # shellcheck disable=SC2053 # a pattern
+    [[ $reply == $pattern ]] || fail "the reply to $file is '$reply', not '$pattern'"
+}
+
+mailbox() { "$CLIENT" fetch "$IMAP_PORT" "$1@example.org"; }
+has_messages() { (($(mailbox "$1" | grep -c '^Message-I[Dd]: ') == $2)); }
+# grep may not end before it has read all: what writes to it would fail.
+has_line() { mailbox "$1" | grep -- "$2" >/dev/null; }
+
+expect_messages() {
+    wait_until 3 has_messages "$1" "$2" ||
+        fail "$1 has $(mailbox "$1" | grep -c '^Message-I[Dd]: ') messages, not $2"
+}
+
+# mail FILE HEADER-LINE...: a message of these lines and a short text.
+mail() {
+    local file=$1
+    shift
+    {
+        printf 'From: s@example.org\r\nTo: u@example.org\r\nSubject: s\r\n'
+        printf 'Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%s@example.org>\r\n' "${file##*/}"
+        (($# == 0)) || printf '%s\r\n' "$@"
+        printf '\r\ntext\r\n'
+    } >"$file"
+}
+
+# attached FILE NAME CONTENT-FILE: base64 of the content, attached under this name.
+attached() {
+    {
+        printf 'From: s@example.org\r\nMessage-ID: <%s@example.org>\r\nMIME-Version: 1.0\r\n' "${1##*/}"
+        printf 'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n'
+        printf 'Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n'
+        printf 'Content-Disposition: attachment; %s\r\n\r\n' "$2"
+        base64 "$3" | sed 's/$/\r/'
+        printf -- '--b--\r\n'
+    } >"$1"
+}
+
+zip_of() { python3 -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as z: z.writestr(sys.argv[2], b"harmless\n" * 20)' "$@"; }
+
+held() { postqueue -c "$POSTFIX/etc" -j | grep -c '"queue_name": "hold"' || true; }
+
+# ---- The test ----
+
+HUB_PORT=$(free_port)
+mkdir -p "$WORK/mail" "$WORK/in" "$WORK/hub"
+chown "$TEST_USER" "$WORK/mail"
+mount -t tmpfs -o mode=0755 storescan-test "$WORK/hub"
+chown "$TEST_USER" "$WORK/hub"
+start_dovecot
+start_postfix
+"$CLIENT" make "$WORK/in" "$MESSAGES"
+make_mail "$WORK/in/virus" eicar-base64
+make_mail "$WORK/in/nested" eicar-nested
+make_mail "$WORK/in/locked" encrypted-zip
+mail "$WORK/in/plain"
+
+say 'no hub: mail waits at its sender'
+expect_reply '4*' "$WORK/in/plain" maildir
+
+say 'clean mail arrives in every format, as it was sent'
+start_hub
+for ((i = 1; i <= MESSAGES; i++)); do
+    expect_reply '250 *' "$WORK/in/$i.eml" "${FORMATS[@]}"
+done
+for format in "${FORMATS[@]}"; do expect_messages "$format" "$MESSAGES"; done
+expect_counter clean "$MESSAGES"
+
+say 'infected mail is rejected'
+expect_reply '550 *infected with Eicar*' "$WORK/in/virus" maildir
+expect_reply '550 *infected with Eicar*' "$WORK/in/nested" maildir
+expect_hub_says 'hub-infected: Mail [A-Za-z0-9]+ from 127.0.0.1 was rejected: infected with Eicar'
+expect_counter infected 2
+
+say 'what can not be judged is accepted, and told'
+expect_reply '250 *' "$WORK/in/locked" maildir
+expect_hub_says 'hub-unscannable: Mail .* accepted without a stamp: not scannable'
+
+say 'stamps of clients that are not trusted are taken off, however they are written'
+mail "$WORK/in/outside" 'X-Storescan-Stamp: v=1; forged' 'x-storescan-STAMP : forged' \
+    'X-Other: kept' $'X-Storescan-Stamp:\r\n forged' 'X_Storescan_Stamp: forged'
+XCLIENT=$OUTSIDE expect_reply '250 *' "$WORK/in/outside" sdbox
+wait_until 20 has_line sdbox '^X-Other: kept' || fail 'the message with forged stamps did not arrive'
+if mailbox sdbox | grep -i forged >/dev/null; then
+    fail "a forged stamp went through: $(mailbox sdbox | grep -i forged)"
+fi
+expect_hub_says "hub-stripped: Mail .* from $OUTSIDE came with 4 stamps"
+expect_counter stripped 4
+expect_reply '250 *' "$WORK/in/outside" mdbox
+wait_until 20 has_line mdbox '^X-Storescan-Stamp: v=1; forged' || fail 'a trusted client lost its stamps'
+expect_counter stripped 4
+stop_hub
+
+say 'stopped again: nothing is lost, it arrives when the hub is back'
+before=$(mailbox mbox | grep -c '^Message-I[Dd]: ')
+expect_reply '4*' "$WORK/in/plain" mbox
+start_hub
+expect_reply '250 *' "$WORK/in/plain" mbox
+expect_messages mbox $((before + 1))
+stop_hub
+
+say 'what can not be held is deferred'
+start_hub spool_size=1M
+attached "$WORK/in/large" 'filename=a' <(head -c 900000 /dev/zero)
+expect_reply '4*' "$WORK/in/large" maildir
+expect_hub_says 'hub-undecided: Mail .* was deferred: could not be scanned \(overload'
+expect_reply '250 *' "$WORK/in/plain" mbox
+stop_hub
+
+say 'a killed worker costs nobody a message'
+start_hub
+for loader in $(children "$HUB_PID"); do
+    for worker in $(children "$loader"); do kill -KILL "$worker"; done
+done
+expect_reply '250 *' "$WORK/in/plain" mbox
+expect_reply '550 *' "$WORK/in/virus" mbox
+stop_hub
+
+say 'infected mail is put on hold, tagged, discarded'
+start_hub on_infected=quarantine
+expect_reply '250 *' "$WORK/in/virus" maildir
+wait_until 10 test "$(held)" = 1 || fail "$(held) messages are on hold"
+stop_hub
+start_hub on_infected=tag
+expect_reply '250 *' "$WORK/in/virus" maildir
+wait_until 20 has_line maildir '^X-Storescan-Found: infected with Eicar' || fail 'no header line'
+stop_hub
+start_hub on_infected=discard
+before=$(mailbox mbox | grep -c '^Message-I[Dd]: ')
+expect_reply '250 *' "$WORK/in/virus" mbox
+expect_counter discarded 1
+expect_messages mbox "$before"
+stop_hub
+
+say 'attachments that are not wanted'
+start_hub 'attachment_names=*.exe *.js' 'attachment_types=CL_TYPE_PNG text/x-bad'
+printf 'harmless' >"$WORK/in/text"
+zip_of "$WORK/in/zip" dir/evil.JS
+zip_of "$WORK/in/other-zip" dir/good.txt
+printf '\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0\x1f\x15\xc4\x89' >"$WORK/in/png"
+attached "$WORK/in/name" 'filename="run.exe"' "$WORK/in/text"
+attached "$WORK/in/pieces" 'filename*0="run."; filename*1="exe"' "$WORK/in/text"
+attached "$WORK/in/in-zip" 'filename=a.zip' "$WORK/in/zip"
+attached "$WORK/in/good-zip" 'filename=a.zip' "$WORK/in/other-zip"
+attached "$WORK/in/type" 'filename=a.txt' "$WORK/in/png"
+mail "$WORK/in/called" 'Content-Type: TEXT/x-bad'
+for name in name pieces in-zip type called; do
+    expect_reply '550 *not accepted here*' "$WORK/in/$name" maildir
+done
+expect_hub_says "hub-attachment: Mail .* rejected: the name of an attachment, 'dir/evil.JS', fits '\*.js'"
+expect_hub_says "hub-attachment: Mail .* rejected: the type of an attachment, 'CL_TYPE_PNG', fits"
+expect_reply '250 *' "$WORK/in/good-zip" maildir
+expect_reply '550 *infected*' "$WORK/in/virus" maildir
+expect_counter attachments 5
+stop_hub
+
+say 'mistakes are told and end it'
+if "$HUB" --config "$CONF" 2>"$WORK/said"; then fail 'the hub runs as root'; fi
+grep -q 'does not run with those of root' "$WORK/said" || fail "$(cat "$WORK/said")"
+start_hub
+status=0
+STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker \
+    setpriv --reuid "$TEST_USER" --regid "$TEST_USER_GROUP" --clear-groups \
+    "$HUB" --config "$CONF" 2>"$WORK/said" || status=$?
+expect_equal "$status" 78 'status of a hub whose socket is taken'
+grep -q '^\[hub\] socket: .* stop what else is there' "$WORK/said" || fail "$(cat "$WORK/said")"
+stop_hub
+kill -TERM "$POSTFIX_PID" "$DOVECOT_PID"
