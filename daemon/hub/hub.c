@@ -7,8 +7,9 @@
  * Start: the socket first, so that a mistake there is told at once; mail servers are served when the
  * first worker is ready, and wait in the socket's queue until then.
  *
- * End: 1. no more connections; 2. the messages that wait get their judgement, for a while; 3. the
- * others are deferred; 4. the workers; 5. the log. A mail server whose connection breaks defers, too.
+ * End: 1. the messages that wait get their judgement, for a while; 2. the others are deferred; 3. the
+ * workers; 4. the log; 5. the process, and with it all connections: a mail server whose connection
+ * breaks defers, too. (smfi_stop() would wait for a lock that libmilter holds for seconds.)
  */
 
 #include "daemon/hub/hub.h"
@@ -99,8 +100,8 @@ static void on_signal(struct ring_op *op, int res) {
 }
 
 /* libmilter waits for SIGTERM, SIGINT and SIGHUP as well, on a thread of its own, and ends by each.
- * Whoever gets one of the first two, all of it ends; SIGHUP is thrown away by the kernel, since this
- * thread ignores it without blocking it. */
+ * Its thread is the one to get the first two, and takes up to 5 seconds to tell; SIGUSR2 ends us at
+ * once. SIGHUP is thrown away by the kernel, since this thread ignores it without blocking it. */
 static int open_signals(struct hub *hub) {
         sigset_t set;
 
@@ -108,6 +109,7 @@ static int open_signals(struct hub *hub) {
         (void)sigaddset(&set, SIGTERM);
         (void)sigaddset(&set, SIGINT);
         (void)sigaddset(&set, SIGUSR1);
+        (void)sigaddset(&set, SIGUSR2);
         (void)sigaddset(&set, SIGCHLD);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
                 return -errno;
@@ -241,8 +243,6 @@ static void end(struct hub *hub) {
         uint64_t until = now_usec() + END_USEC, due = 0;
 
         (void)notify_send(&hub->notify, "STOPPING=1\nSTATUS=Ending.");
-        if (hub->serving)
-                milter_stop();
         while (hub->pool && hub->serving && handover_waiting(hub->handover) > 0 &&
                now_usec() < until) {
                 due = MIN(due, now_usec() + 100 * USEC_PER_MSEC);

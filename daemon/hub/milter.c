@@ -126,7 +126,19 @@ static sfsistat reject(SMFICTX *ctx, const char *what) {
         return SMFIS_REJECT;
 }
 
-static sfsistat carry_out(SMFICTX *ctx, const struct decision *d, const struct judgement *j) {
+/* At the top. With HDR_LEADSPC the mail server leaves the blank behind the colon to us. */
+static bool add_header(SMFICTX *ctx, const struct session *s, const char *name, const char *value) {
+        _cleanup_free_ char *text = NULL;
+
+        if (asprintf(&text, "%s%s", s->leading_space ? " " : "", value) < 0) {
+                text = NULL;
+                return false;
+        }
+        return smfi_insheader(ctx, 0, (char *)(uintptr_t)name, text) == MI_SUCCESS;
+}
+
+static sfsistat carry_out(SMFICTX *ctx, const struct session *s, const struct decision *d,
+                          const struct judgement *j) {
         char what[224];
 
         describe(d, j, what, sizeof(what));
@@ -139,7 +151,7 @@ static sfsistat carry_out(SMFICTX *ctx, const struct decision *d, const struct j
                 count(held);
                 return SMFIS_CONTINUE;
         case DEED_TAG:
-                if (smfi_insheader(ctx, 0, (char *)(uintptr_t)FOUND_HEADER, what) != MI_SUCCESS)
+                if (!add_header(ctx, s, FOUND_HEADER, what))
                         return defer(ctx);
                 count(tagged);
                 return SMFIS_CONTINUE;
@@ -206,7 +218,7 @@ static sfsistat end_of_message(SMFICTX *ctx, struct session *s) {
         d = decide(&settings->config->hub, &j);
         count_judgement(s, &d);
         log_decision(ctx, s, &d, &j);
-        result = carry_out(ctx, &d, &j);
+        result = carry_out(ctx, s, &d, &j);
         if (result == SMFIS_CONTINUE && (!s->trusted || leaving) && !strip(ctx, s))
                 return defer(ctx);
         return result;
@@ -395,8 +407,4 @@ int milter_open(const struct milter_settings *s, FILE *errors) {
 
 int milter_run(void) {
         return smfi_main() == MI_SUCCESS ? 0 : -EIO;
-}
-
-void milter_stop(void) {
-        (void)smfi_stop();
 }

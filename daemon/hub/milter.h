@@ -24,8 +24,5 @@ struct milter_settings {
  * sentence on errors. */
 int milter_open(const struct milter_settings *settings, FILE *errors);
 
-/* Serves mail servers until milter_stop(). 0 or -EIO. */
+/* Serves mail servers until libmilter meets SIGTERM or SIGINT. 0 or -EIO. */
 int milter_run(void);
-
-/* From any thread: takes no more connections. */
-void milter_stop(void);
