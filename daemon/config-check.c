@@ -192,7 +192,9 @@ static void check_store_pair(struct config_builder *b, size_t earlier, size_t la
 static void check_store_against(struct config_builder *b, size_t i, enum config_section section,
                                 const char *key_name, const char *own) {
         struct subject s = { global_key(section, key_name) };
-        const char *what = section == SECTION_CACHE ? "cache directory" : key_name;
+        const char *what = section == SECTION_CACHE        ? "cache directory"
+                           : section == SECTION_QUARANTINE ? "quarantine"
+                                                           : key_name;
         const struct config_store *store = &b->config->stores[i];
         char buffer[PLACE_MAX];
 
@@ -218,9 +220,10 @@ static void check_store_against(struct config_builder *b, size_t i, enum config_
 static int check_places(struct config_builder *b, const bool *good) {
         _cleanup_free_ char *database = resolve_leading(b->config->database),
                             *tmpdir = resolve_leading(b->config->tmpdir),
-                            *cache = resolve_leading(b->config->cache_directory);
+                            *cache = resolve_leading(b->config->cache_directory),
+                            *quarantine = resolve_leading(b->config->quarantine_directory);
 
-        if (!database || !tmpdir || !cache)
+        if (!database || !tmpdir || !cache || !quarantine)
                 return -ENOMEM;
         for (size_t i = 0; i < b->config->n_stores; i++) {
                 if (!good[i])
@@ -229,6 +232,7 @@ static int check_places(struct config_builder *b, const bool *good) {
                 check_store_against(b, i, SECTION_SCANNER, "tmpdir", tmpdir);
                 if (b->config->cache_size > 0)
                         check_store_against(b, i, SECTION_CACHE, "directory", cache);
+                check_store_against(b, i, SECTION_QUARANTINE, "directory", quarantine);
                 for (size_t j = 0; j < i; j++)
                         if (good[j])
                                 check_store_pair(b, j, i);
@@ -271,6 +275,7 @@ int config_check(struct config_builder *b) {
         else {
                 check_folder(b, SECTION_SCANNER, "tmpdir", b->config->tmpdir);
                 check_folder(b, SECTION_CACHE, "directory", b->config->cache_directory);
+                check_folder(b, SECTION_QUARANTINE, "directory", b->config->quarantine_directory);
         }
         check_timeouts(b);
         if (b->hub)

@@ -54,11 +54,9 @@ static const struct unit size_units[] = {
 };
 
 static const struct unit duration_units[] = {
-        { "h", 3600 * USEC_PER_SEC },
-        { "min", 60 * USEC_PER_SEC },
-        { "s", USEC_PER_SEC },
-        { "ms", USEC_PER_MSEC },
-        {},
+        { "d", 24 * 3600 * USEC_PER_SEC }, { "h", 3600 * USEC_PER_SEC },
+        { "min", 60 * USEC_PER_SEC },      { "s", USEC_PER_SEC },
+        { "ms", USEC_PER_MSEC },           {},
 };
 
 /* Reads digits and nothing else: no sign, no blank, no other base. Returns what is behind them;
@@ -136,8 +134,8 @@ static const char *text_size(const struct config_key *key, const void *field,
 static int parse_duration(const struct config_key *key, const char *text, void *field,
                           char ret_problem[static CONFIG_PROBLEM_MAX]) {
         return parse_scaled(key, duration_units,
-                            "duration; write a number with ms, s, min or h behind it", text, field,
-                            ret_problem);
+                            "duration; write a number with ms, s, min, h or d behind it", text,
+                            field, ret_problem);
 }
 
 static const char *text_duration(const struct config_key *key, const void *field,
@@ -366,15 +364,17 @@ const char *config_hash_hint(const char *text) {
 #define KEY(section, name, member, type, default_text, help, ...) \
         { section, name, type, default_text, help, .offset = offsetof(OBJECT, member), __VA_ARGS__ }
 
-#define SCANNER(...) KEY(SECTION_SCANNER, __VA_ARGS__)
-#define STAMP(...)   KEY(SECTION_STAMP, __VA_ARGS__)
-#define GATE(...)    KEY(SECTION_GATE, __VA_ARGS__)
-#define CACHE(...)   KEY(SECTION_CACHE, __VA_ARGS__)
-#define HUB(...)     KEY(SECTION_HUB, __VA_ARGS__)
-#define STORE(...)   KEY(SECTION_STORE, __VA_ARGS__)
+#define SCANNER(...)    KEY(SECTION_SCANNER, __VA_ARGS__)
+#define STAMP(...)      KEY(SECTION_STAMP, __VA_ARGS__)
+#define GATE(...)       KEY(SECTION_GATE, __VA_ARGS__)
+#define CACHE(...)      KEY(SECTION_CACHE, __VA_ARGS__)
+#define QUARANTINE(...) KEY(SECTION_QUARANTINE, __VA_ARGS__)
+#define HUB(...)        KEY(SECTION_HUB, __VA_ARGS__)
+#define STORE(...)      KEY(SECTION_STORE, __VA_ARGS__)
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
+#define DAY (24 * 3600 * USEC_PER_SEC)
 
 /* clang-format off */
 #define OBJECT struct config
@@ -436,6 +436,18 @@ const struct config_key config_global_keys[] = {
                 SIZE(0, CACHE_SIZE_MAX)),
         CACHE("directory", cache_directory, "path", "/var/lib/storescan",
                 "Folder where the verdict cache is saved; made at start.", PATH),
+        QUARANTINE("directory", quarantine_directory, "path", "/var/lib/storescan/quarantine",
+                "Folder where originals of what was replaced are kept; made when needed.", PATH),
+        QUARANTINE("keep", quarantine_keep_usec, "duration", "90d",
+                "How long they are kept; 0s is for ever.",
+                DURATION(0, 36500 * DAY)),
+        QUARANTINE("max_size", quarantine_max_size, "size", "1G",
+                "Most space that they take once a day; 0 is without limit.",
+                SIZE(0, 1024 * 1024 * GIB)),
+        QUARANTINE("notify", quarantine_notify, "yes | no", "no",
+                "Whether owners are told of replaced mail, once a day at most.", YES_NO),
+        QUARANTINE("sendmail", quarantine_sendmail, "path", "/usr/sbin/sendmail",
+                "Program that sends those notices.", PATH),
         HUB("socket", hub.socket, "inet:ADDRESS:PORT | unix:/PATH", "inet:127.0.0.1:8893",
                 "Where Postfix reaches storescan-hub.", SOCKET),
         HUB("tmpdir", hub.tmpdir, "path", "/run/storescan-hub/scan",

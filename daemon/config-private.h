@@ -28,6 +28,7 @@ enum config_section {
         SECTION_STAMP,
         SECTION_GATE,
         SECTION_CACHE,
+        SECTION_QUARANTINE,
         SECTION_HUB,
         SECTION_STORE,
         _SECTION_MAX

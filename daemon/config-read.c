@@ -69,8 +69,8 @@ static void unknown_section(struct reader *r, const char *heading, const char *w
                         return;
                 }
         section_error(r, heading,
-                      "unknown section; there are [scanner], [stamp], [gate], [cache], [hub] and "
-                      "[store NAME]");
+                      "unknown section; there are [scanner], [stamp], [gate], [cache], "
+                      "[quarantine], [hub] and [store NAME]");
 }
 
 /* Finds or adds the store. False: its name was complained about, or there is no memory. */

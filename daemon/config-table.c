@@ -13,8 +13,13 @@
 
 const char *config_section_word(enum config_section section) {
         static const char *const words[] = {
-                [SECTION_SCANNER] = "scanner", [SECTION_STAMP] = "stamp", [SECTION_GATE] = "gate",
-                [SECTION_CACHE] = "cache",     [SECTION_HUB] = "hub",     [SECTION_STORE] = "store",
+                [SECTION_SCANNER] = "scanner",
+                [SECTION_STAMP] = "stamp",
+                [SECTION_GATE] = "gate",
+                [SECTION_CACHE] = "cache",
+                [SECTION_QUARANTINE] = "quarantine",
+                [SECTION_HUB] = "hub",
+                [SECTION_STORE] = "store",
         };
         static_assert(ELEMENTSOF(words) == _SECTION_MAX, "a word for every section");
 

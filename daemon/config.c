@@ -34,6 +34,8 @@ struct config *config_free(struct config *config) {
         free(config->tmpdir);
         free(config->user);
         free(config->cache_directory);
+        free(config->quarantine_directory);
+        free(config->quarantine_sendmail);
         free(config->keys);
         free(config->hub.socket);
         free(config->hub.tmpdir);

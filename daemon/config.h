@@ -99,6 +99,12 @@ struct config {
         /* [cache] */
         uint64_t cache_size;   /* bytes of memory; 0: no verdict cache */
         char *cache_directory; /* made at start; where it is saved */
+        /* [quarantine] */
+        char *quarantine_directory;    /* made when the first item comes */
+        uint64_t quarantine_keep_usec; /* 0: for ever */
+        uint64_t quarantine_max_size;  /* bytes, after a clean-up; 0: no limit */
+        bool quarantine_notify;        /* owners get mail */
+        char *quarantine_sendmail;     /* by this program */
         /* [hub] */
         struct config_hub hub;
         /* [store NAME] */

@@ -61,7 +61,7 @@ struct places {
         places_file_fn on_file;
         void *userdata;
         FILE *errors; /* of the round under way, or NULL */
-        const char *own[3];
+        const char *own[4];
 
         int group, inotify, mountinfo;
         struct newcomers *newcomers;
@@ -565,6 +565,7 @@ int places_new(const struct config *config, struct gate *gate, const struct chan
         places->own[0] = config->database;
         places->own[1] = config->tmpdir;
         places->own[2] = config->cache_size > 0 ? config->cache_directory : NULL;
+        places->own[3] = config->quarantine_directory;
         places->inotify = places->mountinfo = -EBADF;
         places->group =
                 fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_CLOEXEC | FAN_NONBLOCK |

@@ -23,7 +23,8 @@
         LINE(n) "line of " #size " characters; shorten it to 198 (a long path by a symbolic " \
         "link).\n"
 #define NO_SECTION \
-        "unknown section; there are [scanner], [stamp], [gate], [cache], [hub] and [store NAME].\n"
+        "unknown section; there are [scanner], [stamp], [gate], [cache], [quarantine], [hub] and " \
+        "[store NAME].\n"
 #define STORE_NAME(n, name) \
         LINE(n) "[store " name "]: a store can't be named '" name "'; use A-Z a-z 0-9 _ . - only.\n"
 #define TWICE(n, key, first) \
@@ -45,7 +46,7 @@
         LINE(n) key ": '" value "' is not a size; write bytes, or a number with K, M or G behind " \
         "it, from " range ".\n"
 #define NOT_A_DURATION(n, key, value, range) \
-        LINE(n) key ": '" value "' is not a duration; write a number with ms, s, min or h behind " \
+        LINE(n) key ": '" value "' is not a duration; write a number with ms, s, min, h or d behind " \
         "it, from " range ".\n"
 #define NOT_A_USER(n, value) \
         LINE(n) S "user: '" value "' can't be a user's name; write at most 31 of A-Z a-z 0-9 _ - " \
@@ -177,14 +178,14 @@ static const struct {
           OUT_OF_RANGE(7, S "max_scan_size", "18446744073709551617K", "1 to 64G") },
         { VALID "[scanner]\nscan_timeout = 30\nworker_timeout = 1 min\n",
           NOT_A_DURATION(6, S "scan_timeout", "30", "10ms to 1h")
-          NOT_A_DURATION(7, S "worker_timeout", "1 min", "10ms to 24h") },
+          NOT_A_DURATION(7, S "worker_timeout", "1 min", "10ms to 1d") },
         { VALID "[scanner]\nscan_timeout = 9ms\nworker_timeout = 25h\n",
           OUT_OF_RANGE(6, S "scan_timeout", "9ms", "10ms to 1h")
-          OUT_OF_RANGE(7, S "worker_timeout", "25h", "10ms to 24h") },
+          OUT_OF_RANGE(7, S "worker_timeout", "25h", "10ms to 1d") },
         /* A little more than 2^64 microseconds. */
         { VALID "[scanner]\nscan_timeout = 18446744073709552ms\nworker_timeout = 5124095577h\n",
           OUT_OF_RANGE(6, S "scan_timeout", "18446744073709552ms", "10ms to 1h")
-          OUT_OF_RANGE(7, S "worker_timeout", "5124095577h", "10ms to 24h") },
+          OUT_OF_RANGE(7, S "worker_timeout", "5124095577h", "10ms to 1d") },
 
         /* ---- Texts ---- */
         { VALID "[scanner]\nuser = -scan\n", NOT_A_USER(6, "-scan") },
@@ -271,11 +272,16 @@ static const struct {
         { DATABASE "[store a]\npath = /\n[store b]\npath = @/b\n",
           LINE(2) S "database: '@/db' lies in [store a] ('/', @/storescan.conf:4)" WAITS
           LINE(4) A "path: '/' contains the tmpdir ('/run/storescan/scan', default)" WAITS
-          LINE(4) A "path: '/' contains the cache directory ('/var/lib/storescan', default)" WAITS },
+          LINE(4) A "path: '/' contains the cache directory ('/var/lib/storescan', default)" WAITS
+          LINE(4) A "path: '/' contains the quarantine ('/var/lib/storescan/quarantine', default)"
+          WAITS },
+        { VALID "[quarantine]\ndirectory = @/a/sub\n",
+          LINE(6) "[quarantine] directory: '@/a/sub' lies in [store a] ('@/a', @/storescan.conf:4)"
+          WAITS },
 
         /* ---- Keys that depend on each other; not on what was refused ---- */
         { VALID "[scanner]\nscan_timeout = 90s\nworker_timeout = 25h\n",
-          OUT_OF_RANGE(7, S "worker_timeout", "25h", "10ms to 24h") },
+          OUT_OF_RANGE(7, S "worker_timeout", "25h", "10ms to 1d") },
         { VALID "[scanner]\nworker_timeout = 20s\nscan_timeout = 10\n",
           NOT_A_DURATION(7, S "scan_timeout", "10", "10ms to 1h") },
         { DATABASE "tmpdir =\n[store a]\npath = /run\n",

@@ -44,6 +44,11 @@ START_TEST(defaults) {
         ck_assert_uint_eq(c->log_queue, 512);
         ck_assert_uint_eq(c->cache_size, 64 << 20);
         ck_assert_str_eq(c->cache_directory, "/var/lib/storescan");
+        ck_assert_str_eq(c->quarantine_directory, "/var/lib/storescan/quarantine");
+        ck_assert_uint_eq(c->quarantine_keep_usec, 90 * 24 * 3600 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->quarantine_max_size, 1 << 30);
+        ck_assert(!c->quarantine_notify);
+        ck_assert_str_eq(c->quarantine_sendmail, "/usr/sbin/sendmail");
 
         ck_assert_uint_eq(c->n_stores, 1);
         ck_assert_str_eq(s->name, "a");
@@ -65,6 +70,8 @@ static const char every_key_text[] =
         "[stamp]\nenabled = no\n"
         "[gate]\nmax_pending = 4096\nhot_files = 0\nhot_time = 24h\nlog_queue = 65536\n"
         "[cache]\nsize = 16G\ndirectory = @/verdicts\n"
+        "[quarantine]\ndirectory = @/originals\nkeep = 36h\nmax_size = 0\nnotify = yes\n"
+        "sendmail = @/sendmail\n"
         "[hub]\nsocket = unix:@/milter\ntmpdir = @/hub\nspool_size = 1M\n"
         "trusted_networks = 10.0.0.0/8 2001:db8::/32\nstrip_outgoing = yes\nkey = hub-1\n"
         "on_infected = tag\non_error = accept\non_unscannable = quarantine\n"
@@ -99,6 +106,11 @@ START_TEST(every_key) {
         ck_assert_uint_eq(c->log_queue, 65536);
         ck_assert_uint_eq(c->cache_size, UINT64_C(16) << 30);
         assert_path(c->cache_directory, "@/verdicts");
+        assert_path(c->quarantine_directory, "@/originals");
+        ck_assert_uint_eq(c->quarantine_keep_usec, 36 * 3600 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->quarantine_max_size, 0);
+        ck_assert(c->quarantine_notify);
+        assert_path(c->quarantine_sendmail, "@/sendmail");
         assert_path(c->hub.socket, "unix:@/milter");
         assert_path(c->hub.tmpdir, "@/hub");
         ck_assert_uint_eq(c->hub.spool_size, UINT64_C(1) << 20);
@@ -354,7 +366,7 @@ START_TEST(printed_text) {
                           "\n"
                           "[stamp]\n"
                           "enabled = yes ; default\n"
-                          "keys = /etc/storescan/keys ; default\n"
+                          "keys = " STORESCAN_CONFDIR "/keys ; default\n"
                           "\n"
                           "[gate]\n"
                           "max_pending = auto ; default\n"
@@ -365,6 +377,13 @@ START_TEST(printed_text) {
                           "[cache]\n"
                           "size = 64M ; default\n"
                           "directory = /var/lib/storescan ; default\n"
+                          "\n"
+                          "[quarantine]\n"
+                          "directory = /var/lib/storescan/quarantine ; default\n"
+                          "keep = 90d ; default\n"
+                          "max_size = 1G ; default\n"
+                          "notify = no ; default\n"
+                          "sendmail = /usr/sbin/sendmail ; default\n"
                           "\n"
                           "[hub]\n"
                           "socket = inet:127.0.0.1:8893 ; default\n"
@@ -389,7 +408,7 @@ START_TEST(printed_text) {
                           "on_unscannable = allow ; default\n"
                           "marks = directories ; @/conf.d/x.conf:3\n"
                           "stamps = honour ; default\n"
-                          "stamp_max_age = 24h ; default\n"
+                          "stamp_max_age = 1d ; default\n"
                           "stamp_max_lag = 0 ; default\n");
         ck_assert_str_eq(printed, expected);
 }
