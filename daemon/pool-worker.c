@@ -301,6 +301,17 @@ static bool worker_attachment(struct worker *w, const struct proto_attachment *m
         return true;
 }
 
+static bool worker_cover(struct worker *w, const struct proto_cover *m) {
+        struct bay *bay = bay_of(w, m->id);
+
+        if (!bay || !bay->message.cover)
+                return false;
+        bay->message.cover = 0;
+        if (bay->job)
+                bay->job->cover(bay->job, m);
+        return true;
+}
+
 /* The kernel tells who speaks (SO_PASSCRED); what the message says of it would be hearsay. */
 static bool worker_hello(struct worker *w) {
         struct cmsghdr *c = CMSG_FIRSTHDR(&w->receive_msg);
@@ -352,7 +363,8 @@ static void worker_received(struct ring_op *op, int res) {
                 worker_receive(w);
                 return;
         }
-        if (kind == PROTO_ATTACHMENT && worker_attachment(w, &w->received.attachment)) {
+        if ((kind == PROTO_ATTACHMENT && worker_attachment(w, &w->received.attachment)) ||
+            (kind == PROTO_COVER && worker_cover(w, &w->received.cover))) {
                 worker_receive(w);
                 return;
         }
@@ -445,6 +457,7 @@ static void job_send(struct bay *bay, int fd) {
         bay->message.use_cache = job->use_cache;
         bay->message.use_hub = job->use_hub;
         bay->message.attachments = job->attachment != NULL;
+        bay->message.cover = job->cover != NULL;
         if (job->many) {
                 bay->message.many = 1;
                 bay->message.from = bay->told = job->from;

@@ -60,6 +60,10 @@ struct pool_job {
          * once by each worker that the job is given to. May not submit or end this job either. */
         void (*attachment)(struct pool_job *job, const struct proto_attachment *attachment);
 
+        /* With it, the job of a message asks for what a hub's stamp covers: told before done(), of what
+         * is clean, likewise. */
+        void (*cover)(struct pool_job *job, const struct proto_cover *cover);
+
         void (*done)(struct pool_job *job, const struct pool_result *result);
 
         /* The pool's own. */

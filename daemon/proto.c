@@ -27,6 +27,7 @@ static const struct {
         [PROTO_ITEM] = { sizeof(struct proto_item), 0 },
         [PROTO_RESULT] = { sizeof(struct proto_result), 0 },
         [PROTO_ATTACHMENT] = { sizeof(struct proto_attachment), 0 },
+        [PROTO_COVER] = { sizeof(struct proto_cover), 0 },
 };
 
 static_assert(sizeof(union proto_message) <= UINT16_MAX, "sizes fit the header");
@@ -154,8 +155,9 @@ static bool job_ok(const struct proto_job *m) {
                /* The items of an mbox are never known by the whole file. */
                m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 &&
                m->use_hub <= (m->form == JOB_MESSAGE || (m->form == JOB_DBOX && !m->many)) &&
-               m->attachments <= (m->form == JOB_MESSAGE) && range_ok(m) &&
-               (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
+               m->attachments <= (m->form == JOB_MESSAGE) && m->cover <= (m->form == JOB_MESSAGE) &&
+               range_ok(m) && (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
+               zero(m->reserved, sizeof(m->reserved));
 }
 
 /* Of its own, without regard to whether the log has anything to say of it. */
@@ -225,6 +227,13 @@ static bool attachment_ok(const struct proto_attachment *m) {
                text_ok(m->pattern, sizeof(m->pattern)) && text_ok(m->name, sizeof(m->name));
 }
 
+static bool cover_ok(const struct proto_cover *m) {
+        return zero(m->reserved, sizeof(m->reserved)) &&
+               (m->check == HUB_GOOD ||
+                (m->check == HUB_IRREGULAR && zero(m->body, sizeof(m->body)) &&
+                 zero(m->header_digest, sizeof(m->header_digest))));
+}
+
 int proto_check(const union proto_message *message, size_t size) {
         const struct proto_header *h = &message->header;
         bool ok;
@@ -245,6 +254,7 @@ int proto_check(const union proto_message *message, size_t size) {
         case PROTO_ITEMS: ok = items_ok(&message->items); break;
         case PROTO_ITEM: ok = item_ok(&message->item); break;
         case PROTO_RESULT: ok = result_ok(&message->result); break;
+        case PROTO_COVER: ok = cover_ok(&message->cover); break;
         case PROTO_ATTACHMENT: ok = attachment_ok(&message->attachment); break;
         case _PROTO_KIND_MAX:
         default: ok = false;

@@ -16,6 +16,7 @@
  *     gate ◀─ITEMS──── worker        of a file of many items: what was found, in order, as it goes
  *     gate ◀─ITEM───── worker        one of them that is worth a word in the log
  *     gate ◀─ATTACHMENT worker       before the result of a job that asks: what is not wanted in mail
+ *     gate ◀─COVER──── worker        likewise: the digests that a hub's stamp of the message covers
  *     gate ◀─RESULT─── worker        the verdict; the bay is the gate's again
  *
  * Jobs are done in the order in which they come; one more may be sent before the result of the first.
@@ -60,6 +61,7 @@ enum proto_kind {
         PROTO_ITEM,
         PROTO_RESULT,
         PROTO_ATTACHMENT,
+        PROTO_COVER,
         _PROTO_KIND_MAX
 };
 
@@ -141,7 +143,8 @@ struct proto_job {
         uint8_t use_hub;     /* a message with a hub's stamp need not be scanned before the gate has
                             * judged the stamp */
         uint8_t attachments; /* tell of those that LOAD's patterns do not want */
-        uint8_t reserved[8];
+        uint8_t cover;       /* tell what a hub's stamp covers, if it is clean */
+        uint8_t reserved[7];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
         uint64_t from, wanted, to;        /* with many: offsets, from <= wanted < to; else 0 */
@@ -211,6 +214,15 @@ struct proto_attachment {
         char name[PROTO_SIGNATURE_MAX];   /* the name or the type. Printable ASCII */
 };
 
+/* Of a clean message. */
+struct proto_cover {
+        struct proto_header header;
+        uint64_t id;
+        uint8_t check; /* enum hub_check: GOOD, or IRREGULAR: no stamp can cover it */
+        uint8_t reserved[7];
+        uint8_t body[DIGEST_SIZE], header_digest[DIGEST_SIZE]; /* if GOOD, else zero */
+};
+
 enum result_known {
         KNOWN_NOT,
         KNOWN_DIGEST, /* the digest asked for matched: verdict and reason are 0 */
@@ -231,6 +243,7 @@ union proto_message {
         struct proto_item item;
         struct proto_result result;
         struct proto_attachment attachment;
+        struct proto_cover cover;
 };
 
 /* Fills in the header of a message of this kind. */

@@ -10,7 +10,9 @@
 #define HUB_COUNTERS(X) \
         X(messages,    "messages that came to their end") \
         X(bytes,       "bytes of messages that were judged") \
-        X(clean,       "messages found clean") \
+        X(clean,       "messages scanned and found clean") \
+        X(honoured,    "messages accepted by another hub's stamp, without a scan") \
+        X(stamped,     "messages stamped") \
         X(infected,    "messages found infected") \
         X(attachments, "messages with an attachment that fits a rule") \
         X(unscannable, "messages that can't be judged") \

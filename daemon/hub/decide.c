@@ -17,6 +17,8 @@ static enum deed deed_of(enum hub_action action) {
 }
 
 struct decision decide(const struct config_hub *policy, const struct judgement *j) {
+        if (j->honoured && j->result.known == KNOWN_HUB)
+                return (struct decision){ DEED_HONOUR, CAUSE_NONE };
         if (j->result.verdict == VERDICT_INFECTED)
                 return (struct decision){ deed_of(policy->on_infected), CAUSE_INFECTED };
         if (j->unwanted)
@@ -34,7 +36,7 @@ const char *deed_name(enum deed deed) {
                 [DEED_DEFER] = "deferred",    [DEED_REJECT] = "rejected",
                 [DEED_DISCARD] = "discarded", [DEED_QUARANTINE] = "put on hold",
                 [DEED_TAG] = "tagged",        [DEED_ACCEPT] = "accepted without a stamp",
-                [DEED_STAMP] = "accepted",
+                [DEED_HONOUR] = "accepted",   [DEED_STAMP] = "accepted",
         };
 
         return (unsigned)deed < ELEMENTSOF(names) ? names[deed] : "invalid";

@@ -13,6 +13,7 @@ enum deed {
         DEED_QUARANTINE,
         DEED_TAG,
         DEED_ACCEPT, /* as it is, without a stamp */
+        DEED_HONOUR, /* another hub found it clean */
         DEED_STAMP,  /* it is clean */
         _DEED_MAX
 };

@@ -29,6 +29,7 @@ struct errand {
         struct pool_job job;
         TAILQ_ENTRY(errand) link; /* COMING: in queue; AT_POOL, GIVEN_UP: in at_pool */
         enum state state;
+        bool trusted;
         pthread_cond_t ready;
         struct judgement judgement;
 };
@@ -39,6 +40,7 @@ struct handover {
         struct ring *ring;
         struct pool *pool; /* NULL: not yet */
         bool attachments;
+        const struct stamping *stamping;
         int event_fd;
         uint64_t event;
         struct ring_op event_op;
@@ -64,12 +66,50 @@ static void on_attachment(struct pool_job *job, const struct proto_attachment *a
         e->judgement.attachment = *attachment;
 }
 
+static void on_cover(struct pool_job *job, const struct proto_cover *cover) {
+        struct errand *e = container_of(job, struct errand, job);
+        struct handover *h = e->handover;
+
+        if (!h->pool || stamping_sign(h->stamping, cover, pool_database_version(h->pool),
+                                      e->judgement.stamp) < 0)
+                e->judgement.stamp[0] = '\0';
+}
+
+/* Before a job goes to the pool. */
+static void prepare(struct errand *e) {
+        struct handover *h = e->handover;
+
+        e->job.attachment = h->attachments ? on_attachment : NULL;
+        e->job.cover = h->stamping->key ? on_cover : NULL;
+        e->job.use_hub = e->trusted && !h->attachments && stamping_believes(h->stamping);
+}
+
+/* False: another hub's stamp is not believed, and the message is scanned after all. */
+static bool settled(struct errand *e, const struct pool_result *result) {
+        struct handover *h = e->handover;
+
+        if (result->known != KNOWN_HUB)
+                return true;
+        if (h->pool &&
+            stamping_judge(h->stamping, result->hub, pool_database_version(h->pool)) == HUB_GOOD) {
+                e->judgement.honoured = true;
+                return true;
+        }
+        e->job.use_hub = false;
+        return !h->pool;
+}
+
 static void on_done(struct pool_job *job, const struct pool_result *result) {
         struct errand *e = container_of(job, struct errand, job);
         struct handover *h = e->handover;
         bool given_up;
 
+        if (!settled(e, result)) {
+                pool_submit(h->pool, job);
+                return;
+        }
         e->judgement.result = *result;
+        e->judgement.result.hub = NULL;
         (void)pthread_mutex_lock(&h->lock);
         TAILQ_REMOVE(&h->at_pool, e, link);
         given_up = e->state == GIVEN_UP;
@@ -113,8 +153,10 @@ static void serve(struct handover *h) {
 
         if (!h->pool)
                 return;
-        while ((e = take(h)))
+        while ((e = take(h))) {
+                prepare(e);
                 pool_submit(h->pool, &e->job);
+        }
         while ((e = take_given_up(h)))
                 pool_withdraw(h->pool, &e->job, REASON_TIMEOUT);
 }
@@ -153,8 +195,10 @@ int handover_new(struct ring *ring, struct handover **ret) {
         return 0;
 }
 
-void handover_start(struct handover *h, struct pool *pool, bool attachments) {
+void handover_start(struct handover *h, struct pool *pool, bool attachments,
+                    const struct stamping *stamping) {
         h->attachments = attachments;
+        h->stamping = stamping;
         h->pool = pool;
         serve(h);
 }
@@ -211,7 +255,6 @@ static struct errand *errand_new(struct handover *h, int fd, uint64_t size) {
                 .size = size,
                 .exact = true,
                 .form = JOB_MESSAGE,
-                .attachment = h->attachments ? on_attachment : NULL,
                 .done = on_done,
         };
         return e;
@@ -238,7 +281,7 @@ static void wait_done(struct errand *e, uint64_t until, handover_tick_fn tick, v
         }
 }
 
-void handover_judge(struct handover *h, int fd, uint64_t size, uint64_t timeout_usec,
+void handover_judge(struct handover *h, int fd, uint64_t size, bool trusted, uint64_t timeout_usec,
                     handover_tick_fn tick, void *userdata, struct judgement *ret) {
         uint64_t until = now_usec() + timeout_usec;
         struct errand *e = errand_new(h, fd, size);
@@ -250,6 +293,7 @@ void handover_judge(struct handover *h, int fd, uint64_t size, uint64_t timeout_
                 close_fd(fd);
                 return;
         }
+        e->trusted = trusted;
         (void)pthread_mutex_lock(&h->lock);
         if (h->ended) {
                 e->state = DONE;

@@ -36,6 +36,7 @@ struct hub {
         FILE *errors;
         struct stats stats;
         struct hub_counters counters;
+        struct stamping stamping;
         struct milter_settings milter;
         struct notify notify;
         struct journal *journal;
@@ -205,6 +206,9 @@ static int start(struct hub *hub) {
         if (r < 0)
                 return r;
         journal_set_name(hub->journal, "storescan-hub");
+        r = stamping_open(hub->config, hub->errors, &hub->stamping);
+        if (r < 0)
+                return r;
         r = ring_new(hub->errors, &hub->ring);
         if (r < 0)
                 return r;
@@ -230,7 +234,8 @@ static int start(struct hub *hub) {
         if (r < 0 || hub->ending)
                 return r;
         handover_start(hub->handover, hub->pool,
-                       !streq(c->attachment_names, "none") || !streq(c->attachment_types, "none"));
+                       !streq(c->attachment_names, "none") || !streq(c->attachment_types, "none"),
+                       &hub->stamping);
         r = start_milter(hub);
         if (r < 0)
                 return r;
@@ -252,6 +257,7 @@ static void end(struct hub *hub) {
         if (hub->handover)
                 handover_end(hub->handover);
         hub->pool = pool_free(hub->pool);
+        stamping_close(&hub->stamping);
 }
 
 _Noreturn void hub_run(const struct config *config, FILE *errors) {

@@ -14,6 +14,7 @@
 #include <strings.h>
 #include <sys/mman.h>
 
+#include "store/hub-stamp.h"
 #include "store/util.h"
 
 #define BUFFER_SIZE ((size_t)64 << 10)
@@ -31,6 +32,9 @@ void mail_set_budget(uint64_t bytes) {
 
 bool mail_is_stamp_name(const char *name) {
         size_t n = 0;
+
+        if (hub_stamp_is_name(name, strlen(name)))
+                return true;
 
         for (; *name; name++) {
                 unsigned char c = (unsigned char)*name;

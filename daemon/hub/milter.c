@@ -86,7 +86,12 @@ static void count_judgement(const struct session *s, const struct decision *d) {
         count(messages);
         (void)atomic_fetch_add(&settings->counters->bytes, s->mail.size);
         switch (d->cause) {
-        case CAUSE_NONE: count(clean); break;
+        case CAUSE_NONE:
+                if (d->deed == DEED_HONOUR)
+                        count(honoured);
+                else
+                        count(clean);
+                break;
         case CAUSE_INFECTED: count(infected); break;
         case CAUSE_ATTACHMENT: count(attachments); break;
         case CAUSE_UNSCANNABLE: count(unscannable); break;
@@ -156,6 +161,7 @@ static sfsistat carry_out(SMFICTX *ctx, const struct session *s, const struct de
                 count(tagged);
                 return SMFIS_CONTINUE;
         case DEED_ACCEPT:
+        case DEED_HONOUR:
         case DEED_STAMP: return SMFIS_CONTINUE;
         case DEED_DEFER:
         case _DEED_MAX:
@@ -202,7 +208,7 @@ static void judge(SMFICTX *ctx, struct session *s, struct judgement *ret) {
                                fd == -ENOSPC ? "more bytes at once than spool_size"
                                              : error_text(-fd));
         } else
-                handover_judge(settings->handover, fd, s->mail.size,
+                handover_judge(settings->handover, fd, s->mail.size, s->trusted,
                                settings->config->scan_timeout_usec, tick, ctx, ret);
 }
 
@@ -221,6 +227,11 @@ static sfsistat end_of_message(SMFICTX *ctx, struct session *s) {
         result = carry_out(ctx, s, &d, &j);
         if (result == SMFIS_CONTINUE && (!s->trusted || leaving) && !strip(ctx, s))
                 return defer(ctx);
+        if (result == SMFIS_CONTINUE && d.deed == DEED_STAMP && !leaving && j.stamp[0]) {
+                if (!add_header(ctx, s, HUB_STAMP_NAME, j.stamp))
+                        return defer(ctx);
+                count(stamped);
+        }
         return result;
 }
 

@@ -167,4 +167,11 @@ void judge_message(struct judge *judge, enum canon_form form, const uint8_t *dat
         ret->scan_usec = trust_now_usec();
         scan_set(&ret->scan, VERDICT_CLEAN, REASON_NONE, "");
         judge_scan(judge, data, size, false, &ret->scan, &ret->context);
+        if (question->cover && ret->scan.verdict == VERDICT_CLEAN) {
+                r = form == CANON_MESSAGE
+                            ? hub_content_digest(data, size, ret->cover_body, ret->cover_header)
+                            : HUB_IRREGULAR;
+                ret->covered = r >= 0;
+                ret->cover = r == HUB_GOOD ? HUB_GOOD : HUB_IRREGULAR;
+        }
 }

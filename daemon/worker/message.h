@@ -29,6 +29,7 @@ struct judge {
 struct question {
         const uint8_t *known; /* STAMP_DIGEST_SIZE bytes, or NULL */
         bool use_cache;
+        bool cover;   /* what a stamp covers of what is clean */
         bool use_hub; /* stamps in the header of a message */
 };
 
@@ -36,6 +37,9 @@ struct judgement {
         enum result_known known; /* if it is, nothing was scanned and scan is zero */
         bool has_digest;
         uint8_t digest[DIGEST_SIZE];
+        bool covered; /* a question for it was answered by what follows */
+        enum hub_check cover;
+        uint8_t cover_body[DIGEST_SIZE], cover_header[DIGEST_SIZE]; /* if GOOD */
         struct hub_content hub; /* KNOWN_HUB: the stamps; else zero */
         struct scan scan;
         uint64_t scan_usec;     /* when the scan began; 0: there was none */

@@ -81,6 +81,7 @@ static void judge(struct worker *w, struct job *job, struct judgement *ret) {
                 .known = job->message->has_known ? job->message->known : NULL,
                 .use_cache = job->message->use_cache,
                 .use_hub = job->message->use_hub,
+                .cover = job->message->cover,
         };
         int r;
 
@@ -115,6 +116,32 @@ static void judge(struct worker *w, struct job *job, struct judgement *ret) {
         content_release(&job->content);
 }
 
+static void send_message(void *userdata, const union proto_message *message) {
+        const struct worker *w = userdata;
+        int r = proto_send_patiently(CHANNEL_FD, message);
+
+        if (r == -EPIPE || r == -ECONNRESET)
+                _exit(EXIT_SUCCESS); /* nobody wants to know any more */
+        if (r < 0)
+                die(w->setup, "it can't answer", strerror(-r));
+}
+
+static void tell_cover(struct worker *w, const struct job *job, const struct judgement *j) {
+        union proto_message message;
+
+        if (!j->covered)
+                return;
+        proto_init(&message, PROTO_COVER);
+        message.cover.id = job->message->id;
+        message.cover.check = (uint8_t)j->cover;
+        if (j->cover == HUB_GOOD) {
+                memcpy(message.cover.body, j->cover_body, sizeof(message.cover.body));
+                memcpy(message.cover.header_digest, j->cover_header,
+                       sizeof(message.cover.header_digest));
+        }
+        send_message(w, &message);
+}
+
 static void do_one(struct worker *w, struct job *job, struct proto_result *ret) {
         uint64_t started = trust_now_usec(), now;
         struct judgement j = {};
@@ -128,21 +155,12 @@ static void do_one(struct worker *w, struct job *job, struct proto_result *ret) 
         if (j.has_digest)
                 memcpy(ret->digest, j.digest, sizeof(ret->digest));
         ret->hub = j.hub;
+        tell_cover(w, job, &j);
         ret->verdict = (uint8_t)j.scan.verdict;
         ret->reason = (uint8_t)j.scan.reason;
         memcpy(ret->signature, j.scan.text, sizeof(ret->signature));
         if (j.scan.verdict != VERDICT_CLEAN)
                 ret->context = j.context;
-}
-
-static void send_message(void *userdata, const union proto_message *message) {
-        const struct worker *w = userdata;
-        int r = proto_send_patiently(CHANNEL_FD, message);
-
-        if (r == -EPIPE || r == -ECONNRESET)
-                _exit(EXIT_SUCCESS); /* nobody wants to know any more */
-        if (r < 0)
-                die(w->setup, "it can't answer", strerror(-r));
 }
 
 /* Of the job that was just done. */

@@ -103,6 +103,9 @@ static void check_promises(const union proto_message *m, int kind) {
                 FUZZ_ASSERT(m->result.verdict != VERDICT_INFECTED ||
                             m->result.signature[0] != '\0');
                 break;
+        case PROTO_COVER:
+                FUZZ_ASSERT(m->cover.check == HUB_GOOD || m->cover.check == HUB_IRREGULAR);
+                break;
         case PROTO_ATTACHMENT:
                 FUZZ_ASSERT(m->attachment.by_type <= 1 && m->attachment.pattern[0] != '\0');
                 check_text(m->attachment.pattern, sizeof(m->attachment.pattern));

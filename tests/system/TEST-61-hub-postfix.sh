@@ -14,12 +14,15 @@ HUB=$BUILD/daemon/hub/storescan-hub
 
 CLIENT=$SOURCE/tests/system/hub-client
 FORMATS=(maildir sdbox mdbox mbox)
+HONOURING=(maildir sdbox) # stores that take a stamp instead of a scan
 MESSAGES=24
 POSTFIX=$WORK/postfix
 TEST_USER_GROUP=$(id -gn "$TEST_USER")
 OUTSIDE=192.0.2.77
 HUB_LOG=$WORK/hub.log
 HUB_PID=
+HUB_CONF=$WORK/hub.conf
+KEYS=$WORK/hub-keys
 
 explain_failure() {
     local file
@@ -162,20 +165,22 @@ END
 # start_hub [KEY=VALUE...]: of [hub].
 start_hub() {
     local line
-    cat >"$CONF" <<END
+    cat >"$HUB_CONF" <<END
 [scanner]
 database = $SIGNATURES
 workers = 2
+[stamp]
+keys = $KEYS
 [hub]
 socket = inet:127.0.0.1:$HUB_PORT
 tmpdir = $WORK/hub/scan
 trusted_networks = 127.0.0.0/8
 END
-    for line; do printf '%s = %s\n' "${line%%=*}" "${line#*=}" >>"$CONF"; done
+    for line; do printf '%s = %s\n' "${line%%=*}" "${line#*=}" >>"$HUB_CONF"; done
     : >"$HUB_LOG"
     STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker \
         setpriv --reuid "$TEST_USER" --regid "$TEST_USER_GROUP" --clear-groups --no-new-privs \
-        "$HUB" --config "$CONF" </dev/null >>"$HUB_LOG" 2>&1 &
+        "$HUB" --config "$HUB_CONF" </dev/null >>"$HUB_LOG" 2>&1 &
     HUB_PID=$!
     PIDS+=("$HUB_PID")
     wait_until 60 grep -q '^storescan-hub: hub-started' "$HUB_LOG" || fail 'the hub does not start'
@@ -256,10 +261,22 @@ held() { postqueue -c "$POSTFIX/etc" -j | grep -c '"queue_name": "hold"' || true
 # ---- The test ----
 
 HUB_PORT=$(free_port)
-mkdir -p "$WORK/mail" "$WORK/in" "$WORK/hub"
-chown "$TEST_USER" "$WORK/mail"
+mkdir -p "$WORK/in" "$WORK/hub"
+make_fs mail ext4
+for format in "${FORMATS[@]}"; do mkdir "$WORK/mail/$format"; done
+chown -R "$TEST_USER" "$WORK/mail"
 mount -t tmpfs -o mode=0755 storescan-test "$WORK/hub"
 chown "$TEST_USER" "$WORK/hub"
+"$STORESCANCTL" --keys "$KEYS" key generate hub1
+"$STORESCANCTL" --keys "$KEYS" key generate --type ed25519 hub2 >/dev/null
+cp -a "$KEYS" "$WORK/keys"
+chown -R "$TEST_USER" "$KEYS"
+STAMP_CONF="keys = $WORK/keys"
+CACHE_CONF='size = 0' # every copy counts for itself
+for format in "${HONOURING[@]}"; do
+    add_store "$format" "$WORK/mail/$format" "format=$format" marks=directories
+done
+start_storescand
 start_dovecot
 start_postfix
 "$CLIENT" make "$WORK/in" "$MESSAGES"
@@ -271,13 +288,43 @@ mail "$WORK/in/plain"
 say 'no hub: mail waits at its sender'
 expect_reply '4*' "$WORK/in/plain" maildir
 
-say 'clean mail arrives in every format, as it was sent'
-start_hub
+say 'clean mail arrives in every format, with a stamp, byte for byte as it was sent'
+start_hub key=hub1
 for ((i = 1; i <= MESSAGES; i++)); do
     expect_reply '250 *' "$WORK/in/$i.eml" "${FORMATS[@]}"
 done
 for format in "${FORMATS[@]}"; do expect_messages "$format" "$MESSAGES"; done
 expect_counter clean "$MESSAGES"
+expect_counter stamped "$MESSAGES"
+for format in "${FORMATS[@]}"; do
+    "$CLIENT" compare "$IMAP_PORT" "$format@example.org" "$WORK/in" "$MESSAGES" ||
+        fail "mail in $format is not what was sent"
+done
+expect_equal "$(counter scans)" 0 'scans of stamped mail in stores'
+# Opened twice before it had a stamp of the store's own, one counts twice.
+(($(counter hub_accepted) >= MESSAGES * ${#HONOURING[@]})) || fail 'not every stamp was honoured'
+stop_storescand
+stop_hub
+
+say 'a second hub honours the stamp of the first'
+start_hub key=hub2
+for file in "$WORK/mail/maildir/Maildir"/{cur,new}/*; do
+    [[ ! -f $file ]] || cp "$file" "$WORK/in/stamped"
+done
+expect_reply '250 *' "$WORK/in/stamped" sdbox
+expect_counter honoured 1
+expect_counter stamped 0
+sed 's/^Subject:.*/Subject: another/' "$WORK/in/stamped" >"$WORK/in/changed"
+expect_reply '250 *' "$WORK/in/changed" sdbox
+expect_counter honoured 1
+expect_counter clean 1
+XCLIENT=$OUTSIDE expect_reply '250 *' "$WORK/in/stamped" sdbox
+expect_counter honoured 1
+expect_counter clean 2
+expect_counter stripped 1
+expect_counter stamped 2
+stop_hub
+start_hub key=hub1
 
 say 'infected mail is rejected'
 expect_reply '550 *infected with Eicar*' "$WORK/in/virus" maildir
@@ -368,13 +415,19 @@ expect_counter attachments 5
 stop_hub TERM
 
 say 'mistakes are told and end it'
-if "$HUB" --config "$CONF" 2>"$WORK/said"; then fail 'the hub runs as root'; fi
+status=0
+sed 's/^\[hub\]/&\nkey = nobody/' "$HUB_CONF" >"$WORK/other.conf"
+setpriv --reuid "$TEST_USER" --regid "$TEST_USER_GROUP" --clear-groups \
+    "$HUB" --config "$WORK/other.conf" 2>"$WORK/said" || status=$?
+expect_equal "$status" 78 'status of a hub without its key'
+grep -q "^\[hub\] key: there is no key 'nobody' in $KEYS" "$WORK/said" || fail "$(cat "$WORK/said")"
+if "$HUB" --config "$HUB_CONF" 2>"$WORK/said"; then fail 'the hub runs as root'; fi
 grep -q 'does not run with those of root' "$WORK/said" || fail "$(cat "$WORK/said")"
 start_hub
 status=0
 STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker \
     setpriv --reuid "$TEST_USER" --regid "$TEST_USER_GROUP" --clear-groups \
-    "$HUB" --config "$CONF" 2>"$WORK/said" || status=$?
+    "$HUB" --config "$HUB_CONF" 2>"$WORK/said" || status=$?
 expect_equal "$status" 78 'status of a hub whose socket is taken'
 grep -q '^\[hub\] socket: .* stop what else is there' "$WORK/said" || fail "$(cat "$WORK/said")"
 stop_hub

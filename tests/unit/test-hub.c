@@ -129,6 +129,10 @@ START_TEST(test_decisions) {
         ck_assert_int_eq(decide(&policy, &j).cause, CAUSE_INFECTED);
         j = (struct judgement){ .result.verdict = VERDICT_UNSCANNABLE };
         ck_assert_int_eq(decide(&policy, &j).deed, DEED_ACCEPT);
+        j = (struct judgement){ .result.known = KNOWN_HUB, .honoured = true };
+        ck_assert_int_eq(decide(&policy, &j).deed, DEED_HONOUR);
+        j.honoured = false; /* nobody vouches for it */
+        ck_assert_int_eq(decide(&policy, &j).deed, DEED_DEFER);
         j = (struct judgement){ .result.verdict = VERDICT_UNKNOWN };
         ck_assert_int_eq(decide(&policy, &j).deed, DEED_DEFER);
         ck_assert_int_eq(decide(&(struct config_hub){ .on_error = HUB_ERROR_ACCEPT }, &j).deed,
@@ -180,8 +184,13 @@ void pool_withdraw(struct pool *pool, struct pool_job *job, enum reason reason) 
         job->done(job, &result);
 }
 
+uint32_t pool_database_version(const struct pool *pool) {
+        return 7;
+}
+
 static struct ring *ring;
 static struct handover *handover;
+static const struct stamping no_stamping;
 
 static void no_tick(void *userdata) {
 }
@@ -189,6 +198,7 @@ static void no_tick(void *userdata) {
 struct caller {
         pthread_t thread;
         uint64_t timeout_usec;
+        bool trusted;
         struct judgement judgement;
 };
 
@@ -196,12 +206,17 @@ static void *call(void *userdata) {
         struct caller *c = userdata;
         int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-        handover_judge(handover, fd, 1, c->timeout_usec, no_tick, NULL, &c->judgement);
+        handover_judge(handover, fd, 1, c->trusted, c->timeout_usec, no_tick, NULL, &c->judgement);
         return NULL;
 }
 
 static void begin_call(struct caller *c, uint64_t timeout_usec) {
         *c = (struct caller){ .timeout_usec = timeout_usec };
+        ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
+}
+
+static void begin_trusted_call(struct caller *c) {
+        *c = (struct caller){ .timeout_usec = 60 * USEC_PER_SEC, .trusted = true };
         ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
 }
 
@@ -222,7 +237,7 @@ START_TEST(test_handover) {
 
         begin_handover();
         begin_call(&c, 60 * USEC_PER_SEC);
-        handover_start(handover, (struct pool *)handover, true);
+        handover_start(handover, (struct pool *)handover, true, &no_stamping);
         wait_submitted();
         ck_assert_uint_eq(handover_waiting(handover), 1);
         ck_assert_int_eq(submitted->form, JOB_MESSAGE);
@@ -240,6 +255,102 @@ START_TEST(test_handover) {
 }
 END_TEST
 
+/* A key, and a stamping with it. */
+static struct stamping make_stamping(const char *id) {
+        char folder[] = "/tmp/test-hub-XXXXXX";
+        _cleanup_free_ char *file = NULL;
+        struct hub_key *key;
+        struct stamping s;
+        const struct config config = { .keys = folder, .hub.key = (char *)(uintptr_t)id };
+
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        ck_assert_int_eq(hub_key_generate("hub1", HUB_KEY_HMAC, &key), 0);
+        ck_assert_int_eq(keys_save(folder, key, stderr), 0);
+        hub_key_free(key);
+        ck_assert_int_eq(stamping_open(&config, stderr, &s), 0);
+        ck_assert_int_gt(asprintf(&file, "%s/hub1", folder), 0);
+        ck_assert_int_eq(unlink(file), 0);
+        ck_assert_int_eq(rmdir(folder), 0);
+        return s;
+}
+
+/* What it stamps it believes, until a byte is another; a message with a stamp that is not good is
+ * scanned. */
+START_TEST(test_stamps) {
+        const struct pool_result clean = { .verdict = VERDICT_CLEAN };
+        const struct proto_cover cover = { .check = HUB_GOOD,
+                                           .body = { 1 },
+                                           .header_digest = { 2 } },
+                                 irregular = { .check = HUB_IRREGULAR };
+        struct stamping s = make_stamping("hub1");
+        struct hub_content content = { .check = HUB_GOOD, .n_found = 1 };
+        struct pool_result found = { .known = KNOWN_HUB, .hub = &content };
+        struct caller c;
+
+        begin_handover();
+        handover_start(handover, (struct pool *)handover, false, &s);
+        begin_call(&c, 60 * USEC_PER_SEC);
+        wait_submitted();
+        ck_assert(!submitted->use_hub); /* not of a client that is not trusted */
+        submitted->cover(submitted, &irregular);
+        submitted->cover(submitted, &cover);
+        submitted->queued = false;
+        submitted->done(submitted, &clean);
+        ck_assert_int_eq(pthread_join(c.thread, NULL), 0);
+        ck_assert_int_eq(hub_stamp_parse(c.judgement.stamp, strlen(c.judgement.stamp),
+                                         &content.found[0].stamp),
+                         HUB_GOOD);
+        memcpy(content.body, cover.body, sizeof(content.body));
+        memcpy(content.header, cover.header_digest, sizeof(content.header));
+
+        submitted = NULL;
+        begin_trusted_call(&c);
+        wait_submitted();
+        ck_assert(submitted->use_hub);
+        submitted->queued = false;
+        submitted->done(submitted, &found);
+        ck_assert_int_eq(pthread_join(c.thread, NULL), 0);
+        ck_assert(c.judgement.honoured);
+        ck_assert_int_eq(c.judgement.result.known, KNOWN_HUB);
+
+        submitted = NULL;
+        begin_trusted_call(&c);
+        wait_submitted();
+        content.body[5] ^= 1;
+        submitted->queued = false;
+        submitted->done(submitted, &found); /* not the end: it is submitted again */
+        ck_assert(submitted->queued);
+        ck_assert(!submitted->use_hub);
+        submitted->queued = false;
+        submitted->done(submitted, &clean);
+        ck_assert_int_eq(pthread_join(c.thread, NULL), 0);
+        ck_assert(!c.judgement.honoured);
+        ck_assert_int_eq(c.judgement.result.verdict, VERDICT_CLEAN);
+        handover_end(handover);
+        stamping_close(&s);
+        ring_free(ring);
+        handover_free(handover);
+}
+END_TEST
+
+START_TEST(test_no_key) {
+        char folder[] = "/nonexistent/keys", id[] = "hub1";
+        const struct config config = { .keys = folder, .hub.key = id };
+        _cleanup_free_ char *said = NULL;
+        struct stamping s;
+        size_t size;
+        FILE *errors = open_memstream(&said, &size);
+
+        ck_assert_ptr_nonnull(errors);
+        ck_assert_int_eq(stamping_open(&config, errors, &s), -ENOKEY);
+        (void)fclose(errors);
+        ck_assert_str_eq(said,
+                         "[hub] key: there is no key 'hub1' in /nonexistent/keys nor among the "
+                         "credentials; make one by storescanctl key generate, or correct the "
+                         "id.\n");
+}
+END_TEST
+
 /* Who waited long enough is told so; what the pool has not begun with, it is spared. */
 START_TEST(test_timeout) {
         const struct pool_result result = { .verdict = VERDICT_CLEAN };
@@ -250,7 +361,7 @@ START_TEST(test_timeout) {
         ck_assert_int_eq(pthread_join(c.thread, NULL), 0);
         ck_assert_int_eq(c.judgement.result.verdict, VERDICT_UNKNOWN);
         ck_assert_int_eq(c.judgement.result.reason, REASON_TIMEOUT);
-        handover_start(handover, (struct pool *)handover, false);
+        handover_start(handover, (struct pool *)handover, false, &no_stamping);
 
         begin_call(&c, 200 * USEC_PER_MSEC);
         wait_submitted();
@@ -295,4 +406,5 @@ START_TEST(test_end) {
 END_TEST
 
 UNIT_MAIN("hub", test_names, test_numbers, test_bytes, test_limits, test_decisions,
-          test_only_clean_is_stamped, test_handover, test_timeout, test_end);
+          test_only_clean_is_stamped, test_handover, test_stamps, test_no_key, test_timeout,
+          test_end);

@@ -462,6 +462,22 @@ START_TEST(test_context) {
 }
 END_TEST
 
+START_TEST(test_cover) {
+        proto_init(&m, PROTO_COVER);
+        m.cover.body[0] = 1;
+        ck_assert_int_eq(check(), PROTO_COVER);
+        m.cover.check = HUB_IRREGULAR; /* and yet it has a digest */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.cover.body[0] = 0;
+        ck_assert_int_eq(check(), PROTO_COVER);
+        m.cover.check = HUB_BODY;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.cover.check = HUB_GOOD;
+        m.cover.reserved[0] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
 START_TEST(test_attachment) {
         proto_init(&m, PROTO_ATTACHMENT);
         ck_assert_int_eq(check(), -EBADMSG); /* by no rule */
@@ -481,6 +497,8 @@ START_TEST(test_attachment) {
         m.job.attachments = 1; /* of what is no message */
         ck_assert_int_eq(check(), -EBADMSG);
         m.job.form = JOB_MESSAGE;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.cover = 1;
         ck_assert_int_eq(check(), PROTO_JOB);
         m.job.attachments = 2;
         ck_assert_int_eq(check(), -EBADMSG);
@@ -612,5 +630,5 @@ END_TEST
 
 UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_hub,
           test_result_known, test_texts, test_text_cut, test_job, test_job_many, test_items,
-          test_items_are_dull, test_item, test_context, test_attachment, test_load, test_loaded,
-          test_round_trip, test_surplus_fds, test_never_sleeps, test_patience);
+          test_items_are_dull, test_item, test_context, test_attachment, test_cover, test_load,
+          test_loaded, test_round_trip, test_surplus_fds, test_never_sleeps, test_patience);
