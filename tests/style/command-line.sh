@@ -51,6 +51,30 @@ while read -r verb; do
 done < <(awk '{ print $1 }' <<<"$commands" | sort -u)
 same 'help' "$options" 'the completion' "$(complete_words -)"
 
+# The same of storescan-stamp.
+stamp=$BUILD/daemon/stamp/storescan-stamp
+help=$("$stamp" --help)
+while IFS= read -r line; do
+    ((${#line} <= 80)) || fail "help line longer than 80 columns: $line"
+done <<<"$help"
+stamp_options=$(awk '/^Options:/ { on = 1; next } /^$/ { on = 0 }
+    on { sub(/=.*/, "", $2); print $2; print $1 }' <<<"$help")
+stamp_words() {
+    bash -c '
+        compopt() { :; }
+        source "$1"
+        COMP_WORDS=(storescan-stamp "$2"); COMP_CWORD=1
+        _storescan_stamp
+        printf "%s\n" "${COMPREPLY[@]}"
+    ' completion "$SOURCE/units/storescan-stamp.bash" "$1"
+}
+same 'help' "$stamp_options" 'the completion' "$(stamp_words -)"
+same 'help' "$stamp_options" 'storescan-stamp(1)' \
+    "$(awk '/^\.SH/ { on = ($2 == "OPTIONS") } on && /^\.BR / { print }' \
+        "$SOURCE/units/man/storescan-stamp.1" | sed 's/\\-/-/g' | grep -oE -- '--[a-z-]*[a-z]|-[a-zA-Z] ' | tr -d ' ')"
+same 'help' "$(awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on && /^  [a-z]/ { print $1 }' <<<"$help")" \
+    'the completion' "$(stamp_words '')"
+
 # Every command can be asked for, and wrong usage is told apart.
 expect_status() {
     local expected=$1 status=0

@@ -162,6 +162,61 @@ expect_readable "$ROOT/old/cur/"{young,old}
 expect_stamp "$ROOT/old/cur/young" ch
 expect_stamp "$ROOT/old/cur/old" cl
 
+say 'storescan-stamp: stamps what it scanned, and explains stamps'
+export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker
+tool() { timeout --kill-after=5 60 "$BUILD/daemon/stamp/storescan-stamp" --config "$CONF" "$@"; }
+# expect_status STATUS COMMAND...
+expect_status() {
+    local expected=$1 status=0
+    shift
+    "$@" >"$WORK/out" 2>"$WORK/error" || status=$?
+    ((status == expected)) || fail "status $status, not $expected: ${*@Q}: $(cat "$WORK/error")"
+}
+message >"$MADE/plain"
+for key in hub1 hub2; do
+    tool --key "$key" sign <"$MADE/plain" >"$MADE/signed-$key"
+    expect_equal "$(grep -c '^X-Storescan-Stamp: ' "$MADE/signed-$key")" 1 'stamps'
+    tail -c "$(stat -c %s "$MADE/plain")" "$MADE/signed-$key" | cmp - "$MADE/plain" ||
+        fail 'the message was changed'
+    expect_status 0 tool verify "$MADE/signed-$key"
+    before=$(counter scans)
+    cp "$MADE/signed-$key" "$BOX/signed-$key"
+    expect_readable "$BOX/signed-$key"
+    expect_stamp "$BOX/signed-$key" ch
+    expect_equal "$(counter scans)" "$before" "scans of what storescan-stamp signed with $key"
+done
+tool --key hub2 sign <"$MADE/signed-hub1" | cmp -n 60 - "$MADE/signed-hub2" ||
+    fail 'a stamp was not replaced'
+message | sed 's/$/\r/' | tool --key hub1 sign >"$MADE/crlf"
+[[ -z $(grep -v $'\r$' "$MADE/crlf") ]] || fail 'the ends of lines of a stamp are not those of its message'
+expect_status 0 tool verify "$MADE/crlf"
+expect_status 1 tool verify "$MADE/plain"
+expect_status 1 tool verify "$MADE/altered"
+grep -q 'bad   header *the stamp is for a message with another header' "$WORK/out" || fail 'no word on the header'
+expect_status 2 tool sign <"$MADE/plain"
+grep -q 'there are several keys; name one by --key=ID' "$WORK/error" || fail 'no word on several keys'
+"$MAKE_MAIL" eicar-base64 >"$MADE/eicar"
+expect_status 1 tool --key hub1 sign <"$MADE/eicar"
+[[ ! -s $WORK/out ]] || fail 'infected mail was written'
+STORESCAN_WORKER=/bin/false expect_status 75 tool --key hub1 sign <"$MADE/plain"
+[[ ! -s $WORK/out ]] || fail 'mail that was not scanned was written'
+
+say 'storescan-stamp --xattr: a delivered file has its stamp before anybody opens it'
+stop_storescand
+cp "$MADE/plain" "$BOX/arrived"
+cp "$MADE/eicar" "$BOX/arrived-infected"
+expect_status 0 tool --xattr "$BOX/arrived"
+expect_status 1 tool --xattr "$BOX/arrived-infected"
+exec {writer}>>"$BOX/arrived"
+expect_status 75 tool --xattr "$BOX/arrived"
+exec {writer}>&-
+expect_status 2 tool --xattr "$MADE/plain"
+"$STORESCANCTL" stamp verify "$BOX/arrived" >"$WORK/out" || fail "stamp of --xattr: $(cat "$WORK/out")"
+start_storescand
+expect_readable "$BOX/arrived"
+expect_denied "$BOX/arrived-infected"
+expect_equal "$(counter scans)" 0 'scans of files that were stamped before'
+
 say 'a hub whose key was taken away is not believed any more'
 stop_storescand
 message | stamp late
