@@ -188,7 +188,7 @@ done
 tool --key hub2 sign <"$MADE/signed-hub1" | cmp -n 60 - "$MADE/signed-hub2" ||
     fail 'a stamp was not replaced'
 message | sed 's/$/\r/' | tool --key hub1 sign >"$MADE/crlf"
-[[ -z $(grep -v $'\r$' "$MADE/crlf") ]] || fail 'the ends of lines of a stamp are not those of its message'
+if grep -qv $'\r$' "$MADE/crlf"; then fail "a stamp's lines end otherwise than its message's"; fi
 expect_status 0 tool verify "$MADE/crlf"
 expect_status 1 tool verify "$MADE/plain"
 expect_status 1 tool verify "$MADE/altered"
