@@ -174,9 +174,7 @@ int tool_sign(const struct tool *tool) {
         _cleanup_(mapped_close) struct mapped input = { .fd = -EBADF };
         _cleanup_(config_freep) struct config *config = NULL;
 
-        if (config_load(tool->config, stderr, &config) < 0)
+        if (settings_load(tool, false, &config) < 0)
                 return EXIT_USAGE;
-        /* One message needs one worker. */
-        config->workers = 1;
         return sign(tool, config, &input);
 }

@@ -4,6 +4,7 @@
 /* storescan-stamp: what its verbs share. Each verb is one function, named by the table in
  * storescan-stamp.c. */
 
+#include "daemon/config.h"
 #include "daemon/keys.h"
 
 /* Exit statuses, documented in storescan-stamp(1). */
@@ -17,6 +18,9 @@ enum {
 struct tool {
         const char *config, *keys, *key, *xattr; /* NULL: not given */
 };
+
+/* The configuration, for one worker; with stores, or not needing any. Negative errno: told. */
+int settings_load(const struct tool *tool, bool stores, struct config **ret);
 
 /* A copy of a message in memory. */
 struct mapped {

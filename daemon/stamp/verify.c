@@ -72,7 +72,7 @@ static bool verify_one(const struct keys *keys, const struct hub_content *conten
 static int load_keys(const struct tool *tool, struct keys **ret) {
         _cleanup_(config_freep) struct config *config = NULL;
 
-        if (!tool->keys && config_load(tool->config, stderr, &config) < 0)
+        if (!tool->keys && config_load_hub(tool->config, stderr, &config) < 0)
                 return -EINVAL;
         return keys_load(tool->keys ?: config->keys, getenv("CREDENTIALS_DIRECTORY"), stderr, ret);
 }

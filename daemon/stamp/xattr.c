@@ -86,10 +86,9 @@ int tool_xattr(const struct tool *tool, const char *path) {
         _cleanup_(config_freep) struct config *config = NULL;
         _cleanup_close_ int fd = -EBADF;
 
-        if (config_load(tool->config, stderr, &config) < 0 ||
+        if (settings_load(tool, true, &config) < 0 ||
             config_find_formats(config, stderr, stderr) < 0)
                 return EXIT_USAGE;
-        config->workers = 1;
         /* The default of a lease's signal would end us. */
         (void)signal(SIGIO, SIG_IGN);
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOATIME);
