@@ -179,6 +179,29 @@ static void take_piece(struct reader *r, const struct text *value) {
                 tell(r, &r->joined);
 }
 
+/* Whether names are looked for in the field that begins at p: those about the content, and whatever
+ * has no name of its own. */
+static bool is_about_content(const char *p, const char *end) {
+        const char *name = p;
+
+        while (p < end && *p != ':' && *p != '\n')
+                p++;
+        if (p == end || *p == '\n')
+                return true;
+        for (; p - name >= 7; name++)
+                if (strncasecmp(name, "content", 7) == 0)
+                        return true;
+        return false;
+}
+
+static const char *next_field(const char *p, const char *end) {
+        do {
+                p = memchr(p, '\n', (size_t)(end - p));
+                p = p ? p + 1 : end;
+        } while (p < end && is_blank(*p));
+        return p;
+}
+
 void filenames_read(const void *header, size_t size, filename_fn found, void *userdata) {
         struct reader r = {
                 .p = header,
@@ -187,9 +210,17 @@ void filenames_read(const void *header, size_t size, filename_fn found, void *us
                 .userdata = userdata,
         };
 
+        if (!is_about_content(r.p, r.end))
+                r.p = next_field(r.p, r.end);
         while (r.end - r.p > 4) {
                 struct text value = {};
                 bool piece;
+
+                if (r.p > (const char *)header && r.p[-1] == '\n' && !is_blank(*r.p) &&
+                    !is_about_content(r.p, r.end)) {
+                        r.p = next_field(r.p, r.end);
+                        continue;
+                }
 
                 if (strncasecmp(r.p, "name", 4) != 0) {
                         r.p++;

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The names that files have in a part's header, in every spelling that some reader understands:
+ * The names that files have in a part's header, in its fields about the content, in every spelling that some reader understands:
  * name and filename, quoted or not, in pieces (RFC 2231), percent-encoded, as encoded words (RFC 2047,
  * B and Q). Made of hostile bytes: for sandboxed processes. Meant to find too much rather than too
  * little: nothing may be decided by it but that something is not wanted.

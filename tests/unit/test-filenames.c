@@ -53,6 +53,10 @@ START_TEST(test_nothing) {
         ck_assert(!finds("", ""));
         ck_assert(!finds("name", ""));
         ck_assert(!finds("Subject: name run.exe\r\n", "run.exe"));
+        ck_assert(!finds("Subject: filename=run.exe\r\n name=run.exe\r\nTo: name=run.exe",
+                         "run.exe"));
+        ck_assert(finds("Subject: s\r\n name=x\r\nx-content : a; name=run.exe\r\n", "run.exe"));
+        ck_assert(finds("To: x\r\nno colon; name=run.exe\r\n", "run.exe"));
 }
 END_TEST
 
