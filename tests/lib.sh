@@ -73,6 +73,7 @@ workers = 3"
     GATE_CONF=
     STAMP_CONF=
     CACHE_CONF=
+    QUARANTINE_CONF="directory = $WORK/quarantine"
     STORES_CONF=
 }
 
@@ -182,6 +183,8 @@ $GATE_CONF
 [cache]
 directory = $WORK/verdicts
 $CACHE_CONF
+[quarantine]
+$QUARANTINE_CONF
 $STORES_CONF
 END
 }

@@ -7,12 +7,14 @@ _storescanctl() {
     local -a words=()
     local -A commands=(
         [stamp]='show verify clear'
+        [quarantine]='list show export release delete clean notify'
+        [allow]='list add remove'
         [key]='generate list public'
         [check-config]=''
         [version]=''
         [help]=''
     )
-    local options='--json --type --keys --help --version -j -t -k -h -V'
+    local options='--json --forever --type --keys --config --help --version -j -f -t -k -c -h -V'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -20,12 +22,21 @@ _storescanctl() {
         [[ $word == -* ]] || words+=("$word")
     done
 
-    if [[ $cur == -* ]]; then
+    if [[ ${COMP_WORDS[COMP_CWORD - 1]} == @(-c|--config) ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    elif [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif ((${#words[@]} == 0)); then
         mapfile -t COMPREPLY < <(compgen -W "${!commands[*]}" -- "$cur")
     elif ((${#words[@]} == 1)) && [[ -n ${commands[${words[0]}]-} ]]; then
         mapfile -t COMPREPLY < <(compgen -W "${commands[${words[0]}]}" -- "$cur")
+    elif [[ ${words[0]} == quarantine && ${words[1]} == @(show|export|release|delete) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(storescanctl quarantine list 2>/dev/null |
+            cut -d ' ' -f 1)" -- "$cur")
+    elif [[ ${words[0]} == allow && ${words[1]} == remove ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(storescanctl allow list 2>/dev/null |
+            cut -d ' ' -f 1)" -- "$cur")
     elif [[ ${words[0]} == stamp || ${words[0]} == check-config ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")

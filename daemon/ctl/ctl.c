@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * storescanctl's command line: options, the table of verbs, help. What a verb does with stamps is
- * in stamp-verbs.c. Must not touch a store itself.
+ * storescanctl's command line: options, the table of verbs, help. What a verb does is in
+ * stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c and key-verbs.c. Must not touch a store
+ * itself.
  */
 
 #include "daemon/ctl/ctl.h"
@@ -19,42 +20,66 @@
 
 static verb_func verb_check_config, verb_version, verb_help;
 
+/* Options that a verb takes. */
+enum {
+        TAKES_JSON = 1 << 0,
+        TAKES_FOREVER = 1 << 1,
+        TAKES_CONFIG = 1 << 2,
+        TAKES_TYPE = 1 << 3,
+        TAKES_KEYS = 1 << 4,
+};
+
 struct verb {
         const char *name, *sub; /* "stamp", "show"; sub is NULL for verbs of one word */
         const char *args, *help;
         int min_args, max_args;
-        bool json;
+        unsigned takes;
         verb_func *run;
 };
 
 /* clang-format off */
 static const struct verb verbs[] = {
-        { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                       1, INT_MAX, true,  verb_stamp_show },
-        { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",           1, INT_MAX, true,  verb_stamp_verify },
-        { "stamp", "clear",  "PATH...", "Remove the stamp: the next open has the file scanned",       1, INT_MAX, false, verb_stamp_clear },
-        { "key", "generate", "ID",      "Make a key for stamps in headers",                           1, 1,       false, verb_key_generate },
-        { "key", "list",     "",        "Show the keys, and what is wrong with any of them",         0, 0,       false, verb_key_list },
-        { "key", "public",   "ID",      "Print the public half of a key, for stores",                 1, 1,       false, verb_key_public },
-        { "check-config", NULL, "[FILE]", "Check the configuration and name every mistake in it",     0, 1,       false, verb_check_config },
-        { "version", NULL,   "",        "Show the version",                                           0, 0,       false, verb_version },
-        { "help",    NULL,   "",        "Show this help",                                             0, 0,       false, verb_help },
+        { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
+        { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",     1, INT_MAX, TAKES_JSON, verb_stamp_verify },
+        { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, 0,          verb_stamp_clear },
+        { "quarantine", "list",    "",          "List what is in quarantine, oldest first",     0, 0,       TAKES_JSON | TAKES_CONFIG, verb_quarantine_list },
+        { "quarantine", "show",    "ID...",     "Show all that is known of each item",          1, INT_MAX, TAKES_JSON | TAKES_CONFIG, verb_quarantine_show },
+        { "quarantine", "export",  "ID [FILE]", "Write the original bytes to a new file",       1, 2,       TAKES_CONFIG,              verb_quarantine_export },
+        { "quarantine", "release", "ID...",     "Allow each item, put it back into its store",  1, INT_MAX, TAKES_FOREVER | TAKES_CONFIG, verb_quarantine_release },
+        { "quarantine", "delete",  "ID...",     "Delete each item for good",                    1, INT_MAX, TAKES_CONFIG,              verb_quarantine_delete },
+        { "quarantine", "clean",   "",          "Delete what is too old or too much",           0, 0,       TAKES_CONFIG,              verb_quarantine_clean },
+        { "quarantine", "notify",  "",          "Mail owners what was replaced, if configured", 0, 0,       TAKES_CONFIG,              verb_quarantine_notify },
+        { "allow", "list",   "",          "List content that is allowed though infected",       0, 0,       TAKES_JSON | TAKES_CONFIG, verb_allow_list },
+        { "allow", "add",    "DIGEST...", "Allow content, whatever signatures say",             1, INT_MAX, TAKES_CONFIG,              verb_allow_add },
+        { "allow", "remove", "DIGEST...", "Allow content no more",                              1, INT_MAX, TAKES_CONFIG,              verb_allow_remove },
+        { "key", "generate", "ID",  "Make a key for stamps in headers",                         1, 1,       TAKES_TYPE | TAKES_KEYS,   verb_key_generate },
+        { "key", "list",     "",    "Show the keys, and what is wrong with any of them",        0, 0,       TAKES_KEYS, verb_key_list },
+        { "key", "public",   "ID",  "Print the public half of a key, for stores",               1, 1,       TAKES_KEYS, verb_key_public },
+        { "check-config", NULL, "[FILE]", "Check the configuration, name every mistake in it",  0, 1,       0,          verb_check_config },
+        { "version", NULL,   "",          "Show the version",                                   0, 0,       0,          verb_version },
+        { "help",    NULL,   "",          "Show this help",                                     0, 0,       0,          verb_help },
 };
 
 static const struct {
         struct option option;
+        const char *argument;
+        unsigned takes; /* 0: all verbs */
         const char *help;
 } options[] = {
-        { { "json",    no_argument, NULL, 'j' }, "Print one JSON object a line" },
-        { { "type",    required_argument, NULL, 't' }, "Kind of key: hmac (default) or ed25519" },
-        { { "keys",    required_argument, NULL, 'k' }, "Folder of keys" },
-        { { "help",    no_argument, NULL, 'h' }, "Show this help" },
-        { { "version", no_argument, NULL, 'V' }, "Show the version" },
+        { { "json",    no_argument,       NULL, 'j' }, NULL,     TAKES_JSON,    "Print one JSON object a line" },
+        { { "forever", no_argument,       NULL, 'f' }, NULL,     TAKES_FOREVER, "Release for good, whatever signatures come" },
+        { { "type",    required_argument, NULL, 't' }, "TYPE",   TAKES_TYPE,    "Kind of key: hmac (default) or ed25519" },
+        { { "keys",    required_argument, NULL, 'k' }, "FOLDER", TAKES_KEYS,    "Folder of keys" },
+        { { "config",  required_argument, NULL, 'c' }, "FILE",   TAKES_CONFIG,  "Read this configuration file alone" },
+        { { "help",    no_argument,       NULL, 'h' }, NULL,     0,             "Show this help" },
+        { { "version", no_argument,       NULL, 'V' }, NULL,     0,             "Show the version" },
 };
 /* clang-format on */
 
 static int verb_help(const struct ctl *ctl, char **args, int n) {
         printf("storescanctl [OPTION...] COMMAND [ARGUMENT...]\n\n"
-               "Look at the stamps, keys and configuration of the mail store scanner.\n\n"
+               "Look after the stamps, quarantine, keys and configuration of the mail store\n"
+               "scanner.\n\n"
                "Commands:\n");
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
                 const struct verb *v = &verbs[i];
@@ -62,12 +87,16 @@ static int verb_help(const struct ctl *ctl, char **args, int n) {
 
                 (void)snprintf(left, sizeof(left), "%s%s%s%s%s", v->name, v->sub ? " " : "",
                                v->sub ? v->sub : "", v->args[0] ? " " : "", v->args);
-                printf("  %-24s %s\n", left, v->help);
+                printf("  %-28s %s\n", left, v->help);
         }
         printf("\nOptions:\n");
-        for (size_t i = 0; i < ELEMENTSOF(options); i++)
-                printf("  -%c --%-19s %s\n", options[i].option.val, options[i].option.name,
-                       options[i].help);
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                char name[32];
+
+                (void)snprintf(name, sizeof(name), "%s%s%s", options[i].option.name,
+                               options[i].argument ? " " : "", options[i].argument ?: "");
+                printf("  -%c --%-23s %s\n", options[i].option.val, name, options[i].help);
+        }
         printf("\nSee the storescanctl(1) man page for exit statuses and examples.\n");
         return STATUS_OK;
 }
@@ -75,6 +104,20 @@ static int verb_help(const struct ctl *ctl, char **args, int n) {
 static int verb_version(const struct ctl *ctl, char **args, int n) {
         printf("storescanctl " STORESCAN_VERSION "\n");
         return STATUS_OK;
+}
+
+int ctl_config(const struct ctl *ctl, struct config **ret) {
+        int r = config_load(ctl->config, stderr, ret);
+
+        if (r >= 0)
+                return STATUS_OK;
+        if (r == -EINVAL)
+                fputs("storescanctl: the configuration has mistakes; mend what is named above.\n",
+                      stderr);
+        else
+                fprintf(stderr, "storescanctl: the configuration could not be read: %s\n",
+                        strerror(-r));
+        return STATUS_ERROR;
 }
 
 static int verb_check_config(const struct ctl *ctl, char **args, int n) {
@@ -136,7 +179,7 @@ static const struct verb *find_verb(char **words, int n) {
         return NULL;
 }
 
-static int run(const struct ctl *ctl, char **words, int n) {
+static int run(const struct ctl *ctl, unsigned given, char **words, int n) {
         const struct verb *verb = find_verb(words, n);
         int used;
 
@@ -147,34 +190,49 @@ static int run(const struct ctl *ctl, char **words, int n) {
         if (n - used < verb->min_args || n - used > verb->max_args)
                 return usage("usage: storescanctl %s%s%s %s", verb->name, verb->sub ? " " : "",
                              verb->sub ?: "", verb->args[0] ? verb->args : "(no argument)");
-        if (ctl->json && !verb->json)
-                return usage("this command has no --json");
-        if (ctl->type && verb->run != verb_key_generate)
-                return usage("only 'key generate' has --type");
-        if (ctl->keys && !streq(verb->name, "key"))
-                return usage("only 'key' commands have --keys");
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (options[i].takes & given & ~verb->takes)
+                        return usage("this command has no --%s", options[i].option.name);
         return verb->run(ctl, words + used, n - used);
 }
 
 int main(int argc, char **argv) {
         struct option longopts[ELEMENTSOF(options) + 1] = {};
         struct ctl ctl = {};
+        unsigned given = 0;
         int c, r;
 
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 longopts[i] = options[i].option;
 
-        while ((c = getopt_long(argc, argv, "jt:k:hV", longopts, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "jft:k:c:hV", longopts, NULL)) >= 0)
                 switch (c) {
-                case 'j': ctl.json = true; break;
-                case 't': ctl.type = optarg; break;
-                case 'k': ctl.keys = optarg; break;
+                case 'j':
+                        ctl.json = true;
+                        given |= TAKES_JSON;
+                        break;
+                case 'f':
+                        ctl.forever = true;
+                        given |= TAKES_FOREVER;
+                        break;
+                case 't':
+                        ctl.type = optarg;
+                        given |= TAKES_TYPE;
+                        break;
+                case 'k':
+                        ctl.keys = optarg;
+                        given |= TAKES_KEYS;
+                        break;
+                case 'c':
+                        ctl.config = optarg;
+                        given |= TAKES_CONFIG;
+                        break;
                 case 'h': return verb_help(&ctl, NULL, 0);
                 case 'V': return verb_version(&ctl, NULL, 0);
                 default: return STATUS_ERROR; /* getopt named it */
                 }
 
-        r = run(&ctl, argv + optind, argc - optind);
+        r = run(&ctl, given, argv + optind, argc - optind);
         if (fflush(stdout) != 0 || ferror(stdout)) {
                 fprintf(stderr, "storescanctl: standard output: %m\n");
                 return STATUS_ERROR;

@@ -18,11 +18,17 @@ enum {
 
 struct ctl {
         bool json;               /* one object a line, stable keys */
+        bool forever;            /* whatever signatures come */
+        const char *config;      /* another configuration file; NULL: the installed ones */
         const char *type, *keys; /* of a key; folder of keys. NULL: not given */
 };
 
 /* args are the n words behind the verb. Return a STATUS_*. */
 typedef int verb_func(const struct ctl *ctl, char **args, int n);
+
+/* The configuration, whose mistakes are told on standard error. Returns a STATUS_*. */
+struct config;
+int ctl_config(const struct ctl *ctl, struct config **ret);
 
 verb_func verb_stamp_show;
 verb_func verb_stamp_verify;
@@ -30,3 +36,15 @@ verb_func verb_stamp_clear;
 verb_func verb_key_generate;
 verb_func verb_key_list;
 verb_func verb_key_public;
+
+verb_func verb_quarantine_list;
+verb_func verb_quarantine_show;
+verb_func verb_quarantine_export;
+verb_func verb_quarantine_release;
+verb_func verb_quarantine_delete;
+verb_func verb_quarantine_clean;
+verb_func verb_quarantine_notify;
+
+verb_func verb_allow_list;
+verb_func verb_allow_add;
+verb_func verb_allow_remove;

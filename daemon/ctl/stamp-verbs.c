@@ -7,22 +7,15 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "daemon/ctl/check.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/escape.h"
+#include "daemon/ctl/output.h"
 #include "daemon/ctl/subject.h"
 #include "store/util.h"
 
 DEFINE_CLEANUP(struct subject *, subject_close);
-
-static uint64_t now_msec(void) {
-        struct timespec ts;
-
-        (void)clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* What open(2) and friends said, where a mail admin needs more than errno's text. */
 static const char *file_error_text(int error) {
@@ -67,30 +60,16 @@ static int status_of(const struct subject *s, enum check_result result) {
 
 /* ---- JSON: keys are documented in storescanctl(1) ---- */
 
-static void json_string(const char *key, const char *text, size_t size) {
-        _cleanup_free_ char *escaped = escape_json(text, size);
-
-        printf("\"%s\":\"%s\"", key, escaped ?: "");
-}
-
 static void json_subject(const struct subject *s) {
         char text[BASE64URL_LENGTH(STAMP_DIGEST_SIZE) + 1];
-        size_t n = strlen(s->path);
 
         printf("{");
-        json_string("path", s->path, n);
-        if (!utf8_valid(s->path, n)) {
-                _cleanup_free_ char *raw = malloc(BASE64URL_LENGTH(n) + 1);
-
-                if (raw)
-                        base64url_encode((const uint8_t *)s->path, n, raw);
-                printf(",\"path_base64url\":\"%s\"", raw ?: "");
-        }
+        output_json_path("path", s->path);
         printf(",");
         if (s->text_error < 0)
                 printf("\"stamp\":null");
         else
-                json_string("stamp", s->text, s->text_size);
+                output_json("stamp", s->text, s->text_size);
         if (check_form(s) != RESULT_VALID)
                 return;
 
@@ -119,7 +98,7 @@ static void json_verify(const struct subject *s, const struct checks *checks) {
 
                 printf("%s{\"check\":\"%s\",\"state\":\"%s\",", i > 0 ? "," : "", c->name,
                        check_state_name(c->state));
-                json_string("text", c->text, strlen(c->text));
+                output_json("text", c->text, strlen(c->text));
                 printf("}");
         }
         printf("]}\n");
@@ -202,7 +181,7 @@ static int verify_one(const struct ctl *ctl, const char *path) {
                 if (read_error < 0 && read_error != -EPERM)
                         return file_error(ctl, path, read_error);
         }
-        check_subject(s, read_error, now_msec(), &checks);
+        check_subject(s, read_error, output_now() / USEC_PER_MSEC, &checks);
         (ctl->json ? json_verify : text_verify)(s, &checks);
         return status_of(s, checks.result);
 }

@@ -26,7 +26,7 @@ man_commands=$(awk '/^\.SH/ { on = ($0 == ".SH COMMANDS") }
     on && /^\.B / { sub(/^\.B /, ""); sub(/ *\\f.*/, ""); print }
     ' "$man" | grep -Fx -f <(printf '%s\n' "$commands") || true)
 man_options=$(awk '/^\.SH/ { on = ($2 == "OPTIONS") } on && /^\.BR? / { print }' "$man" |
-    sed 's/\\-/-/g' | grep -oE -- '--?[a-z-]*[a-z]|-[jtkhV]')
+    sed 's/\\-/-/g' | grep -oE -- '--?[a-z-]*[a-z]|-[jftkchV]')
 same 'help' "$commands" "$man" "$man_commands"
 same 'help' "$options" "$man" "$man_options"
 # Nothing in the man page's list that the program does not have.
@@ -91,5 +91,9 @@ expect_status 2 "$ctl" stamp show
 expect_status 2 "$ctl" version extra
 expect_status 2 "$ctl" --nonsense
 expect_status 2 "$ctl" --json version
+expect_status 2 "$ctl" --forever quarantine list
+expect_status 2 "$ctl" --config /dev/null stamp show "$0"
+expect_status 2 "$ctl" quarantine export
+expect_status 2 "$ctl" allow add
 expect_status 2 "$ctl" stamp show /nonexistent/file
 [[ $("$ctl" version) == "$("$ctl" --version)" ]] || fail 'version and --version differ'

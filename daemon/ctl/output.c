@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Owns nothing; writes to the standard streams. */
+
+#include "daemon/ctl/output.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "daemon/ctl/ctl.h"
+#include "daemon/ctl/escape.h"
+#include "store/digest.h"
+
+void output_json(const char *key, const char *text, size_t size) {
+        _cleanup_free_ char *escaped = escape_json(text, size);
+
+        printf("\"%s\":\"%s\"", key, escaped ?: "");
+}
+
+void output_json_path(const char *key, const char *path) {
+        size_t n = strlen(path);
+
+        output_json(key, path, n);
+        if (!utf8_valid(path, n)) {
+                _cleanup_free_ char *raw = malloc(BASE64URL_LENGTH(n) + 1);
+
+                if (raw)
+                        base64url_encode((const uint8_t *)path, n, raw);
+                printf(",\"%s_base64url\":\"%s\"", key, raw ?: "");
+        }
+}
+
+void output_line(const char *name, const char *text) {
+        _cleanup_free_ char *shown = escape_terminal(text, strlen(text));
+
+        printf("  %-11s %s\n", name, shown ?: "?");
+}
+
+int output_error(const char *subject, const char *format, ...) {
+        _cleanup_free_ char *shown = escape_terminal(subject, strlen(subject));
+        va_list ap;
+
+        fprintf(stderr, "storescanctl: %s: ", shown ?: "?");
+        va_start(ap, format);
+        (void)vfprintf(stderr, format, ap);
+        va_end(ap);
+        fputc('\n', stderr);
+        return STATUS_ERROR;
+}
+
+uint64_t output_now(void) {
+        struct timespec ts;
+
+        (void)clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
+}

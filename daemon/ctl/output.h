@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What verbs print in the same way: values of any bytes, for people and in JSON, and errors.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/util.h"
+
+/* "key":"text" in JSON. */
+void output_json(const char *key, const char *text, size_t size);
+
+/* The same of a path, with the exact bytes as key_base64url as well if they are no UTF-8. */
+void output_json_path(const char *key, const char *path);
+
+/* A line "  Name        text" for people. */
+void output_line(const char *name, const char *text);
+
+/* "storescanctl: subject: what is wrong", escaped; subject is of any bytes. Returns STATUS_ERROR. */
+_printf_(2, 3) int output_error(const char *subject, const char *format, ...);
+
+/* Microseconds since 1970. */
+uint64_t output_now(void);
