@@ -9,6 +9,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
+source "$(dirname "$0")/../quarantine.sh"
 need_program systemd-nspawn debootstrap meson jq
 ROOTFS=${STORESCAN_ROOTFS:-/var/tmp/storescan-rootfs}
 MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
@@ -248,6 +249,43 @@ expect_equal "$(show NRestarts)" "$restarts" 'restarts'
 is_failed || fail 'it did not stay failed'
 in_container rm /etc/storescan/conf.d/50-mistake.conf
 ctl start storescand.service
+
+say 'the quarantine: cleaned, and owners told'
+# Into the store only its owner may look, and storescan by its capability.
+in_container bash -c 'chmod 0700 /srv/mail && chown 1:1 /srv/mail'
+make_item 1 40
+old=$ID
+make_item 2 1
+in_container install -d -o storescan -g storescan -m 0700 /var/lib/storescan/quarantine /var/spool/sent
+for file in "$QUARANTINE"/*; do
+    in_container bash -c 'cat >"$1"' cat "/var/lib/storescan/quarantine/${file##*/}" <"$file"
+done
+in_container chown -R storescan: /var/lib/storescan/quarantine
+in_container bash -c 'cat >/usr/local/bin/sendmail && chmod 0755 /usr/local/bin/sendmail' <<'END'
+#!/bin/sh
+echo "$@" >/var/spool/sent/arguments
+grep CapAmb /proc/self/status >/var/spool/sent/capabilities
+cat >/var/spool/sent/mail
+END
+in_container bash -c 'cat >/etc/storescan/conf.d/60-quarantine.conf' <<'END'
+[quarantine]
+keep = 30d
+notify = yes
+sendmail = /usr/local/bin/sendmail
+END
+ctl start storescan-quarantine.service || fail "not cleaned: $(in_container journalctl -u storescan-quarantine)"
+in_container bash -c '[[ ! -e $1.meta && ! -e $1.item && -e $2.meta && -e $2.item ]]' test \
+    "/var/lib/storescan/quarantine/$old" "/var/lib/storescan/quarantine/$ID" || fail 'not cleaned right'
+ctl start storescan-notify.service || fail "not told: $(in_container journalctl -u storescan-notify)"
+expect_equal "$(in_container cat /var/spool/sent/arguments)" '-i -- root' 'arguments of sendmail'
+in_container grep -q "Id *$ID" /var/spool/sent/mail || fail 'the mail does not name the item'
+expect_equal "$(in_container awk '{ print $2 }' /var/spool/sent/capabilities)" 0000000000000000 \
+    'capabilities that sendmail inherits'
+ctl start storescan-quarantine.timer storescan-notify.timer || fail 'the timers do not start'
+for timer in quarantine notify; do
+    [[ $(ctl show --value -p NextElapseUSecRealtime "storescan-$timer.timer") != '' ]] ||
+        fail "storescan-$timer.timer has no next time"
+done
 
 say 'stopped: nothing is left, the stores are open'
 denied_inside /srv/mail/user/cur/virus
