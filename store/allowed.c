@@ -31,7 +31,7 @@ int allowed_digest(const char *text, uint8_t ret_digest[static DIGEST_SIZE]) {
 /* Where a digest stands or would have to; whether it does. */
 static size_t place(const struct allowed *allowed, const uint8_t digest[static DIGEST_SIZE],
                     bool *ret_found) {
-        size_t low = 0, high = allowed->entries ? allowed->n : 0;
+        size_t low = 0, high = allowed->n;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
@@ -60,7 +60,7 @@ int allowed_add(struct allowed *allowed, const struct allowed_entry *entry) {
                 if (allowed->n >= ALLOWED_MAX)
                         return -E2BIG;
                 /* Doubled at powers of two. */
-                if ((allowed->n & (allowed->n - 1)) == 0) {
+                if (!allowed->entries || (allowed->n & (allowed->n - 1)) == 0) {
                         more = realloc(allowed->entries,
                                        MAX(allowed->n * 2, (size_t)1) * sizeof(*more));
                         if (!more)
