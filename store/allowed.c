@@ -54,13 +54,13 @@ int allowed_add(struct allowed *allowed, const struct allowed_entry *entry) {
         bool found;
         size_t at = place(allowed, entry->digest, &found);
 
-        if (!found) {
+        if (!found || !allowed->entries) {
                 struct allowed_entry *more;
 
                 if (allowed->n >= ALLOWED_MAX)
                         return -E2BIG;
                 /* Doubled at powers of two. */
-                if (!allowed->entries || (allowed->n & (allowed->n - 1)) == 0) {
+                if ((allowed->n & (allowed->n - 1)) == 0) {
                         more = realloc(allowed->entries,
                                        MAX(allowed->n * 2, (size_t)1) * sizeof(*more));
                         if (!more)
