@@ -333,11 +333,11 @@ static int load(const char *path, const char *confdir, bool hub, FILE *errors,
         int r = config_builder_init(&b, errors);
 
         b.hub = hub;
-        if (r == 0 && path) {
+        if (r >= 0 && path) {
                 r = read_file(&b, path, false);
-                if (r == 0)
+                if (r >= 0)
                         r = finish(&b, ret);
-        } else if (r == 0)
+        } else if (r >= 0)
                 r = load_dir(&b, confdir, ret);
         config_builder_done(&b);
         return r;

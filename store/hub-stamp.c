@@ -274,7 +274,7 @@ static int read_algorithm(const char *text, struct hub_stamp *stamp) {
 
 enum hub_check hub_stamp_parse(const char *text, size_t size, struct hub_stamp *ret) {
         const char *values[ELEMENTSOF(tags)];
-        char line[HUB_TEXT_MAX];
+        char line[HUB_TEXT_MAX] = {};
         struct hub_stamp stamp = {};
         uint64_t database;
 
