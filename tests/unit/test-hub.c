@@ -221,6 +221,8 @@ static void begin_trusted_call(struct caller *c) {
 }
 
 static void begin_handover(void) {
+        submitted = NULL;
+        withdrawn = 0;
         ck_assert_int_eq(ring_new(stderr, &ring), 0);
         ck_assert_int_eq(handover_new(ring, &handover), 0);
 }
@@ -249,6 +251,31 @@ START_TEST(test_handover) {
         ck_assert(c.judgement.unwanted);
         ck_assert_str_eq(c.judgement.attachment.pattern, "*.exe");
         ck_assert_uint_eq(handover_waiting(handover), 0);
+        handover_end(handover);
+        ring_free(ring);
+        handover_free(handover);
+}
+END_TEST
+
+/* What came before the pool is there is asked of as what comes later. */
+START_TEST(test_early) {
+        const struct pool_result result = { .verdict = VERDICT_CLEAN };
+        const struct proto_attachment attachment = { .pattern = "*.exe" };
+        struct caller c;
+
+        begin_handover();
+        begin_call(&c, 60 * USEC_PER_SEC);
+        while (handover_waiting(handover) == 0)
+                (void)sched_yield();
+        ck_assert_ptr_null(submitted);
+        handover_start(handover, (struct pool *)handover, true, &no_stamping);
+        ck_assert_ptr_nonnull(submitted);
+        ck_assert_ptr_nonnull(submitted->attachment);
+        submitted->attachment(submitted, &attachment);
+        submitted->queued = false;
+        submitted->done(submitted, &result);
+        ck_assert_int_eq(pthread_join(c.thread, NULL), 0);
+        ck_assert(c.judgement.unwanted);
         handover_end(handover);
         ring_free(ring);
         handover_free(handover);
@@ -406,5 +433,5 @@ START_TEST(test_end) {
 END_TEST
 
 UNIT_MAIN("hub", test_names, test_numbers, test_bytes, test_limits, test_decisions,
-          test_only_clean_is_stamped, test_handover, test_stamps, test_no_key, test_timeout,
-          test_end);
+          test_only_clean_is_stamped, test_handover, test_early, test_stamps, test_no_key,
+          test_timeout, test_end);
