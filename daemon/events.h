@@ -19,6 +19,8 @@
         X(MARK_FAILED,    "mark-failed",    "cfe6bb0738b2496fb1de420697babdd9", LOG_ERR,     "a folder could not be marked: opens there pass unscanned") \
         X(BLOCKED,        "blocked",        "8f59b7742ad84151b1cb459bc4158e06", LOG_WARNING, "an open of infected mail was denied") \
         X(DETECTED,       "detected",       "a6882e2263dd42adb959f5ca93c418cb", LOG_WARNING, "infected mail was found and let through, or found with nobody waiting") \
+        X(RELEASED,       "released",       "a9d2f0c1f6d34b7f9a7e51c0c8f3be52", LOG_NOTICE,  "infected content was let through because the admin allows it") \
+        X(ALLOW_LIST_FAILED, "allow-list-failed", "5be1f6f6d0c14a4b8c9a4f6f2f0d7e13", LOG_ERR, "the list of allowed contents could not be read") \
         X(UNSCANNABLE,    "unscannable",    "c4b0535d7adb4a55902ac0a591cda62a", LOG_NOTICE,  "content that can't be judged was met") \
         X(UNDECIDED,      "undecided",      "e062349ddeba47829900cdc271130e48", LOG_ERR,     "a scan failed; on_error decided") \
         X(WORKER_DIED,    "worker-died",    "39315fec3d074b91b875a2f73eea3ff3", LOG_WARNING, "a worker crashed or was killed from outside") \

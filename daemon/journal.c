@@ -267,6 +267,13 @@ static void fields_of_file(struct fields *f, const struct log_record *r) {
         field(f, "STORESCAN_SIZE=%llu", (unsigned long long)r->size);
         if (r->signature[0] != '\0')
                 field(f, "STORESCAN_SIGNATURE=%s", r->signature);
+        if (r->has_digest) {
+                char text[2 * DIGEST_SIZE + 1];
+
+                for (size_t i = 0; i < DIGEST_SIZE; i++)
+                        (void)snprintf(text + 2 * i, 3, "%02x", r->digest[i]);
+                field(f, "STORESCAN_DIGEST=%s", text);
+        }
         if (r->has_item) {
                 field(f, "STORESCAN_ITEM_OFFSET=%llu", (unsigned long long)r->item_offset);
                 field(f, "STORESCAN_ITEM_SIZE=%llu", (unsigned long long)r->item_size);

@@ -37,7 +37,7 @@ struct log_record {
         enum log_tier tier;
         enum verdict verdict;
         enum reason reason;
-        bool has_verdict, has_opener, has_times, has_item;
+        bool has_verdict, has_opener, has_times, has_item, has_digest;
         bool in_transit;   /* not of a file: detail says which message, and what became of it */
         bool is_read;      /* the opener had it open already */
         const char *store; /* name, of the immutable configuration; or NULL */
@@ -47,6 +47,7 @@ struct log_record {
         uint64_t item_offset, item_size;
         struct context context; /* of the message; texts may be "" */
         uint64_t queue_usec, read_usec, scan_usec, answer_usec;
+        uint8_t digest[DIGEST_SIZE]; /* of the content, as 'storescanctl allow' takes it */
         char comm[LOG_COMM_MAX + 1];
         char generation[GENERATION_LENGTH + 1];
         char signature[PROTO_SIGNATURE_MAX];

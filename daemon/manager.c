@@ -21,6 +21,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include "daemon/allow-list.h"
 #include "daemon/clock.h"
 #include "daemon/gate.h"
 #include "daemon/hot.h"
@@ -50,7 +51,8 @@ struct manager {
         struct notify notify;
         struct journal *journal;
         struct ring *ring;
-        struct verdicts *verdicts; /* NULL: no cache */
+        struct verdicts *verdicts;     /* NULL: no cache */
+        struct allow_list *allow_list; /* NULL: nothing is allowed */
         struct pool *pool;
         struct keys *keys;
         struct scans *scans;
@@ -306,6 +308,18 @@ static void log_kernel(struct manager *m) {
                 k->pre_access ? "yes" : "no", max_held(m->config), max_hot(m->config));
 }
 
+/* Without it what the admin allows is blocked: no reason not to guard. */
+static void open_allow_list(struct manager *m) {
+        int r = allow_list_new(m->config->cache_directory, m->journal, &m->allow_list);
+
+        if (r < 0)
+                journal_say(m->journal, EVENT_ALLOW_LIST_FAILED, NULL,
+                            "Failed to watch %s for the list of allowed contents: %s; nothing is "
+                            "allowed that is infected. Make the folder, or name another one as "
+                            "[cache] directory, and restart.",
+                            m->config->cache_directory, error_text(-r));
+}
+
 static int start(struct manager *m) {
         const struct marker_events events = {
                 .placed = on_placed,
@@ -353,6 +367,8 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         scans_set_gate(m->scans, m->gate);
+        open_allow_list(m);
+        scans_set_allow_list(m->scans, m->allow_list);
         scans_set_keys(m->scans, m->keys);
         r = hot_new(m->ring, m->gate, m->pool, scans_stamper(m->scans), &m->stats,
                     max_hot(m->config), m->config->hot_time_usec, &m->hot);
@@ -376,6 +392,7 @@ static int start(struct manager *m) {
                         .hot = m->hot,
                         .changes = m->changes,
                         .verdicts = m->verdicts,
+                        .allow_list = m->allow_list,
                         .stats = &m->stats,
                         .journal = m->journal,
                 },
@@ -521,9 +538,10 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                                     r < 0 ? ", after an error: " : "", r < 0 ? error_text(-r) : "");
                 /* Nothing is judged any more: what is saved is all. */
                 m.verdicts = verdicts_free(m.verdicts);
+                m.allow_list = allow_list_free(m.allow_list);
         }
         m.journal = journal_free(m.journal);
-        if (m.pool || m.marker || m.verdicts)
+        if (m.pool || m.marker || m.verdicts || m.allow_list)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         close_fd(m.signal_fd);

@@ -307,6 +307,20 @@ static void follow_generation(struct many_file *file) {
         file->generation = *running;
 }
 
+/* What is allowed though it is infected may have changed. */
+static void follow_allow_list(struct many_file *file) {
+        uint64_t version = allow_list_version(file->many->p.allow_list);
+
+        if (version == file->allow_version)
+                return;
+        file->allow_version = version;
+        if (file->stamped)
+                return; /* none of it is infected */
+        spans_done(&file->spans);
+        memset(file->notes, 0, sizeof(file->notes));
+        file->released = false;
+}
+
 /* Whether what was there is where it was: the one who made the file grow was let at its end last (of
  * a write with O_APPEND the kernel tells the file position, which is another one at the first). Ranges may also be inserted and cut out (fallocate(2)), and all that lies behind them moves. */
 static bool only_grew(struct many_file *file, uint64_t size) {
@@ -361,6 +375,7 @@ void many_look(struct many_file *file, const struct stat *st) {
         uint64_t size = (uint64_t)st->st_size;
 
         follow_generation(file);
+        follow_allow_list(file);
         many_drain(file->many);
         if (!file->modified && size == file->size && same_time(&st->st_mtim, &file->mtime) &&
             same_time(&st->st_ctim, &file->ctime))

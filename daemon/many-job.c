@@ -35,6 +35,12 @@ static bool was_touched(const struct many_file *file, uint64_t offset, uint64_t 
         return file->touched_all;
 }
 
+/* Whether the admin allows this item whatever the engine says. */
+static bool is_released(const struct many_file *file, const struct proto_span *span) {
+        return span->verdict == VERDICT_INFECTED && span->has_digest &&
+               allow_list_holds(file->many->p.allow_list, span->digest, &file->generation);
+}
+
 /* Whether it is news: an item that is judged again, since its neighbour has changed, is not. */
 static bool keep_note(struct many_file *file, const struct proto_item *item) {
         struct note *note = NULL;
@@ -54,9 +60,12 @@ static bool keep_note(struct many_file *file, const struct proto_item *item) {
                 .size = item->span.size,
                 .verdict = (enum verdict)item->span.verdict,
                 .reason = (enum reason)item->span.reason,
+                .released = is_released(file, &item->span),
                 .context = item->context,
         };
         memcpy(note->signature, item->signature, sizeof(note->signature));
+        note->has_digest = item->span.has_digest;
+        memcpy(note->digest, item->span.digest, sizeof(note->digest));
         return !known;
 }
 
@@ -76,6 +85,8 @@ static void report_item(struct many_file *file, const struct note *note) {
                                .context = &note->context,
                                .generation = &file->generation,
                                .size = file->size,
+                               .released = note->released,
+                               .digest = note->has_digest ? note->digest : NULL,
                                .has_item = true,
                                .item_offset = note->offset,
                                .item_size = note->size,
@@ -119,6 +130,11 @@ static bool verdict_of(struct many_file *file, const struct proto_span *span,
                 if (span->has_digest)
                         verdicts_store(p->verdicts, span->digest, &file->generation, ret->verdict,
                                        ret->reason);
+                if (is_released(file, span)) {
+                        p->stats->released++;
+                        file->released = true;
+                        ret->verdict = VERDICT_CLEAN;
+                }
                 return ret->verdict != VERDICT_UNKNOWN;
         case ITEM_CACHED:
                 if (verdicts_lookup(p->verdicts, span->digest, &file->generation, ret) == CACHE_HIT)

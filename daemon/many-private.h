@@ -35,6 +35,9 @@ struct note {
         uint64_t offset, size;
         enum verdict verdict;
         enum reason reason;
+        bool released; /* infected, but allowed */
+        bool has_digest;
+        uint8_t digest[DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX];
         struct context context;
 };
@@ -68,6 +71,10 @@ struct many_file {
         int fd;                       /* an own description of the file; -EBADF while it rests */
         uint64_t used_usec;
         bool stamped; /* has a stamp of what is known */
+        /* Items that are infected but allowed count as clean here: no stamp may say so, and they are judged
+         * again when the list of what is allowed changes. */
+        bool released;
+        uint64_t allow_version;
 
         /* As it was when it was last looked at. */
         uint64_t size;

@@ -101,7 +101,7 @@ static bool file_verify(struct many_file *file) {
         struct many *many = file->many;
 
         many_look_now(file);
-        if (!many->p.config->stamps || file->stamped || !all_clean(file) ||
+        if (!many->p.config->stamps || file->stamped || file->released || !all_clean(file) ||
             !scans_can_know_writers(file->fd) || lease_take(file->fd) < 0)
                 return false;
         many_verify(file);
@@ -117,7 +117,7 @@ void many_verify_end(struct many_file *file, bool proved) {
         };
 
         file->verifying = false;
-        if (!proved || !all_clean(file) || !lease_holds(file->fd)) {
+        if (!proved || file->released || !all_clean(file) || !lease_holds(file->fd)) {
                 lease_drop(file->fd);
                 return;
         }
@@ -218,6 +218,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         }
         if (running)
                 file->generation = *running;
+        file->allow_version = allow_list_version(many->p.allow_list);
         TAILQ_INIT(&file->waits);
         changes_key(file->fd, &file->key);
         LIST_INSERT_HEAD(&many->buckets[bucket_of(file->dev, file->ino)], file, bucket);
@@ -251,6 +252,7 @@ static void answer_aloud(struct many_file *file, const struct gate_event *event,
                                .tier = LOG_TIER_NONE,
                                .signature = note ? note->signature : "",
                                .context = note ? &note->context : NULL,
+                               .digest = note && note->has_digest ? note->digest : NULL,
                                .generation = &file->generation,
                                .size = file->size,
                                .has_item = note,

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "daemon/allow-list.h"
 #include "daemon/changes.h"
 #include "daemon/config.h"
 #include "daemon/gate.h"
@@ -36,6 +37,7 @@ struct many_parts {
         struct hot *hot;
         struct changes *changes;
         struct verdicts *verdicts;
+        struct allow_list *allow_list;
         struct stats *stats;
         struct journal *journal;
 };

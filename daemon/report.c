@@ -14,7 +14,10 @@ static enum event_kind event_of(const struct report *report, bool denied) {
         if (report->hub_refused != HUB_GOOD)
                 return EVENT_HUB_REFUSED;
         switch (report->verdict) {
-        case VERDICT_INFECTED: return denied ? EVENT_BLOCKED : EVENT_DETECTED;
+        case VERDICT_INFECTED:
+                if (report->released)
+                        return EVENT_RELEASED;
+                return denied ? EVENT_BLOCKED : EVENT_DETECTED;
         case VERDICT_UNSCANNABLE:
                 return report->signature && startswith(report->signature, PROTO_MAIL_CRYPT)
                                ? EVENT_MAIL_CRYPT
@@ -66,6 +69,9 @@ void report_verdict(struct journal *journal, const struct config *config,
         r->read_usec = report->read_usec;
         r->scan_usec = report->scan_usec;
         proto_text(r->signature, sizeof(r->signature), report->signature ? report->signature : "");
+        r->has_digest = report->digest;
+        if (report->digest)
+                memcpy(r->digest, report->digest, sizeof(r->digest));
         if (report->context)
                 r->context = *report->context;
         r->has_item = report->has_item;

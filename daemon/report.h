@@ -20,11 +20,14 @@ struct report {
         enum reason reason;
         enum log_tier tier;
         const char *signature; /* its name, or what was said of content that can't be judged */
+        const uint8_t *digest; /* of the content, DIGEST_SIZE bytes; or NULL */
         const struct context *context; /* of the message; or NULL */
         const struct generation *generation;
         uint64_t size; /* of the file */
         uint64_t queue_usec, read_usec, scan_usec;
         enum hub_check hub_refused; /* the record is of a stamp in the header; GOOD: it is not */
+
+        bool released; /* infected, and let through as the admin wants it */
 
         bool has_item; /* it is one item of many */
         uint64_t item_offset, item_size;

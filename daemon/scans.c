@@ -65,9 +65,10 @@ struct scan {
         enum reason reason;
         enum log_tier tier;
         bool by_hub;
+        bool released;              /* infected, but allowed */
         enum hub_check hub_refused; /* GOOD: no stamp was */
         bool has_digest;
-        uint8_t digest[STAMP_DIGEST_SIZE];
+        uint8_t digest[DIGEST_SIZE]; /* by a stamp, its beginning */
         char signature[PROTO_SIGNATURE_MAX];
         struct context context;
         uint64_t queue_usec, read_usec, scan_usec, done_usec;
@@ -78,6 +79,7 @@ struct scans {
         struct pool *pool;
         struct gate *gate;
         struct hot *hot;
+        struct allow_list *allow_list;
         const struct keys *keys; /* NULL: none */
         struct stamper *stamper;
         struct verdicts *verdicts;
@@ -103,6 +105,8 @@ bool scans_can_know_writers(int fd) {
 /* Told at every access: what is denied, and every infection. What can't be judged but is let
  * through is told when it is found out, not again whenever its stamp is read. */
 static bool worth_a_log(const struct scan *scan, const struct waiter *waiter) {
+        if (scan->released)
+                return scan->tier == LOG_TIER_SCAN;
         return scan->tier == LOG_TIER_SCAN || scan->verdict != VERDICT_UNSCANNABLE ||
                (waiter && !waiter->allowed);
 }
@@ -125,6 +129,9 @@ static void log_scan(struct scans *scans, const struct scan *scan, const struct 
                         .read_usec = scan->read_usec,
                         .scan_usec = scan->scan_usec,
                         .hub_refused = refused,
+                        .digest = scan->has_digest && scan->tier != LOG_TIER_STAMP ? scan->digest
+                                                                                   : NULL,
+                        .released = scan->released && waiter && waiter->allowed,
                         .has_opener = waiter,
                         .allowed = waiter && waiter->allowed,
                         .pid = waiter ? waiter->pid : 0,
@@ -198,11 +205,21 @@ static void answer(struct waiter *w, bool allow, uint64_t now) {
         w->answered_usec = now;
 }
 
+/* Whether the admin allows this content whatever the engine says. */
+static bool is_released(const struct scan *scan) {
+        return scan->verdict == VERDICT_INFECTED && scan->has_digest &&
+               allow_list_holds(scan->scans->allow_list, scan->digest, &scan->generation);
+}
+
 /* The scan's verdict is known: answers everybody who waits for it. */
 static void scan_decided(struct scan *scan) {
-        bool allow = policy_allows(scan->store, scan->verdict);
+        struct stats *stats = scan->scans->stats;
         struct waiter *w;
+        bool allow;
 
+        scan->released = is_released(scan);
+        allow = scan->released || policy_allows(scan->store, scan->verdict);
+        stats->released += scan->released;
         scan->done_usec = now_usec();
         unhash(scan);
         STAILQ_FOREACH(w, &scan->waiters, sibling)
@@ -441,6 +458,8 @@ int scans_settle(struct scans *scans, const struct scan_subject *subject) {
         scan->verdict = scan->stamp.verdict;
         scan->reason = scan->stamp.reason;
         scan->leased = false; /* it has its stamp: do not write it again */
+        scan->has_digest = scan->stamp.has_digest;
+        memcpy(scan->digest, scan->stamp.digest, sizeof(scan->stamp.digest));
         scan_decided(scan);
         return 0;
 }
@@ -562,6 +581,10 @@ void scans_set_gate(struct scans *scans, struct gate *gate) {
 
 void scans_set_keys(struct scans *scans, const struct keys *keys) {
         scans->keys = keys;
+}
+
+void scans_set_allow_list(struct scans *scans, struct allow_list *list) {
+        scans->allow_list = list;
 }
 
 void scans_set_hot(struct scans *scans, struct hot *hot) {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "daemon/allow-list.h"
 #include "daemon/config.h"
 #include "daemon/gate.h"
 #include "daemon/hot.h"
@@ -53,6 +54,8 @@ void scans_set_keys(struct scans *scans, const struct keys *keys);
 /* Likewise where content that is asked for again and again is kept. Its stamps are withdrawn by the
  * same stamper that writes them. */
 void scans_set_hot(struct scans *scans, struct hot *hot);
+/* What is let through though it is infected; NULL: nothing. Stays the caller's. */
+void scans_set_allow_list(struct scans *scans, struct allow_list *list);
 struct stamper *scans_stamper(struct scans *scans);
 
 /* Whether an open of st is let wait for a scan of the very same content that is under way; fd is

@@ -29,6 +29,7 @@
         X(bytes,           "bytes scanned") \
         X(clean,           "contents found clean") \
         X(infected,        "contents found infected") \
+        X(released,        "accesses to infected content that the admin allows") \
         X(unscannable,     "contents that can't be judged") \
         X(undecided,       "scans that failed") \
         X(timeouts,        "openers answered by on_error at their deadline") \

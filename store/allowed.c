@@ -167,10 +167,19 @@ const struct allowed_entry *allowed_find(const struct allowed *allowed,
         return found ? &allowed->entries[at] : NULL;
 }
 
-bool allowed_holds(const struct allowed *allowed, const uint8_t digest[static DIGEST_SIZE],
+bool allowed_holds(const struct allowed *allowed, const uint8_t *digest, size_t size,
                    const struct generation *running) {
-        const struct allowed_entry *entry = allowed_find(allowed, digest);
+        uint8_t first[DIGEST_SIZE] = {};
+        bool found;
 
-        return entry &&
-               (entry->forever || memcmp(&entry->generation, running, sizeof(*running)) == 0);
+        memcpy(first, digest, MIN(size, sizeof(first)));
+        for (size_t i = place(allowed, first, &found); i < allowed->n; i++) {
+                const struct allowed_entry *entry = &allowed->entries[i];
+
+                if (memcmp(entry->digest, digest, MIN(size, sizeof(first))) != 0)
+                        return false;
+                if (entry->forever || memcmp(&entry->generation, running, sizeof(*running)) == 0)
+                        return true;
+        }
+        return false;
 }

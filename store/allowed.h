@@ -50,8 +50,9 @@ size_t allowed_format(const struct allowed_entry *entry,
 const struct allowed_entry *allowed_find(const struct allowed *allowed,
                                          const uint8_t digest[static DIGEST_SIZE]);
 
-/* Whether it lets this content through under the running generation. */
-bool allowed_holds(const struct allowed *allowed, const uint8_t digest[static DIGEST_SIZE],
+/* Whether an entry whose digest begins with these bytes lets content through under the running
+ * generation. Stamps hold no more than the first size bytes. */
+bool allowed_holds(const struct allowed *allowed, const uint8_t *digest, size_t size,
                    const struct generation *running);
 
 /* Reads exactly 64 hexadecimal digits. 0 or -EINVAL. */

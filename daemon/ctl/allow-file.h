@@ -6,10 +6,7 @@
  * storescanctl at a time. storescand only reads it, whenever it was replaced.
  */
 
-#include "store/allowed.h"
-#include "store/util.h"
-
-#define ALLOW_FILE_NAME "allowed"
+#include "daemon/allow-read.h"
 
 struct allow_file {
         int folder; /* locked */

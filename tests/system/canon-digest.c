@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The digest of a message as stamps hold it: canon-digest [--raw] FILE. */
+/* The digest of a message as stamps hold it, or all of it in hexadecimal: canon-digest [--raw | --full] FILE. */
 
 #include <stdio.h>
 
@@ -14,7 +14,8 @@ int main(int argc, char *argv[]) {
         uint8_t digest[DIGEST_SIZE];
         char text[BASE64URL_LENGTH(STAMP_DIGEST_SIZE) + 1];
         bool raw = argc == 3 && streq(argv[1], "--raw");
-        FILE *f = argc == 2 + raw ? fopen(argv[argc - 1], "re") : NULL;
+        bool full = argc == 3 && streq(argv[1], "--full");
+        FILE *f = argc == 2 + (raw || full) ? fopen(argv[argc - 1], "re") : NULL;
         size_t n;
 
         if (!f) {
@@ -25,6 +26,10 @@ int main(int argc, char *argv[]) {
         fclose(f);
         if (canon_buffer(raw ? CANON_RAW : CANON_MESSAGE, data, n, digest) < 0)
                 return EXIT_FAILURE;
+        for (size_t i = 0; full && i < DIGEST_SIZE; i++)
+                printf("%02x%s", digest[i], i + 1 == DIGEST_SIZE ? "\n" : "");
+        if (full)
+                return EXIT_SUCCESS;
         base64url_encode(digest, STAMP_DIGEST_SIZE, text);
         printf("%s\n", text);
         return EXIT_SUCCESS;

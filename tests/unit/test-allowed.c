@@ -75,13 +75,13 @@ START_TEST(test_holds) {
         ck_assert_int_eq(parse(A " Zm9vYmFy\n" B " forever\n", &allowed, &line), 0);
         ck_assert_int_eq(allowed_digest(A, a), 0);
         ck_assert_int_eq(allowed_digest(B, b), 0);
-        ck_assert(allowed_holds(&allowed, a, &running));
-        ck_assert(!allowed_holds(&allowed, a, &other));
-        ck_assert(allowed_holds(&allowed, b, &running));
-        ck_assert(allowed_holds(&allowed, b, &other));
-        ck_assert(!allowed_holds(&allowed, c, &running));
+        ck_assert(allowed_holds(&allowed, a, sizeof(a), &running));
+        ck_assert(!allowed_holds(&allowed, a, sizeof(a), &other));
+        ck_assert(allowed_holds(&allowed, b, sizeof(b), &running));
+        ck_assert(allowed_holds(&allowed, b, sizeof(b), &other));
+        ck_assert(!allowed_holds(&allowed, c, sizeof(c), &running));
         allowed_done(&allowed);
-        ck_assert(!allowed_holds(&allowed, b, &other));
+        ck_assert(!allowed_holds(&allowed, b, sizeof(b), &other));
 }
 END_TEST
 
