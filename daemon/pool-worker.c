@@ -269,7 +269,8 @@ static bool items_fit(struct bay *bay, const struct proto_span *spans, size_t n)
 
         for (size_t i = 0; i < n; i++) {
                 if (spans[i].offset != at || at >= bay->message.to ||
-                    (spans[i].how == ITEM_CACHED && !bay->message.use_cache))
+                    (spans[i].how == ITEM_CACHED && !bay->message.use_cache) ||
+                    (spans[i].how == ITEM_HUB && !bay->message.use_hub))
                         return false;
                 at += spans[i].size;
         }

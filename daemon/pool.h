@@ -45,12 +45,12 @@ struct pool_job {
         uint8_t known[STAMP_DIGEST_SIZE];
         enum job_form form;
         bool use_cache; /* what the verdict cache seems to know need not be scanned */
-        bool use_hub;   /* stamps in its header are to be judged first */
+        bool use_hub;   /* stamps in the header of a message are to be judged first */
 
         /* A file of many items: those that reach into [wanted, to), from the one at offset from on
          * (proto.h). They are told as they are judged, in order and without gaps; a job that is given
          * to a second worker tells them again from the first. item is NULL unless there is only one,
-         * with a text for the log. Neither may submit or end this job. */
+         * with a text for the log or with stamps. Neither may submit or end this job. */
         bool many;
         uint64_t from, wanted, to;
         void (*items)(struct pool_job *job, const struct proto_span *spans, size_t n,

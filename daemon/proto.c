@@ -154,10 +154,9 @@ static bool job_ok(const struct proto_job *m) {
                m->form < _JOB_FORM_MAX && m->many <= of_items &&
                /* The items of an mbox are never known by the whole file. */
                m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 &&
-               m->use_hub <= (m->form == JOB_MESSAGE || (m->form == JOB_DBOX && !m->many)) &&
-               m->attachments <= (m->form == JOB_MESSAGE) && m->cover <= (m->form == JOB_MESSAGE) &&
-               range_ok(m) && (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
-               zero(m->reserved, sizeof(m->reserved));
+               m->use_hub <= (m->form != JOB_RAW) && m->attachments <= (m->form == JOB_MESSAGE) &&
+               m->cover <= (m->form == JOB_MESSAGE) && range_ok(m) &&
+               (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
 }
 
 /* Of its own, without regard to whether the log has anything to say of it. */
@@ -169,6 +168,7 @@ static bool span_ok(const struct proto_span *s) {
         switch ((enum item_how)s->how) {
         case ITEM_SCANNED: return verdict_reason_fits(s->verdict, s->reason);
         case ITEM_CACHED:
+        case ITEM_HUB:
                 return s->has_digest && s->verdict == VERDICT_UNKNOWN && s->reason == REASON_NONE;
         case ITEM_PASSED:
                 return !s->has_digest && s->verdict == VERDICT_UNKNOWN && s->reason == REASON_NONE;
@@ -183,7 +183,8 @@ static bool items_ok(const struct proto_items *m) {
         for (size_t i = 0; i < m->n; i++) {
                 const struct proto_span *s = &m->spans[i];
 
-                if (!span_ok(s) || (s->how == ITEM_SCANNED && s->verdict != VERDICT_CLEAN))
+                if (!span_ok(s) || s->how == ITEM_HUB ||
+                    (s->how == ITEM_SCANNED && s->verdict != VERDICT_CLEAN))
                         return false;
                 /* They tile the file, and behind its end there is nothing. */
                 if (i > 0 && (s->offset != s[-1].offset + s[-1].size || s[-1].last))
@@ -201,17 +202,27 @@ static bool words_ok(uint8_t verdict, const char signature[static PROTO_SIGNATUR
         return verdict != VERDICT_INFECTED || signature[0] != '\0';
 }
 
+static bool claim_ok(const struct hub_content *hub) {
+        return hub_content_ok(hub) && hub->n_found > 0;
+}
+
 static bool item_ok(const struct proto_item *m) {
-        return span_ok(&m->span) && m->span.how == ITEM_SCANNED &&
-               m->span.verdict != VERDICT_CLEAN &&
-               words_ok(m->span.verdict, m->signature, &m->context);
+        if (!span_ok(&m->span))
+                return false;
+        if (m->span.how == ITEM_HUB)
+                return claim_ok(&m->hub) &&
+                       zero((const uint8_t *)m->signature, sizeof(m->signature)) &&
+                       zero((const uint8_t *)&m->context, sizeof(m->context));
+        return m->span.how == ITEM_SCANNED && m->span.verdict != VERDICT_CLEAN &&
+               words_ok(m->span.verdict, m->signature, &m->context) &&
+               zero((const uint8_t *)&m->hub, sizeof(m->hub));
 }
 
 static bool result_ok(const struct proto_result *m) {
         if (m->known >= _RESULT_KNOWN_MAX || m->has_digest > 1 || m->reserved != 0 ||
             !words_ok(m->verdict, m->signature, &m->context))
                 return false;
-        if (m->known == KNOWN_HUB ? !hub_content_ok(&m->hub) || m->hub.n_found == 0
+        if (m->known == KNOWN_HUB ? !claim_ok(&m->hub)
                                   : !zero((const uint8_t *)&m->hub, sizeof(m->hub)))
                 return false;
         if ((m->known || m->verdict == VERDICT_CLEAN) &&

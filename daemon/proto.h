@@ -157,6 +157,7 @@ enum item_how {
                       * asks the cache itself */
         ITEM_PASSED, /* before what is wanted: not looked at, verdict and reason are 0. Several items
                       * in a row may be told as one */
+        ITEM_HUB, /* it has stamps in its header: verdict and reason are 0, the gate judges them */
         _ITEM_HOW_MAX
 };
 
@@ -180,12 +181,14 @@ struct proto_items {
         struct proto_span spans[PROTO_SPANS_MAX]; /* those beyond n are zero */
 };
 
+/* An item that is not clean, or has stamps. */
 struct proto_item {
         struct proto_header header;
         uint64_t id;
         struct proto_span span;
-        char signature[PROTO_SIGNATURE_MAX]; /* as in proto_result */
-        struct context context;              /* sanitised texts, terminated, rest zero */
+        char signature[PROTO_SIGNATURE_MAX]; /* as in proto_result; ITEM_HUB: "" */
+        struct context context; /* sanitised texts, terminated, rest zero; ITEM_HUB: zero */
+        struct hub_content hub; /* ITEM_HUB: what was found; else zero */
 };
 
 struct proto_result {

@@ -96,7 +96,8 @@ static int judge_claim(struct walk *w, const struct item *item, struct judgement
 }
 
 static int judge_item(struct walk *w, const struct item *item, struct judgement *ret) {
-        const struct question question = { .use_cache = w->job->use_cache };
+        const struct question question = { .use_cache = w->job->use_cache,
+                                           .use_hub = w->job->use_hub };
         bool claims = item->claimed_size > 0, large;
         int r;
 
@@ -130,7 +131,9 @@ static void tell(struct walk *w, const struct item *item, const struct judgement
         struct proto_span span = {
                 .offset = item->offset,
                 .size = item->size,
-                .how = j->known ? ITEM_CACHED : ITEM_SCANNED,
+                .how = j->known == KNOWN_HUB ? ITEM_HUB
+                       : j->known            ? ITEM_CACHED
+                                             : ITEM_SCANNED,
                 .verdict = (uint8_t)j->scan.verdict,
                 .reason = (uint8_t)j->scan.reason,
                 .has_digest = j->has_digest,
@@ -139,7 +142,9 @@ static void tell(struct walk *w, const struct item *item, const struct judgement
 
         if (j->has_digest)
                 memcpy(span.digest, j->digest, sizeof(span.digest));
-        if (j->known || j->scan.verdict == VERDICT_CLEAN)
+        if (j->known == KNOWN_HUB)
+                tell_claim(w->teller, &span, &j->hub);
+        else if (j->known || j->scan.verdict == VERDICT_CLEAN)
                 tell_dull(w->teller, &span);
         else
                 tell_item(w->teller, &span, j->scan.text, &j->context);

@@ -58,6 +58,18 @@ void tell_passed(struct teller *teller, uint64_t offset, uint64_t size, bool las
                                                         .last = last });
 }
 
+void tell_claim(struct teller *teller, const struct proto_span *span,
+                const struct hub_content *hub) {
+        union proto_message message;
+
+        tell_flush(teller);
+        proto_init(&message, PROTO_ITEM);
+        message.item.id = teller->id;
+        message.item.span = *span;
+        message.item.hub = *hub;
+        teller->send(teller->userdata, &message);
+}
+
 void tell_item(struct teller *teller, const struct proto_span *span, const char *signature,
                const struct context *context) {
         union proto_message message;

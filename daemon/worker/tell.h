@@ -30,6 +30,10 @@ void tell_dull(struct teller *teller, const struct proto_span *span);
 void tell_item(struct teller *teller, const struct proto_span *span, const char *signature,
                const struct context *context);
 
+/* Tells of one that has stamps. */
+void tell_claim(struct teller *teller, const struct proto_span *span,
+                const struct hub_content *hub);
+
 /* Before something that takes long: sends what has waited for a while. */
 void tell_overdue(struct teller *teller);
 /* Sends all. */

@@ -51,7 +51,8 @@ static void check_span(const struct proto_span *span) {
         FUZZ_ASSERT(span->how == ITEM_SCANNED
                             ? verdict_reason_fits(span->verdict, span->reason)
                             : span->verdict == VERDICT_UNKNOWN && span->reason == REASON_NONE);
-        FUZZ_ASSERT(span->has_digest == (span->how == ITEM_CACHED) || span->how == ITEM_SCANNED);
+        FUZZ_ASSERT(span->has_digest == (span->how == ITEM_CACHED || span->how == ITEM_HUB) ||
+                    span->how == ITEM_SCANNED);
 }
 
 static void check_promises(const union proto_message *m, int kind) {
@@ -80,6 +81,7 @@ static void check_promises(const union proto_message *m, int kind) {
                 FUZZ_ASSERT(m->items.n > 0 && m->items.n <= PROTO_SPANS_MAX);
                 for (size_t i = 0; i < m->items.n; i++) {
                         check_span(&m->items.spans[i]);
+                        FUZZ_ASSERT(m->items.spans[i].how != ITEM_HUB);
                         FUZZ_ASSERT(m->items.spans[i].verdict <= VERDICT_CLEAN);
                         FUZZ_ASSERT(i == 0 ||
                                     m->items.spans[i].offset == m->items.spans[i - 1].offset +
@@ -88,7 +90,9 @@ static void check_promises(const union proto_message *m, int kind) {
                 break;
         case PROTO_ITEM:
                 check_span(&m->item.span);
-                FUZZ_ASSERT(m->item.span.how == ITEM_SCANNED);
+                FUZZ_ASSERT(m->item.span.how == ITEM_SCANNED || m->item.span.how == ITEM_HUB);
+                FUZZ_ASSERT((m->item.span.how == ITEM_HUB) == (m->item.hub.n_found > 0));
+                FUZZ_ASSERT(m->item.hub.n_found <= HUB_STAMPS_MAX);
                 FUZZ_ASSERT(m->item.span.verdict != VERDICT_CLEAN);
                 check_text(m->item.signature, sizeof(m->item.signature));
                 check_context(&m->item.context);

@@ -189,6 +189,81 @@ START_TEST(hints_of_the_cache) {
 }
 END_TEST
 
+static const char STAMP_LINE[] = "X-Storescan-Stamp: v=1; whatever the gate makes of it\r\n";
+/* Not the start of a message to Dovecot, but to others. */
+static const char LENIENT_LINE[] = "\nFrom now on at 10:30\n";
+
+/* Stamps are told of, not judged; and not without the gate's asking for them, nor where others could
+ * see another message. */
+START_TEST(stamps_of_hubs) {
+        enum { STAMPED, INFECTED, PLAIN, ODD, MESSAGES };
+        _cleanup_blob_ struct blob plain = {}, infected = {};
+        struct world w;
+
+        world_start(&w);
+        mail_plain(&plain, 2000, 1);
+        mail_with(&infected, "e.com", eicar(), EICAR_SIZE, BASE64);
+        for (unsigned form = JOB_DBOX; form <= JOB_MBOX; form++) {
+                size_t first = form == JOB_DBOX;
+                struct blob messages[MESSAGES] = {}, file = {};
+                struct gate_walk walk;
+
+                for (unsigned i = 0; i < MESSAGES; i++) {
+                        const struct blob *mail = i == INFECTED ? &infected : &plain;
+
+                        if (i != PLAIN)
+                                blob_put(&messages[i], STAMP_LINE, strlen(STAMP_LINE));
+                        blob_put(&messages[i], mail->data, mail->size);
+                        if (i == ODD)
+                                blob_put(&messages[i], LENIENT_LINE, strlen(LENIENT_LINE));
+                }
+                if (form == JOB_DBOX)
+                        dbox_begin(&file);
+                for (unsigned i = 0; i < MESSAGES; i++) {
+                        if (form == JOB_DBOX)
+                                dbox_add(&file, messages[i].data, messages[i].size, DBOX_METADATA);
+                        else
+                                mbox_add(&file, messages[i].data, messages[i].size);
+                }
+
+                walk = walk_file(&w, &file, (enum job_form)form);
+                assert_through(&walk, first + MESSAGES);
+                for (unsigned i = 0; i < MESSAGES; i++) {
+                        assert_how(&walk, first + i, ITEM_SCANNED);
+                        ck_assert_int_eq(walk.items[first + i].span.verdict,
+                                         i == INFECTED ? VERDICT_INFECTED : VERDICT_CLEAN);
+                }
+                gate_walk_free(&walk);
+
+                walk = walk_range(&w, &file,
+                                  (struct gate_job){ .form = (enum job_form)form,
+                                                     .to = UINT64_MAX,
+                                                     .use_hub = true });
+                assert_through(&walk, first + MESSAGES);
+                for (unsigned i = 0; i < MESSAGES; i++) {
+                        bool told = i == STAMPED || i == INFECTED || (i == ODD && first);
+                        const struct gate_item *item = &walk.items[first + i];
+
+                        assert_how(&walk, first + i, told ? ITEM_HUB : ITEM_SCANNED);
+                        ck_assert_int_eq(item->span.verdict,
+                                         told ? VERDICT_UNKNOWN : VERDICT_CLEAN);
+                        ck_assert_int_eq(item->hub.n_found, told);
+                        if (told)
+                                ck_assert_int_eq(item->hub.found[0].check, HUB_MALFORMED);
+                        if (i != ODD || first)
+                                ck_assert(has_canonical(&walk, first + i, messages[i].data,
+                                                        messages[i].size));
+                }
+                gate_walk_free(&walk);
+
+                for (unsigned i = 0; i < MESSAGES; i++)
+                        blob_free(&messages[i]);
+                blob_free(&file);
+        }
+        world_stop(&w);
+}
+END_TEST
+
 /* What is given as the cache need not be one; and a large one does not count as a worker's
  * memory. */
 START_TEST(odd_caches) {
@@ -494,10 +569,18 @@ START_TEST(a_lost_folder) {
 END_TEST
 
 int main(int argc, char **argv) {
-        const TTest *const tests[] = { one_of_five,       ranges,       hints_of_the_cache,
-                                       odd_caches,        ten_thousand, told_while_it_goes_on,
-                                       beyond_the_limits, cut_anywhere, changed_meanwhile,
-                                       no_readable_file,  a_lost_folder };
+        const TTest *const tests[] = { one_of_five,
+                                       ranges,
+                                       hints_of_the_cache,
+                                       stamps_of_hubs,
+                                       odd_caches,
+                                       ten_thousand,
+                                       told_while_it_goes_on,
+                                       beyond_the_limits,
+                                       cut_anywhere,
+                                       changed_meanwhile,
+                                       no_readable_file,
+                                       a_lost_folder };
 
         return world_main(argc, argv, tests, ELEMENTSOF(tests), NULL, 0);
 }

@@ -263,6 +263,7 @@ int gate_submit(struct gate_worker *worker, const struct gate_job *job) {
         message.job.size = job->size;
         message.job.form = (uint8_t)job->form;
         message.job.use_cache = job->use_cache;
+        message.job.use_hub = job->use_hub;
         message.job.many = job->many;
         message.job.from = job->from;
         message.job.wanted = job->wanted;
@@ -330,6 +331,7 @@ static int walk_step(struct gate_walk *walk, const union proto_message *m, int k
                 last = &walk->items[walk->n - 1];
                 memcpy(last->signature, m->item.signature, sizeof(last->signature));
                 last->context = m->item.context;
+                last->hub = m->item.hub;
         } else
                 r = -EBADMSG;
         walk->n_messages++;

@@ -59,7 +59,7 @@ struct gate_job {
         int fd;
         const uint8_t *known;
         enum job_form form;
-        bool use_cache, many;
+        bool use_cache, use_hub, many;
         uint64_t from, wanted, to; /* with many */
 };
 int gate_submit(struct gate_worker *worker, const struct gate_job *job);
@@ -72,6 +72,7 @@ struct gate_item {
         unsigned message; /* number of the message that told of it */
         char signature[PROTO_SIGNATURE_MAX];
         struct context context;
+        struct hub_content hub;
 };
 struct gate_walk {
         struct gate_item *items;

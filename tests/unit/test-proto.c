@@ -259,6 +259,11 @@ START_TEST(test_job_many) {
         m.job.has_known = 1;
         ck_assert_int_eq(check(), -EBADMSG);
         good_many();
+        m.job.use_hub = 1;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.form = JOB_DBOX;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        good_many();
         m.job.from = 21; /* behind what is wanted */
         ck_assert_int_eq(check(), -EBADMSG);
         good_many();
@@ -397,6 +402,50 @@ START_TEST(test_item) {
         ck_assert_int_eq(check(), -EBADMSG);
         good_item();
         m.item.span.size = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
+/* What a worker says of stamps in one of many messages comes by itself, and is in range. */
+START_TEST(test_item_hub) {
+        struct hub_found *found = &m.item.hub.found[0];
+        struct proto_span span = { .offset = 7, .size = 9, .how = ITEM_HUB, .has_digest = 1 };
+
+        proto_init(&m, PROTO_ITEM);
+        m.item.span = span;
+        ck_assert_int_eq(check(), -EBADMSG); /* no stamp */
+        m.item.hub.n_found = 1;
+        ck_assert_int_eq(check(), -EBADMSG); /* a stamp of no key */
+        found->stamp.verdict = VERDICT_CLEAN;
+        found->stamp.key[0] = 'k';
+        ck_assert_int_eq(check(), PROTO_ITEM);
+        found->stamp.algorithm = _HUB_ALGORITHM_MAX;
+        ck_assert_int_eq(check(), -EBADMSG);
+        found->stamp.algorithm = HUB_HMAC_SHA256;
+        m.item.hub.n_found = HUB_STAMPS_MAX + 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.item.hub.n_found = 1;
+        m.item.span.verdict = VERDICT_CLEAN; /* the gate's to say */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.item.span.verdict = VERDICT_UNKNOWN;
+        m.item.span.has_digest = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.item.span.has_digest = 1;
+        m.item.signature[0] = 'x';
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.item.signature[0] = '\0';
+        m.item.context.subject[0] = 'x';
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.item.context.subject[0] = '\0';
+        ck_assert_int_eq(check(), PROTO_ITEM);
+
+        good_item();
+        m.item.hub.n_found = 1; /* and yet it was scanned */
+        found->stamp.verdict = VERDICT_CLEAN;
+        found->stamp.key[0] = 'k';
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.spans[1].how = ITEM_HUB; /* without its stamps */
         ck_assert_int_eq(check(), -EBADMSG);
 }
 END_TEST
@@ -630,5 +679,6 @@ END_TEST
 
 UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_hub,
           test_result_known, test_texts, test_text_cut, test_job, test_job_many, test_items,
-          test_items_are_dull, test_item, test_context, test_attachment, test_cover, test_load,
-          test_loaded, test_round_trip, test_surplus_fds, test_never_sleeps, test_patience);
+          test_items_are_dull, test_item, test_item_hub, test_context, test_attachment, test_cover,
+          test_load, test_loaded, test_round_trip, test_surplus_fds, test_never_sleeps,
+          test_patience);
