@@ -93,6 +93,30 @@ static void report_item(struct many_file *file, const struct note *note) {
                        });
 }
 
+/* A stamp that was refused is told of with what the scan found. */
+static void report_refused(struct many_file *file, const struct proto_span *span,
+                           const struct proto_item *item, enum hub_check refused) {
+        const struct many_parts *p = &file->many->p;
+
+        gate_flush(p->gate);
+        report_verdict(p->journal, p->config,
+                       &(struct report){
+                               .fd = file->fd,
+                               .store = file->store,
+                               .verdict = (enum verdict)span->verdict,
+                               .reason = (enum reason)span->reason,
+                               .tier = LOG_TIER_SCAN,
+                               .signature = item ? item->signature : "",
+                               .context = item ? &item->context : NULL,
+                               .generation = &file->generation,
+                               .size = file->size,
+                               .hub_refused = refused,
+                               .has_item = true,
+                               .item_offset = span->offset,
+                               .item_size = span->size,
+                       });
+}
+
 static void count(const struct many_file *file, const struct proto_span *span) {
         struct stats *stats = file->many->p.stats;
 
@@ -100,6 +124,8 @@ static void count(const struct many_file *file, const struct proto_span *span) {
         if (file->job.form == JOB_DBOX && span->offset == 0 && !span->has_digest &&
             span->verdict == VERDICT_CLEAN)
                 return;
+        if (file->job.use_hub && span->has_digest)
+                stats_count_hub(stats, HUB_ABSENT);
         stats->scans++;
         stats->bytes += span->size;
         stats_count_verdict(stats, (enum verdict)span->verdict);
@@ -113,9 +139,27 @@ static bool outdated(const struct many_file *file) {
                memcmp(running, &file->generation, sizeof(*running)) != 0;
 }
 
+/* With the first that is refused the job is to be done again without: then it costs no more to leave
+ * the stamps of the others alone, and nobody keeps the gate busy with forged ones. */
+static bool stamps_count(struct many_file *file, const struct proto_item *item) {
+        const struct many_parts *p = &file->many->p;
+        enum hub_check check;
+
+        if (file->hub_failed)
+                return false;
+        check = scans_judge_stamps(p->scans, file->store, &item->hub);
+        if (check == HUB_GOOD)
+                return true;
+        file->hub_failed = true;
+        file->refused = check;
+        file->refused_at = item->span.offset;
+        file->refused_size = file->size;
+        return false;
+}
+
 /* What an item's verdict is: false when it has none that can be relied on. */
 static bool verdict_of(struct many_file *file, const struct proto_span *span,
-                       struct cache_verdict *ret) {
+                       const struct proto_item *item, struct cache_verdict *ret) {
         const struct many_parts *p = &file->many->p;
 
         if (outdated(file))
@@ -141,15 +185,22 @@ static bool verdict_of(struct many_file *file, const struct proto_span *span,
                         return true;
                 file->cache_failed = true;
                 return false;
+        case ITEM_HUB:
+                if (!item || !stamps_count(file, item))
+                        return false;
+                file->by_hub = true;
+                *ret = (struct cache_verdict){ .verdict = VERDICT_CLEAN, .reason = REASON_NONE };
+                return true;
         case ITEM_PASSED:
         case _ITEM_HOW_MAX:
         default: return false;
         }
 }
 
-static void take_item(struct many_file *file, const struct proto_span *span) {
+static void take_item(struct many_file *file, const struct proto_span *span,
+                      const struct proto_item *item) {
         struct cache_verdict v = { .verdict = VERDICT_UNKNOWN };
-        bool known = verdict_of(file, span, &v);
+        bool known = verdict_of(file, span, item, &v);
         enum span_state state = !known                                        ? SPAN_PASSED
                                 : was_touched(file, span->offset, span->size) ? SPAN_STALE
                                                                               : SPAN_FRESH;
@@ -161,19 +212,30 @@ static void take_item(struct many_file *file, const struct proto_span *span) {
 static void items(struct pool_job *job, const struct proto_span *spans, size_t n,
                   const struct proto_item *item) {
         struct many_file *file = container_of(job, struct many_file, job);
+        enum hub_check refused = HUB_GOOD;
+        size_t refused_i = 0;
         bool news;
 
         many_look_now(file);
         if (file->verifying && !lease_holds(file->fd))
                 many_verify_end(file, false); /* a writer waits */
-        for (size_t i = 0; i < n && spans[i].offset < file->size; i++)
-                take_item(file, &spans[i]);
+        for (size_t i = 0; i < n && spans[i].offset < file->size; i++) {
+                take_item(file, &spans[i], item);
+                if (file->refused != HUB_GOOD && spans[i].how == ITEM_SCANNED &&
+                    spans[i].offset == file->refused_at) {
+                        refused = file->refused;
+                        file->refused = HUB_GOOD;
+                        refused_i = i;
+                }
+        }
         file->judged_to = spans[n - 1].offset + spans[n - 1].size;
         many_settle_tail(file);
         /* What was written to meanwhile is looked at again before anybody is told of it. */
-        news = item && !was_touched(file, item->span.offset, item->span.size) &&
-               keep_note(file, item);
+        news = item && item->span.how == ITEM_SCANNED &&
+               !was_touched(file, item->span.offset, item->span.size) && keep_note(file, item);
         many_decide_all(file, REASON_NONE);
+        if (refused != HUB_GOOD)
+                report_refused(file, &spans[refused_i], item, refused);
         if (news)
                 report_item(file, many_find_note(file, item->span.offset));
 }
@@ -204,6 +266,9 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .size = file->size,
                 .form = file->store->format == STORE_FORMAT_MBOX ? JOB_MBOX : JOB_DBOX,
                 .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed,
+                .use_hub = scans_honour_stamps(many->p.scans, file->store, !low) &&
+                           !file->hub_failed &&
+                           (file->refused_size == 0 || file->refused_size != file->size),
                 .many = true,
                 .low = low,
                 .from = from,
@@ -212,7 +277,7 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .items = items,
                 .done = job_done,
         };
-        file->cache_failed = false;
+        file->cache_failed = file->hub_failed = file->by_hub = false;
         pool_submit(many->p.pool, &file->job);
 }
 

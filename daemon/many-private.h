@@ -101,7 +101,8 @@ struct many_file {
         uint64_t moved_from, moved_to;
 
         /* The job under way. */
-        bool judging, cache_failed;
+        bool judging, cache_failed, hub_failed;
+        bool by_hub;                      /* some of it was taken on the word of a hub */
         bool verifying;                   /* all of it, under a lease on fd, for a stamp */
         bool verified;                    /* tried already since the last use */
         struct generation job_generation; /* when it began */
@@ -110,6 +111,11 @@ struct many_file {
         struct range touched[TOUCHED_MAX]; /* since it began */
         size_t n_touched;
         bool touched_all;
+
+        /* The item whose stamps were refused last, until the log has told of it. */
+        enum hub_check refused; /* GOOD: none */
+        uint64_t refused_at;
+        uint64_t refused_size; /* of the file then: until it changes, all of it is scanned */
 
         struct note notes[NOTES_MAX]; /* round robin */
         size_t next_note;

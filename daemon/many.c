@@ -114,6 +114,7 @@ void many_verify_end(struct many_file *file, bool proved) {
                 .verdict = VERDICT_CLEAN,
                 .generation = file->generation,
                 .size = file->size,
+                .by_hub = file->by_hub,
         };
 
         file->verifying = false;

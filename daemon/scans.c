@@ -250,31 +250,33 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
 /* ---- Stamps of hubs ---- */
 
 /* A sweep looks again at what access takes from a hub. */
-static bool honours_stamps(const struct scan *scan) {
-        enum stamps_mode mode = scan->store->stamps;
-
-        return keys_count(scan->scans->keys) > 0 &&
-               (mode == STAMPS_HONOUR || (mode == STAMPS_ON_ACCESS && scan->is_event));
+bool scans_honour_stamps(const struct scans *scans, const struct config_store *store,
+                         bool awaited) {
+        return keys_count(scans->keys) > 0 &&
+               (store->stamps == STAMPS_HONOUR || (store->stamps == STAMPS_ON_ACCESS && awaited));
 }
 
-/* Judges the stamps that a worker found, by what it says of them and of the content: it could as
- * well have said that the content is clean. False: none counts. */
-static bool judge_stamps(struct scan *scan, const struct hub_content *content) {
-        struct scans *scans = scan->scans;
+enum hub_check scans_judge_stamps(struct scans *scans, const struct config_store *store,
+                                  const struct hub_content *content) {
         const uint32_t here = pool_database_version(scans->pool);
         const struct hub_policy policy = {
-                .max_age = scan->store->stamp_max_age_usec / USEC_PER_SEC,
-                .min_database = here - MIN(here, scan->store->stamp_max_lag),
+                .max_age = store->stamp_max_age_usec / USEC_PER_SEC,
+                .min_database = here - MIN(here, store->stamp_max_lag),
         };
         uint64_t now = (uint64_t)time(NULL);
         size_t index = 0;
         enum hub_check check = keys_judge(scans->keys, content, &policy, now, &index);
 
         stats_count_hub(scans->stats, check);
-        if (check == HUB_GOOD)
-                return true;
-        scan->hub_refused = check;
-        return false;
+        return check;
+}
+
+static bool stamps_count(struct scan *scan, const struct hub_content *content) {
+        enum hub_check check = scans_judge_stamps(scan->scans, scan->store, content);
+
+        if (check != HUB_GOOD)
+                scan->hub_refused = check;
+        return check == HUB_GOOD;
 }
 
 /* Fills in the verdict from a worker's result; false: it was known by what can't be relied on. */
@@ -302,7 +304,7 @@ static bool scan_settled(struct scan *scan, const struct pool_result *result) {
                 scan->reason = cached.reason;
                 break;
         case KNOWN_HUB:
-                if (!same_generation(scan) || !judge_stamps(scan, result->hub))
+                if (!same_generation(scan) || !stamps_count(scan, result->hub))
                         return false;
                 scan->tier = LOG_TIER_HUB;
                 scan->verdict = VERDICT_CLEAN;
@@ -420,7 +422,8 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
                 .has_known = subject->stamp && subject->stamp->has_digest,
                 .form = form_of(scan->store->format),
                 .use_cache = verdicts_fd(scans->verdicts) >= 0,
-                .use_hub = honours_stamps(scan) && form_of(scan->store->format) != JOB_RAW,
+                .use_hub = scans_honour_stamps(scans, scan->store, scan->is_event) &&
+                           form_of(scan->store->format) != JOB_RAW,
                 .done = scan_done,
         };
         memcpy(scan->job.known, scan->stamp.digest, sizeof(scan->job.known));

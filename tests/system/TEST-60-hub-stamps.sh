@@ -40,6 +40,8 @@ refused() {
     expect_stamp "$BOX/$file" cl
 }
 
+has_stamp_by_hub() { "$STORESCANCTL" stamp verify "$1" 2>/dev/null | grep -q 'on the word of a hub'; }
+
 say 'keys'
 key generate hub1
 key generate --type ed25519 hub2 >"$WORK/public"
@@ -51,9 +53,13 @@ expect_equal "$(key public hub2)" "$(cat "$WORK/public")" 'public half'
 key generate --keys "$WORK/other-keys" hub1
 
 make_fs mail ext4
+mkdir "$ROOT/mbox" "$ROOT/mdbox"
 make_maildir "$ROOT/alice" "$ROOT/ignore" "$ROOT/old"
 add_store alice "$ROOT/alice" on_infected=block marks=directories
 add_store ignore "$ROOT/ignore" stamps=ignore marks=directories
+for format in mbox mdbox; do
+    add_store "$format" "$ROOT/$format" "format=$format" on_infected=block marks=directories
+done
 add_store old "$ROOT/old" stamp_max_age=10h marks=directories
 
 say 'a key that others can read'
@@ -161,6 +167,35 @@ message | "$MAKE_STAMP" --key "$KEYS/hub1" --age 40000 >"$ROOT/old/cur/old"
 expect_readable "$ROOT/old/cur/"{young,old}
 expect_stamp "$ROOT/old/cur/young" ch
 expect_stamp "$ROOT/old/cur/old" cl
+
+say 'messages of mailboxes that are one file'
+# box FORMAT NAME MESSAGE...: these as one file of that store.
+box() {
+    local format=$1 name=$2
+    shift 2
+    "$SOURCE/tests/data/make-store-formats" "$format" "$WORK/box" "${@/#/$MADE/}" >"$WORK/layout"
+    cp "$WORK/box" "$ROOT/$format/$name"
+}
+for format in mbox mdbox; do
+    name=$ROOT/$format/m.
+    before=$(counter scans)
+    accepted=$(counter hub_accepted)
+    box "$format" m.1 good3 good4 good5
+    read_file "${name}1" | cmp - "$WORK/box" || fail "not byte by byte: ${name}1"
+    expect_equal "$(counter scans)" "$before" "scans of stamped mail, $format"
+    (($(counter hub_accepted) >= accepted + 3)) || fail "stamps were not honoured, $format"
+    # Once it rests, the file has a stamp that says whose word it is.
+    wait_until 10 has_stamp_by_hub "${name}1" || fail "no stamp of the whole file, $format"
+    # Each by itself: none vouches for its neighbours, wherever they are.
+    refused=$(counter hub_signature)
+    box "$format" m.2 good3 forged good4 none
+    read_file "${name}2" | cmp - "$WORK/box" || fail "not byte by byte: ${name}2"
+    (($(counter scans) > before)) || fail "a forged stamp was believed, $format"
+    (($(counter hub_signature) > refused)) || fail "no count of a forged stamp, $format"
+    wait_for_line "hub-refused: .*'${name}2'.*: clean.* A stamp in its header was refused: "
+    box "$format" m.3 good3 virus good4
+    if read_file "${name}3" >/dev/null 2>&1; then fail "a virus under a stamp, $format"; fi
+done
 
 say 'storescan-stamp: stamps what it scanned, and explains stamps'
 export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker

@@ -14,7 +14,7 @@ HUB=$BUILD/daemon/hub/storescan-hub
 
 CLIENT=$SOURCE/tests/system/hub-client
 FORMATS=(maildir sdbox mdbox mbox)
-HONOURING=(maildir sdbox) # stores that take a stamp instead of a scan
+HONOURING=(maildir sdbox mdbox mbox) # stores that take a stamp instead of a scan
 MESSAGES=24
 POSTFIX=$WORK/postfix
 TEST_USER_GROUP=$(id -gn "$TEST_USER")
