@@ -33,6 +33,7 @@ compare_formats() {
 }
 
 compare_formats 'generated mail'
+corpus=()
 if [[ -n ${STORESCAN_CORPUS:-} ]]; then
     mapfile -t corpus < <(find "$STORESCAN_CORPUS" -type f | sort)
     compare_formats 'the corpus' "${corpus[@]}"
@@ -250,3 +251,22 @@ for seed in {1..60}; do
     theirs=$(mbox_fetched | wc -l)
     expect_equal "$ours" "$theirs" "messages of traps number $seed"
 done
+
+# Real mail: what Dovecot sees of our mbox, and what it makes of it in its own formats.
+if ((${#corpus[@]} > 0)); then
+    say 'the corpus as mbox, by doveadm'
+    new_mbox
+    "$MAKE_FORMATS" mbox "$HOME_FOLDER/inbox" "${corpus[@]}" >/dev/null
+    chown "$TEST_USER" "$HOME_FOLDER/inbox"
+    compare_mbox 'mbox, corpus' "${#corpus[@]}"
+    cp "$HOME_FOLDER/inbox" "$WORK/corpus.mbox"
+    for format in sdbox mdbox; do
+        say "the corpus as $format, by doveadm"
+        new_mailbox "$format"
+        mkdir "$HOME_FOLDER/from"
+        cp "$WORK/corpus.mbox" "$HOME_FOLDER/from/inbox"
+        chown -R "$TEST_USER" "$HOME_FOLDER/from"
+        doveadm_ import "mbox:$HOME_FOLDER/from:INBOX=$HOME_FOLDER/from/inbox" '' all
+        compare_dbox "$format, corpus" "${#corpus[@]}" INBOX
+    done
+fi

@@ -692,7 +692,7 @@ with_the_engine() {
     expect reader "EPERM" pread "${START[2]}" 512
     expect reader "ok 4096 clean" pread "$(inside 3)" 4096
     leave reader
-    wait_for_line "blocked: .*'$file'.*Eicar"
+    wait_for_line "blocked: .* the message at byte ${START[2]} of '$file'.*Eicar.* \\(message '<.+>', from '.+', subject '.+'\\)"
 }
 
 FSTYPE=ext4

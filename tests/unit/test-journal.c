@@ -225,5 +225,30 @@ START_TEST(test_repeats) {
 }
 END_TEST
 
+/* A store whose mail is all encrypted is told of once, not once for each mail. */
+START_TEST(test_mail_crypt_once) {
+        static const char *const stores[] = { "one", "two" };
+        int out = take_stderr();
+        size_t lines;
+
+        ck_assert_int_eq(journal_new(256, &journal), 0);
+        for (int i = 0; i < 20; i++) {
+                struct log_record *r = journal_get(journal, EVENT_MAIL_CRYPT);
+
+                ck_assert_ptr_nonnull(r);
+                r->has_verdict = true;
+                r->verdict = VERDICT_UNSCANNABLE;
+                r->reason = REASON_ENCRYPTED;
+                r->store = stores[i % 2];
+                snprintf(r->path, sizeof(r->path), "/srv/%d", i);
+                journal_put(journal, r);
+        }
+        journal = journal_free(journal);
+        lines = count_lines(out, "storescand: mail-crypt: ");
+        ck_assert_uint_eq(lines, 2);
+}
+END_TEST
+
 UNIT_MAIN("journal", test_sentences, test_hostile_texts, test_not_utf8, test_cut,
-          test_many_producers, test_stuck, test_free_of_a_stuck_log, test_repeats);
+          test_many_producers, test_stuck, test_free_of_a_stuck_log, test_repeats,
+          test_mail_crypt_once);
