@@ -147,6 +147,23 @@ chmod 0755 "$WORK/store/mail"
 daemon_refuses setpriv --inh-caps=-sys_admin --bounding-set=-sys_admin
 grep -Eq 'CAP_SYS_ADMIN' "$LOG" || fail 'does not name the privilege'
 
+say 'io_uring is refused: by a filter, by the sysctl'
+daemon_refuses "$BUILD/tests/system/without-io-uring"
+grep -Eq 'seccomp filter; allow it .*SystemCallFilter=' "$LOG" || fail 'does not name the filter'
+IO_URING=/proc/sys/kernel/io_uring_disabled
+if [[ -w $IO_URING ]]; then
+    old=$(cat "$IO_URING")
+    trap 'echo "$old" >"$IO_URING"; cleanup' EXIT
+    echo 2 >"$IO_URING"
+    # The sysctl does not hold for who has CAP_SYS_ADMIN where it is 1; 2 holds for all.
+    daemon_refuses
+    echo "$old" >"$IO_URING"
+    trap cleanup EXIT
+    grep -Eq 'kernel.io_uring_disabled = 2; set it to 0' "$LOG" || fail 'does not name the sysctl'
+else
+    say "(this kernel has no $IO_URING)"
+fi
+
 say 'SIGHUP checks, and changes nothing'
 start_storescand
 printf '[store x]\npath = relative\n' >"$CONF"
