@@ -96,12 +96,12 @@ static int put_message(struct hub_key *key, const struct once *once, const uint8
         int r;
 
         r = hub_content_digest(data, size, stamp.body, stamp.header);
-        if (r == HUB_IRREGULAR)
+        if (r > 0)
                 fprintf(stderr, "storescan-stamp: not stamped: %s.\n", hub_check_text(r));
         else {
                 if (r == 0)
                         r = hub_key_sign(key, &stamp);
-                if (r == 0)
+                if (r >= 0)
                         r = hub_stamp_format(&stamp, text);
                 if (r < 0) {
                         fprintf(stderr, "storescan-stamp: the stamp can't be made: %s.\n",
@@ -156,7 +156,7 @@ static int sign(const struct tool *tool, const struct config *config, struct map
         if (!key)
                 return EXIT_USAGE;
         r = mapped_input(input);
-        if (r == 0) {
+        if (r >= 0) {
                 copy = malloc(input->size + 1);
                 r = copy ? 0 : -ENOMEM;
         }

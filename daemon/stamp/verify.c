@@ -88,7 +88,7 @@ int tool_verify(const struct tool *tool, const char *path) {
         if (load_keys(tool, &keys) < 0)
                 return EXIT_USAGE;
         r = fd < 0 ? -errno : mapped_file(fd, &file);
-        if (r == 0)
+        if (r >= 0)
                 r = hub_content_read(file.data, file.size, &content);
         if (r < 0) {
                 fprintf(stderr, "storescan-stamp: the file can't be read: %s.\n", error_text(-r));
