@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "daemon/io.h"
+
 #define TEXT_MAX ((size_t)ALLOWED_MAX * ALLOWED_LINE_MAX)
 
 int allow_read(int folder, struct allowed *ret, unsigned *ret_line) {
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = -EBADF;
-        size_t size = 0;
+        ssize_t size;
         struct stat st;
 
         fd = openat(folder, ALLOW_FILE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -29,16 +31,8 @@ int allow_read(int folder, struct allowed *ret, unsigned *ret_line) {
         text = malloc((size_t)st.st_size + 1);
         if (!text)
                 return -ENOMEM;
-        while (size < (size_t)st.st_size) {
-                ssize_t n = read(fd, text + size, (size_t)st.st_size - size);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                size += (size_t)n;
-        }
-        return allowed_parse(text, size, ret, ret_line);
+        size = read_full(fd, text, (size_t)st.st_size);
+        if (size < 0)
+                return (int)size;
+        return allowed_parse(text, (size_t)size, ret, ret_line);
 }

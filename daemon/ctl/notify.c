@@ -20,6 +20,7 @@
 #include "daemon/ctl/notices.h"
 #include "daemon/ctl/output.h"
 #include "daemon/ctl/quarantine-verbs.h"
+#include "daemon/io.h"
 
 #define FILE_NAME "notices"
 #define NEW_NAME  FILE_NAME ".new"
@@ -30,7 +31,7 @@
 static int read_notices(int folder, struct notices *ret, unsigned *ret_line) {
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = -EBADF;
-        size_t size = 0;
+        ssize_t size;
         struct stat st;
 
         *ret_line = 0;
@@ -46,32 +47,10 @@ static int read_notices(int folder, struct notices *ret, unsigned *ret_line) {
         text = malloc((size_t)st.st_size + 1);
         if (!text)
                 return -ENOMEM;
-        while (size < (size_t)st.st_size) {
-                ssize_t n = read(fd, text + size, (size_t)st.st_size - size);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                size += (size_t)n;
-        }
-        return notices_parse(text, size, ret, ret_line);
-}
-
-static int write_full(int fd, const char *data, size_t size) {
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -ENOSPC;
-                data += n;
-                size -= (size_t)n;
-        }
-        return 0;
+        size = read_full(fd, text, (size_t)st.st_size);
+        if (size < 0)
+                return (int)size;
+        return notices_parse(text, (size_t)size, ret, ret_line);
 }
 
 static int save_notices(int folder, const struct notices *notices) {

@@ -15,6 +15,7 @@
 #include "daemon/ctl/output.h"
 #include "daemon/ctl/quarantine-verbs.h"
 #include "daemon/ctl/retention.h"
+#include "daemon/io.h"
 #include "store/digest.h"
 
 #define BUFFER_SIZE ((size_t)64 * 1024)
@@ -188,20 +189,6 @@ int verb_quarantine_show(const struct ctl *ctl, char **args, int n) {
 }
 
 /* ---- export ---- */
-
-static int write_full(int fd, const char *data, size_t size) {
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -ENOSPC;
-                data += n;
-                size -= (size_t)n;
-        }
-        return 0;
-}
 
 /* Copies item to fd. -EBADMSG: not the bytes that were quarantined. */
 static int copy_item(int item, int fd, const struct quarantine *q) {

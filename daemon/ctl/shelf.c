@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "daemon/io.h"
+
 #define LEFTOVER_USEC (UINT64_C(24) * 3600 * USEC_PER_SEC)
 
 /* "ID.meta" or the like; false: not an id. */
@@ -134,7 +136,7 @@ int shelf_read(const struct shelf *shelf, const char *id, struct quarantine *ret
                unsigned *ret_line) {
         _cleanup_free_ char *text = malloc(QUARANTINE_TEXT_MAX + 1);
         _cleanup_close_ int fd = -EBADF;
-        size_t size = 0;
+        ssize_t size;
         struct stat st;
 
         *ret_line = 0;
@@ -143,18 +145,10 @@ int shelf_read(const struct shelf *shelf, const char *id, struct quarantine *ret
         fd = open_file(shelf, id, SHELF_META, &st);
         if (fd < 0)
                 return fd;
-        while (size <= QUARANTINE_TEXT_MAX) {
-                ssize_t n = read(fd, text + size, QUARANTINE_TEXT_MAX + 1 - size);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                size += (size_t)n;
-        }
-        return quarantine_parse(text, size, ret, ret_line);
+        size = read_full(fd, text, QUARANTINE_TEXT_MAX + 1);
+        if (size < 0)
+                return (int)size;
+        return quarantine_parse(text, (size_t)size, ret, ret_line);
 }
 
 static const char *const suffixes[] = {
