@@ -274,7 +274,7 @@ stamp_sums() { grep '^storescand: stats: ' "$LOG" | tail -n 1 | tr ' ' '\n' | gr
 # A store is alone, so that the counters are its own; and who looks at what has come begins anew, since
 # while mail comes files of many messages are also scanned as they are with a half-written one.
 corpus_takes() {
-    local format=$1 accepted long there stamped scanned refused coming
+    local format=$1 accepted long there stamped scanned honoured refused coming
     STORES_CONF=
     add_store "$format" "$WORK/corpus/$format" "format=$format" marks=directories
     start_storescand
@@ -284,17 +284,20 @@ corpus_takes() {
     coming=$(counter scans)
     stop_storescand
     rm -rf "$WORK/verdicts"
+    find "$WORK/corpus/$format" -type f -exec setfattr -x trusted.avstamp {} \; 2>/dev/null || true
     start_storescand
     read -r there stamped < <("$CLIENT" tally "$IMAP_PORT" "corpus-$format@example.org")
     expect_equal "$there" "$accepted" "messages of the corpus in $format"
     expect_equal "$(hub_counter stamped)" "$stamped" 'messages that the hub stamped'
     scanned=$(counter scans)
+    honoured=$(counter hub_accepted)
     refused=$((scanned > there - stamped ? scanned - (there - stamped) : 0))
     printf '%s: %d messages, %d stamped, %d honoured, %d scanned by storescand (%s)\n' \
         "$format" "$there" "$stamped" $((stamped - refused)) "$scanned" "$(stamp_sums)"
     printf '%s: %d have long lines; %d scans while it came\n' "$format" "$long" "$coming"
     grep 'stamp in its header was refused' "$LOG" | tail -n 20 | cut -c 1-400 || true
-    ((refused == 0)) || fail "$refused messages in $format were scanned in spite of their stamps"
+    ((refused == 0 && honoured >= stamped)) ||
+        fail "$refused messages in $format were scanned in spite of their stamps"
     stop_storescand
     stop_hub
 }
