@@ -499,7 +499,8 @@ static void warn_of_policies(struct manager *m) {
                         journal_say(
                                 m->journal, EVENT_POLICY_HAZARD, s->name,
                                 "Store '%s' is %s with on_infected = block: an infected message "
-                                "can make its mailbox unusable until it is removed.",
+                                "can make its mailbox unusable, and keep new mail out of it, "
+                                "until it is removed.",
                                 s->name, store_format_name(s->format));
         }
 }
