@@ -295,14 +295,20 @@ void many_drain(struct many *many) {
         changes_drain(many->p.changes, modified, many);
 }
 
+/* Nothing was judged. Unlike forget_all(): what was written, and by whom, is still known. */
+static void forget_verdicts(struct many_file *file) {
+        spans_done(&file->spans);
+        memset(file->notes, 0, sizeof(file->notes));
+        file->released = false;
+}
+
 /* Verdicts of other signatures are none. */
 static void follow_generation(struct many_file *file) {
         const struct generation *running = pool_generation(file->many->p.pool);
 
         if (!running || memcmp(running, &file->generation, sizeof(*running)) == 0)
                 return;
-        spans_done(&file->spans);
-        memset(file->notes, 0, sizeof(file->notes));
+        forget_verdicts(file);
         file->stamped = false;
         file->generation = *running;
 }
@@ -316,9 +322,7 @@ static void follow_allow_list(struct many_file *file) {
         file->allow_version = version;
         if (file->stamped)
                 return; /* none of it is infected */
-        spans_done(&file->spans);
-        memset(file->notes, 0, sizeof(file->notes));
-        file->released = false;
+        forget_verdicts(file);
 }
 
 /* Whether what was there is where it was: the one who made the file grow was let at its end last (of

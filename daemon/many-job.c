@@ -69,52 +69,46 @@ static bool keep_note(struct many_file *file, const struct proto_item *item) {
         return !known;
 }
 
-/* Told once when it is found; the accesses that are denied for it are told apart. */
-static void report_item(struct many_file *file, const struct note *note) {
+/* Logs what the rest of report says of an item; what is the same for all items of a file is filled in. */
+static void report_of(struct many_file *file, struct report report) {
         const struct many_parts *p = &file->many->p;
 
+        report.fd = file->fd;
+        report.store = file->store;
+        report.tier = LOG_TIER_SCAN;
+        report.generation = &file->generation;
+        report.size = file->size;
+        report.has_item = true;
         gate_flush(p->gate);
-        report_verdict(p->journal, p->config,
-                       &(struct report){
-                               .fd = file->fd,
-                               .store = file->store,
-                               .verdict = note->verdict,
-                               .reason = note->reason,
-                               .tier = LOG_TIER_SCAN,
-                               .signature = note->signature,
-                               .context = &note->context,
-                               .generation = &file->generation,
-                               .size = file->size,
-                               .released = note->released,
-                               .digest = note->has_digest ? note->digest : NULL,
-                               .has_item = true,
-                               .item_offset = note->offset,
-                               .item_size = note->size,
-                       });
+        report_verdict(p->journal, p->config, &report);
+}
+
+/* Told once when it is found; the accesses that are denied for it are told apart. */
+static void report_item(struct many_file *file, const struct note *note) {
+        report_of(file, (struct report){
+                                .verdict = note->verdict,
+                                .reason = note->reason,
+                                .signature = note->signature,
+                                .context = &note->context,
+                                .released = note->released,
+                                .digest = note->has_digest ? note->digest : NULL,
+                                .item_offset = note->offset,
+                                .item_size = note->size,
+                        });
 }
 
 /* A stamp that was refused is told of with what the scan found. */
 static void report_refused(struct many_file *file, const struct proto_span *span,
                            const struct proto_item *item, enum hub_check refused) {
-        const struct many_parts *p = &file->many->p;
-
-        gate_flush(p->gate);
-        report_verdict(p->journal, p->config,
-                       &(struct report){
-                               .fd = file->fd,
-                               .store = file->store,
-                               .verdict = (enum verdict)span->verdict,
-                               .reason = (enum reason)span->reason,
-                               .tier = LOG_TIER_SCAN,
-                               .signature = item ? item->signature : "",
-                               .context = item ? &item->context : NULL,
-                               .generation = &file->generation,
-                               .size = file->size,
-                               .hub_refused = refused,
-                               .has_item = true,
-                               .item_offset = span->offset,
-                               .item_size = span->size,
-                       });
+        report_of(file, (struct report){
+                                .verdict = (enum verdict)span->verdict,
+                                .reason = (enum reason)span->reason,
+                                .signature = item ? item->signature : "",
+                                .context = item ? &item->context : NULL,
+                                .hub_refused = refused,
+                                .item_offset = span->offset,
+                                .item_size = span->size,
+                        });
 }
 
 static void count(const struct many_file *file, const struct proto_span *span) {
