@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Shared by scans.c (who waits, and what they are told) and scan-verdict.c (what a worker's result is
+ * worth).
+ */
+
+#include <sys/queue.h>
+
+#include "daemon/scans.h"
+
+#define BUCKETS 1024
+
+struct waiter {
+        TAILQ_ENTRY(waiter) link;     /* of all, by arrival, while unanswered */
+        STAILQ_ENTRY(waiter) sibling; /* of the scan */
+        struct scan *scan;
+        int fd;
+        pid_t pid;
+        bool answered, allowed, logged;
+        uint64_t arrived_usec, answered_usec;
+};
+
+TAILQ_HEAD(waiter_list, waiter);
+
+struct scan {
+        LIST_ENTRY(scan) bucket;
+        STAILQ_ENTRY(scan) done_link;
+        struct scans *scans;
+        struct pool_job job;
+        struct stamper_withdrawal withdrawal;
+        int fd;
+        bool is_event; /* fd counts as an event fd */
+        bool leased;   /* a read lease is on fd */
+        bool withdraw; /* the stamp on the file is to go before the answer */
+        bool hashed;   /* in the table: may be joined */
+        struct stamp stamp;
+        dev_t dev;
+        ino_t ino;
+        uint64_t size;
+        const struct config_store *store;
+        struct generation generation; /* of the engine it is given to */
+        STAILQ_HEAD(, waiter) waiters;
+
+        enum verdict verdict;
+        enum reason reason;
+        enum log_tier tier;
+        bool by_hub;
+        bool released;              /* infected, but allowed */
+        enum hub_check hub_refused; /* GOOD: no stamp was */
+        bool has_digest;
+        uint8_t digest[DIGEST_SIZE]; /* by a stamp, its beginning */
+        char signature[PROTO_SIGNATURE_MAX];
+        struct context context;
+        uint64_t queue_usec, read_usec, scan_usec, done_usec;
+};
+
+struct scans {
+        const struct config *config;
+        struct pool *pool;
+        struct gate *gate;
+        struct hot *hot;
+        struct allow_list *allow_list;
+        const struct keys *keys; /* NULL: none */
+        struct stamper *stamper;
+        struct verdicts *verdicts;
+        struct stats *stats;
+        struct journal *journal;
+        scans_found_done_fn on_found_done;
+        void *userdata;
+
+        struct waiter_list waiting;
+        STAILQ_HEAD(, scan) done; /* answered; logging, stamping and closing are due */
+        LIST_HEAD(, scan) buckets[BUCKETS];
+        unsigned n_scans;
+};
+
+/* ---- scan-verdict.c ---- */
+
+/* Whether the engine that runs is the one that the scan was made for. */
+bool scan_same_generation(const struct scan *scan);
+
+/* Fills in the verdict from a worker's result; false: it was known by what can't be relied on. */
+bool scan_settled(struct scan *scan, const struct pool_result *result);
