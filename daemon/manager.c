@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 
 #include "daemon/allow-list.h"
+#include "daemon/bus.h"
 #include "daemon/clock.h"
 #include "daemon/gate.h"
 #include "daemon/hot.h"
@@ -62,6 +63,7 @@ struct manager {
         struct changes *changes;
         struct many *many;
         struct marker *marker;
+        struct bus *bus; /* NULL: nobody can ask us */
 
         int signal_fd;
         struct ring_op signal_op;
@@ -75,11 +77,16 @@ struct manager {
 
 /* ---- Signals ---- */
 
+/* Counters that others keep. */
+static void gather_stats(struct manager *m) {
+        m->stats.log_dropped = journal_dropped(m->journal);
+        m->stats.cache_entries = verdicts_count(m->verdicts);
+}
+
 static void print_stats(struct manager *m) {
         char text[LOG_DETAIL_MAX];
 
-        m->stats.log_dropped = journal_dropped(m->journal);
-        m->stats.cache_entries = verdicts_count(m->verdicts);
+        gather_stats(m);
         stats_format(&m->stats, text, sizeof(text));
         journal_say(m->journal, EVENT_STATS, NULL, "%s", text);
 }
@@ -320,6 +327,21 @@ static void open_allow_list(struct manager *m) {
                             m->config->cache_directory, error_text(-r));
 }
 
+static void look(void *userdata, struct bus_view *ret) {
+        struct manager *m = userdata;
+
+        gather_stats(m);
+        *ret = (struct bus_view){
+                .config = m->config,
+                .stats = &m->stats,
+                .generation = pool_generation(m->pool),
+                .database_version = pool_database_version(m->pool),
+                .guarding = m->guarding && !m->ending,
+                .waiting = scans_waiting(m->scans) + many_waiting(m->many),
+                .oldest_usec = oldest_wait(m),
+        };
+}
+
 static int start(struct manager *m) {
         const struct marker_events events = {
                 .placed = on_placed,
@@ -411,6 +433,8 @@ static int start(struct manager *m) {
                 .own_pid = getpid(),
         };
         log_kernel(m);
+        (void)bus_new(m->ring, m->journal, &(struct bus_calls){ .look = look, .userdata = m },
+                      &m->bus);
 
         (void)notify_send(&m->notify, "STATUS=Loading signatures.");
         r = turn_until(m, &m->workers_ready);
@@ -477,6 +501,7 @@ static void end(struct manager *m) {
 
         (void)notify_send(&m->notify, "STOPPING=1\nSTATUS=Opening the stores.");
         m->ending = true;
+        m->bus = bus_free(m->bus);
         if (m->hot)
                 clean = end_gate(m);
         if (!clean)

@@ -668,6 +668,14 @@ uint64_t many_oldest(const struct many *many) {
         return wait ? wait->arrived_usec : 0;
 }
 
+unsigned many_waiting(const struct many *many) {
+        const struct wait *wait;
+        unsigned n = 0;
+
+        TAILQ_FOREACH(wait, &many->waiting, link) n++;
+        return n;
+}
+
 bool many_busy(const struct many *many) {
         return !TAILQ_EMPTY(&many->waiting) || many->n_judging > 0 || many->n_withdrawing > 0;
 }

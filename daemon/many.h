@@ -85,5 +85,8 @@ void many_give_up(struct many *many);
 /* Since when the oldest access waits for its answer; 0: none waits. */
 uint64_t many_oldest(const struct many *many);
 
+/* How many accesses wait for their answer. */
+unsigned many_waiting(const struct many *many);
+
 /* Whether anybody waits, or anything is being judged. */
 bool many_busy(const struct many *many);

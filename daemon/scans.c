@@ -409,6 +409,14 @@ uint64_t scans_oldest(const struct scans *scans) {
         return w ? w->arrived_usec : 0;
 }
 
+unsigned scans_waiting(const struct scans *scans) {
+        const struct waiter *w;
+        unsigned n = 0;
+
+        TAILQ_FOREACH(w, &scans->waiting, link) n++;
+        return n;
+}
+
 bool scans_busy(const struct scans *scans) {
         return scans->n_scans > 0 || stamper_pending(scans->stamper) > 0;
 }

@@ -90,6 +90,9 @@ void scans_give_up(struct scans *scans, enum reason reason);
 /* Since when the oldest open waits for its answer; 0: none waits. */
 uint64_t scans_oldest(const struct scans *scans);
 
+/* How many opens wait for their answer. */
+unsigned scans_waiting(const struct scans *scans);
+
 /* Whether the stamps of hubs count in this store, for content that somebody waits for or not. */
 bool scans_honour_stamps(const struct scans *scans, const struct config_store *store, bool awaited);
 

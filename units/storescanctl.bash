@@ -6,6 +6,8 @@ _storescanctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} word i
     local -a words=()
     local -A commands=(
+        [status]=''
+        [stats]=''
         [stamp]='show verify clear'
         [quarantine]='list show export release delete clean notify'
         [allow]='list add remove'

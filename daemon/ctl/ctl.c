@@ -2,7 +2,7 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help. What a verb does is in
- * stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c and key-verbs.c. Must not touch a store
+ * status.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c and key-verbs.c. Must not touch a store
  * itself.
  */
 
@@ -39,6 +39,8 @@ struct verb {
 
 /* clang-format off */
 static const struct verb verbs[] = {
+        { "status", NULL,    "",        "Show whether stores are guarded, and how it goes",     0, 0,       TAKES_JSON, verb_status },
+        { "stats",  NULL,    "",        "Show all counters of the running storescand",          0, 0,       TAKES_JSON, verb_stats },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",     1, INT_MAX, TAKES_JSON, verb_stamp_verify },
         { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, 0,          verb_stamp_clear },

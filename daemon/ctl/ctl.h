@@ -30,6 +30,9 @@ typedef int verb_func(const struct ctl *ctl, char **args, int n);
 struct config;
 int ctl_config(const struct ctl *ctl, struct config **ret);
 
+verb_func verb_status;
+verb_func verb_stats;
+
 verb_func verb_stamp_show;
 verb_func verb_stamp_verify;
 verb_func verb_stamp_clear;

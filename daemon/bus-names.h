@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What storescand is called on the system bus. Kept for good: others call it so. */
+
+#define BUS_NAME              "org.storescan"
+#define BUS_PATH              "/org/storescan"
+#define BUS_STORES            "/org/storescan/store" /* below it: the stores, by sd_bus_path_encode(3) */
+#define BUS_MANAGER_INTERFACE "org.storescan.Manager"
+#define BUS_STORE_INTERFACE   "org.storescan.Store"

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What is said on the bus: one object for storescand, and one for each store. Owns nothing: every
+ * answer is made of what runs at that moment.
+ */
+
+#include "daemon/bus-private.h"
+#include "daemon/clock.h"
+
+static struct bus_view look(struct bus *bus) {
+        struct bus_view view = {};
+
+        bus->calls.look(bus->calls.userdata, &view);
+        return view;
+}
+
+/* ---- storescand ---- */
+
+static int get_version(sd_bus *sd, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", STORESCAN_VERSION);
+}
+
+static int get_guarding(sd_bus *sd, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "b", look(userdata).guarding);
+}
+
+static int get_generation(sd_bus *sd, const char *path, const char *interface, const char *property,
+                          sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct generation *generation = look(userdata).generation;
+        char text[GENERATION_LENGTH + 1] = "";
+
+        if (generation)
+                generation_format(generation, text);
+        return sd_bus_message_append(reply, "s", text);
+}
+
+static int get_database_version(sd_bus *sd, const char *path, const char *interface,
+                                const char *property, sd_bus_message *reply, void *userdata,
+                                sd_bus_error *error) {
+        return sd_bus_message_append(reply, "u", look(userdata).database_version);
+}
+
+static int get_waiting(sd_bus *sd, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "u", look(userdata).waiting);
+}
+
+static int get_oldest(sd_bus *sd, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        uint64_t since = look(userdata).oldest_usec, now = now_usec();
+
+        return sd_bus_message_append(reply, "t", since == 0 || since > now ? 0 : now - since);
+}
+
+static int get_counters(sd_bus *sd, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct stats *stats = look(userdata).stats;
+        int r = sd_bus_message_open_container(reply, 'a', "{st}");
+
+#define X(name, meaning) \
+        if (r >= 0)      \
+                r = sd_bus_message_append(reply, "{st}", #name, stats->name);
+        STATS_TABLE(X)
+#undef X
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static const sd_bus_vtable manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Guarding", "b", get_guarding, 0, 0),
+        SD_BUS_PROPERTY("Generation", "s", get_generation, 0, 0),
+        SD_BUS_PROPERTY("DatabaseVersion", "u", get_database_version, 0, 0),
+        SD_BUS_PROPERTY("Waiting", "u", get_waiting, 0, 0),
+        SD_BUS_PROPERTY("OldestWaitUSec", "t", get_oldest, 0, 0),
+        SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
+        SD_BUS_VTABLE_END,
+};
+
+/* ---- Stores ---- */
+
+static int find_store(sd_bus *sd, const char *path, const char *interface, void *userdata,
+                      void **ret_found, sd_bus_error *error) {
+        const struct config *config = look(userdata).config;
+        _cleanup_free_ char *name = NULL;
+        int r = sd_bus_path_decode(path, BUS_STORES, &name);
+
+        if (r <= 0)
+                return r;
+        for (size_t i = 0; i < config->n_stores; i++)
+                if (streq(config->stores[i].name, name)) {
+                        *ret_found = &config->stores[i];
+                        return 1;
+                }
+        return 0;
+}
+
+static int list_stores(sd_bus *sd, const char *prefix, void *userdata, char ***ret_nodes,
+                       sd_bus_error *error) {
+        const struct config *config = look(userdata).config;
+        char **nodes = calloc(config->n_stores + 1, sizeof(*nodes));
+        int r = nodes ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r >= 0 && i < config->n_stores; i++)
+                r = sd_bus_path_encode(BUS_STORES, config->stores[i].name, &nodes[i]);
+        if (r < 0) {
+                for (size_t i = 0; nodes && nodes[i]; i++)
+                        free(nodes[i]);
+                free(nodes);
+                return r;
+        }
+        *ret_nodes = nodes;
+        return 1;
+}
+
+static int get_kind(sd_bus *sd, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct config_store *store = userdata;
+
+        return sd_bus_message_append(reply, "s", store_kind_name(store->kind));
+}
+
+static int get_format(sd_bus *sd, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct config_store *store = userdata;
+
+        return sd_bus_message_append(reply, "s", store_format_name(store->format));
+}
+
+static const sd_bus_vtable store_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Name", "s", NULL, offsetof(struct config_store, name), 0),
+        SD_BUS_PROPERTY("Path", "s", NULL, offsetof(struct config_store, path), 0),
+        SD_BUS_PROPERTY("Kind", "s", get_kind, 0, 0),
+        SD_BUS_PROPERTY("Format", "s", get_format, 0, 0),
+        SD_BUS_VTABLE_END,
+};
+
+int bus_add_objects(struct bus *bus) {
+        int r = sd_bus_add_object_vtable(bus->sd, NULL, BUS_PATH, BUS_MANAGER_INTERFACE,
+                                         manager_vtable, bus);
+
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(bus->sd, NULL, BUS_STORES, BUS_STORE_INTERFACE,
+                                               store_vtable, find_store, bus);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(bus->sd, NULL, BUS_STORES, list_stores, bus);
+        return r;
+}

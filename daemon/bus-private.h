@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Shared by bus.c (the connection) and bus-objects.c (what is said on it). */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/bus.h"
+
+struct bus {
+        struct ring *ring;
+        struct journal *journal;
+        struct bus_calls calls;
+
+        sd_event *event;
+        sd_event_source *again; /* when to connect again */
+        sd_bus *sd;             /* NULL: waits for that */
+        struct ring_op poll_op;
+        bool polling, freed, told_refused;
+};
+
+/* ---- bus.c ---- */
+
+void bus_dispatch(struct bus *bus);
+
+/* ---- bus-objects.c ---- */
+
+/* Puts the objects on the connection, before it is started. 0 or negative errno. */
+int bus_add_objects(struct bus *bus);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * org.storescan on the system bus: what storescand does, for storescanctl, busctl and monitoring; and
+ * what root may ask of it. The bus is never on the way to an answer: nothing here waits for it, and
+ * without a bus, or while it is stuck, storescand does all else.
+ *
+ * Everybody may read properties. Methods are for root: the bus's policy says so, and so does the bus
+ * when it is asked who calls (asynchronously: sd-bus's own check would wait for the answer).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/bus-names.h"
+#include "daemon/config.h"
+#include "daemon/journal.h"
+#include "daemon/ring.h"
+#include "daemon/stats.h"
+#include "store/stamp.h"
+
+/* What the properties are made of; valid until the gate thread goes on. */
+struct bus_view {
+        const struct config *config;
+        const struct stats *stats;
+        const struct generation *generation; /* NULL: no engine yet */
+        uint32_t database_version;           /* of daily.cvd; 0: own signatures */
+        bool guarding;                       /* marks are in place */
+        unsigned waiting;                    /* opens without an answer */
+        uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
+};
+
+/* Called on the gate thread. What is NULL is not offered. */
+struct bus_calls {
+        void (*look)(void *userdata, struct bus_view *ret);
+        void *userdata;
+};
+
+struct bus;
+
+/* Never waits for the bus: it is connected to when it is there, and again after it was gone. 0 or
+ * negative errno, without which storescand goes on (bus_free() takes NULL). */
+int bus_new(struct ring *ring, struct journal *journal, const struct bus_calls *calls,
+            struct bus **ret);
+struct bus *bus_free(struct bus *bus);
+DEFINE_CLEANUP(struct bus *, bus_free);

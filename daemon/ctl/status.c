@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The verbs "status" and "stats": what the running storescand says of itself. */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon/bus-names.h"
+#include "daemon/ctl/bus.h"
+#include "daemon/ctl/ctl.h"
+#include "daemon/ctl/output.h"
+#include "daemon/stats.h"
+#include "store/stamp.h"
+#include "store/util.h"
+
+struct status {
+        bool guarding;
+        char version[32], generation[GENERATION_LENGTH + 1];
+        uint32_t database_version, waiting;
+        uint64_t oldest_usec;
+        struct stats stats;
+};
+
+static int get_string(sd_bus *bus, const char *property, char *out, size_t size) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *text;
+        int r = ctl_bus_get(bus, property, "s", &reply), error;
+
+        if (r != STATUS_OK)
+                return r;
+        error = sd_bus_message_read(reply, "s", &text);
+        if (error < 0)
+                return ctl_bus_error(error, NULL);
+        (void)snprintf(out, size, "%s", text);
+        return STATUS_OK;
+}
+
+static int get_basic(sd_bus *bus, const char *property, const char *type, void *out) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r = ctl_bus_get(bus, property, type, &reply), error;
+
+        if (r != STATUS_OK)
+                return r;
+        error = sd_bus_message_read_basic(reply, type[0], out);
+        return error < 0 ? ctl_bus_error(error, NULL) : STATUS_OK;
+}
+
+/* Counters that this storescanctl does not know are passed over; those that storescand does not know
+ * stay 0. */
+static void set_counter(struct stats *stats, const char *name, uint64_t value) {
+#define X(counter, meaning)             \
+        if (streq(name, #counter)) {    \
+                stats->counter = value; \
+                return;                 \
+        }
+        STATS_TABLE(X)
+#undef X
+}
+
+static int get_counters(sd_bus *bus, struct stats *ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *name;
+        uint64_t value;
+        int r = ctl_bus_get(bus, "Counters", "a{st}", &reply), error;
+
+        if (r != STATUS_OK)
+                return r;
+        error = sd_bus_message_enter_container(reply, 'a', "{st}");
+        while (error >= 0 && (error = sd_bus_message_read(reply, "{st}", &name, &value)) > 0)
+                set_counter(ret, name, value);
+        return error < 0 ? ctl_bus_error(error, NULL) : STATUS_OK;
+}
+
+static int get_status(sd_bus *bus, struct status *ret) {
+        int r, guarding = 0;
+
+        r = get_string(bus, "Version", ret->version, sizeof(ret->version));
+        if (r == STATUS_OK)
+                r = get_string(bus, "Generation", ret->generation, sizeof(ret->generation));
+        if (r == STATUS_OK)
+                r = get_basic(bus, "Guarding", "b", &guarding);
+        if (r == STATUS_OK)
+                r = get_basic(bus, "DatabaseVersion", "u", &ret->database_version);
+        if (r == STATUS_OK)
+                r = get_basic(bus, "Waiting", "u", &ret->waiting);
+        if (r == STATUS_OK)
+                r = get_basic(bus, "OldestWaitUSec", "t", &ret->oldest_usec);
+        if (r == STATUS_OK)
+                r = get_counters(bus, &ret->stats);
+        ret->guarding = guarding;
+        return r;
+}
+
+static void print_status(const struct status *s) {
+        char text[128];
+
+        printf("storescand %s: %s\n", s->version,
+               s->guarding ? "guards its stores" : "does not guard yet");
+        (void)snprintf(text, sizeof(text), "%s%s", s->generation[0] ? s->generation : "none yet",
+                       s->database_version ? "" : ", own signatures");
+        if (s->database_version)
+                (void)snprintf(text, sizeof(text), "%s, daily.cvd %" PRIu32, s->generation,
+                               s->database_version);
+        output_line("Generation", text);
+        (void)snprintf(text, sizeof(text), "%" PRIu32 ", the oldest since %.3f s", s->waiting,
+                       (double)s->oldest_usec / USEC_PER_SEC);
+        output_line("Waiting", s->waiting > 0 ? text : "nobody");
+        (void)snprintf(text, sizeof(text),
+                       "%" PRIu64 " by stamps, %" PRIu64 " by digests, %" PRIu64
+                       " by hubs' stamps, %" PRIu64 " scanned",
+                       s->stats.stamp_hits, s->stats.digest_hits + s->stats.cache_hits,
+                       s->stats.hub_accepted, s->stats.scans);
+        output_line("Known", text);
+        (void)snprintf(text, sizeof(text),
+                       "%" PRIu64 " infected, %" PRIu64 " not scannable, %" PRIu64
+                       " undecided; %" PRIu64 " opens denied",
+                       s->stats.infected, s->stats.unscannable, s->stats.undecided,
+                       s->stats.denied);
+        output_line("Found", text);
+}
+
+static void print_counters_json(const struct stats *stats) {
+        const char *comma = "";
+
+#define X(name, meaning)                                        \
+        printf("%s\"" #name "\":%" PRIu64, comma, stats->name); \
+        comma = ",";
+        STATS_TABLE(X)
+#undef X
+}
+
+static void print_status_json(const struct status *s) {
+        printf("{\"guarding\":%s,", s->guarding ? "true" : "false");
+        output_json("version", s->version, strlen(s->version));
+        putchar(',');
+        output_json("generation", s->generation, strlen(s->generation));
+        printf(",\"database_version\":%" PRIu32 ",\"waiting\":%" PRIu32
+               ",\"oldest_wait_usec\":%" PRIu64 ",\"counters\":{",
+               s->database_version, s->waiting, s->oldest_usec);
+        print_counters_json(&s->stats);
+        printf("}}\n");
+}
+
+int verb_status(const struct ctl *ctl, char **args, int n) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        struct status status = {};
+        int r = ctl_bus_open(&bus);
+
+        if (r == STATUS_OK)
+                r = get_status(bus, &status);
+        if (r != STATUS_OK)
+                return r;
+        if (ctl->json)
+                print_status_json(&status);
+        else
+                print_status(&status);
+        return status.guarding ? STATUS_OK : STATUS_FOUND;
+}
+
+int verb_stats(const struct ctl *ctl, char **args, int n) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        struct stats stats = {};
+        int r = ctl_bus_open(&bus);
+
+        if (r == STATUS_OK)
+                r = get_counters(bus, &stats);
+        if (r != STATUS_OK)
+                return r;
+        if (ctl->json) {
+                putchar('{');
+                print_counters_json(&stats);
+                puts("}");
+                return STATUS_OK;
+        }
+#define X(name, meaning) printf("%-16s %12" PRIu64 "  %s\n", #name, stats.name, meaning);
+        STATS_TABLE(X)
+#undef X
+        return STATUS_OK;
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# storescand on a system bus: what anybody may read there, what storescanctl makes of it, and that the
+# bus may come late, hang or go without a file waiting for it.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+need_program dbus-daemon busctl jq
+
+BUS=
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$WORK/bus
+cat >"$WORK/bus.conf" <<END
+<busconfig>
+    <type>system</type>
+    <listen>$DBUS_SYSTEM_BUS_ADDRESS</listen>
+    <auth>EXTERNAL</auth>
+    <policy context="default">
+        <allow user="*"/>
+        <deny own="*"/>
+        <deny send_type="method_call"/>
+        <allow send_type="signal"/>
+        <allow send_requested_reply="true" send_type="method_return"/>
+        <allow send_requested_reply="true" send_type="error"/>
+        <allow receive_type="method_call"/>
+        <allow receive_type="method_return"/>
+        <allow receive_type="error"/>
+        <allow receive_type="signal"/>
+        <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+    </policy>
+    <include>$SOURCE/units/org.storescan.conf</include>
+</busconfig>
+END
+
+start_bus() {
+    dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile 2>"$WORK/bus.log" &
+    BUS=$!
+    PIDS+=("$BUS")
+}
+has_name() { busctl status org.storescan >/dev/null 2>&1; }
+property() { busctl get-property org.storescan /org/storescan org.storescan.Manager "$1"; }
+as_nobody() { setpriv --reuid "$TEST_USER" --clear-groups env "$@"; }
+
+make_fs store ext4
+make_maildir "$WORK/store/alice"
+"$MAKE_MAIL" clean -n 2 -o "$WORK/store/alice/cur" >/dev/null
+make_mail "$WORK/store/alice/cur/bad:2,S" eicar-base64
+chmod 0755 "$WORK"
+add_store odd.name "$WORK/store" on_infected=block
+
+say 'no bus: storescand guards all the same'
+start_storescand
+expect_denied "$WORK/store/alice/cur/bad:2,S"
+status=0
+output=$("$STORESCANCTL" status 2>&1) || status=$?
+expect_equal "$status" 2 'status without a bus'
+[[ $output == *'bus can'*'be reached'* ]] || fail "does not name the bus: $output"
+
+say 'the bus comes late'
+start_bus
+wait_until 20 has_name || fail "storescand is not on the bus: $(<"$WORK/bus.log")"
+expect_equal "$(property Guarding)" 'b true' 'Guarding'
+expect_equal "$(property Waiting)" 'u 0' 'Waiting'
+expect_equal "$(busctl get-property org.storescan /org/storescan/store/odd_2ename org.storescan.Store Path)" \
+    "s \"$WORK/store\"" 'path of the store'
+busctl tree --list org.storescan | grep -qx '/org/storescan/store/odd_2ename' || fail 'the store is not listed'
+busctl introspect org.storescan /org/storescan org.storescan.Manager | grep -q '^\.Counters ' ||
+    fail 'no introspection'
+
+say 'storescanctl status and stats'
+"$STORESCANCTL" status >"$WORK/status" || fail "status: $(<"$WORK/status")"
+grep -q 'guards its stores' "$WORK/status" || fail "status: $(<"$WORK/status")"
+grep -Eq 'Found +1 infected' "$WORK/status" || fail "status: $(<"$WORK/status")"
+json=$("$STORESCANCTL" --json status)
+expect_equal "$(jq -r '[.guarding, .waiting, .counters.infected, .counters.denied] | @csv' <<<"$json")" \
+    'true,0,1,1' 'status in JSON'
+"$STORESCANCTL" stats | grep -Eq '^infected +1 ' || fail 'stats'
+expect_equal "$("$STORESCANCTL" --json stats | jq .infected)" 1 'stats in JSON'
+
+say 'for everybody to read'
+cp "$STORESCANCTL" "$WORK/storescanctl"
+as_nobody "$WORK/storescanctl" status >/dev/null || fail 'status for a user'
+
+say 'a bus that hangs keeps nobody waiting'
+kill -STOP "$BUS"
+busctl --timeout=1 get-property org.storescan /org/storescan org.storescan.Manager Waiting 2>/dev/null &&
+    fail 'the bus is not stopped'
+expect_readable "$WORK/store/alice/cur"/*clean*
+kill -CONT "$BUS"
+wait_until 20 has_name || fail 'not on the bus after it hung'
+
+say 'a bus that goes, and another one that comes'
+kill "$BUS"
+wait "$BUS" 2>/dev/null || true
+expect_readable "$WORK/store/alice/cur"/*clean*
+start_bus
+wait_until 30 has_name || fail 'not on the second bus'
+stop_storescand
+has_name && fail 'still on the bus after its end'
+exit 0
