@@ -27,8 +27,7 @@ static bool overlaps(const struct range *range, uint64_t offset, uint64_t size) 
                (range->size > UINT64_MAX - range->offset || offset < range->offset + range->size);
 }
 
-/* Whether something may have been written there since the job began. */
-static bool was_touched(const struct many_file *file, uint64_t offset, uint64_t size) {
+bool many_was_touched(const struct many_file *file, uint64_t offset, uint64_t size) {
         for (size_t i = 0; i < file->n_touched; i++)
                 if (overlaps(&file->touched[i], offset, size))
                         return true;
@@ -100,9 +99,14 @@ static void report_item(struct many_file *file, const struct note *note) {
 /* A stamp that was refused is told of with what the scan found. */
 static void report_refused(struct many_file *file, const struct proto_span *span,
                            const struct proto_item *item, enum hub_check refused) {
+        struct spans_answer known; /* of what is cached the worker does not say */
+
+        spans_ask(&file->spans, span->offset, span->size, &known);
         report_of(file, (struct report){
-                                .verdict = (enum verdict)span->verdict,
-                                .reason = (enum reason)span->reason,
+                                .verdict = span->how == ITEM_SCANNED ? (enum verdict)span->verdict
+                                                                     : known.verdict,
+                                .reason = span->how == ITEM_SCANNED ? (enum reason)span->reason
+                                                                    : known.reason,
                                 .signature = item ? item->signature : "",
                                 .context = item ? &item->context : NULL,
                                 .hub_refused = refused,
@@ -111,14 +115,14 @@ static void report_refused(struct many_file *file, const struct proto_span *span
                         });
 }
 
-static void count(const struct many_file *file, const struct proto_span *span) {
+static void count(struct many_file *file, const struct proto_span *span) {
         struct stats *stats = file->many->p.stats;
 
         /* The line that a dbox file begins with. */
         if (file->job.form == JOB_DBOX && span->offset == 0 && !span->has_digest &&
             span->verdict == VERDICT_CLEAN)
                 return;
-        if (file->job.use_hub && span->has_digest)
+        if (many_stamps_absent(file, span))
                 stats_count_hub(stats, HUB_ABSENT);
         stats->scans++;
         stats->bytes += span->size;
@@ -131,24 +135,6 @@ static bool outdated(const struct many_file *file) {
 
         return !running || memcmp(running, &file->job_generation, sizeof(*running)) != 0 ||
                memcmp(running, &file->generation, sizeof(*running)) != 0;
-}
-
-/* With the first that is refused the job is to be done again without: then it costs no more to leave
- * the stamps of the others alone, and nobody keeps the gate busy with forged ones. */
-static bool stamps_count(struct many_file *file, const struct proto_item *item) {
-        const struct many_parts *p = &file->many->p;
-        enum hub_check check;
-
-        if (file->hub_failed)
-                return false;
-        check = scans_judge_stamps(p->scans, file->store, &item->hub);
-        if (check == HUB_GOOD)
-                return true;
-        file->hub_failed = true;
-        file->refused = check;
-        file->refused_at = item->span.offset;
-        file->refused_size = file->size;
-        return false;
 }
 
 /* What an item's verdict is: false when it has none that can be relied on. */
@@ -180,7 +166,7 @@ static bool verdict_of(struct many_file *file, const struct proto_span *span,
                 file->cache_failed = true;
                 return false;
         case ITEM_HUB:
-                if (!item || !stamps_count(file, item))
+                if (!item || !many_stamps_believed(file, item))
                         return false;
                 file->by_hub = true;
                 *ret = (struct cache_verdict){ .verdict = VERDICT_CLEAN, .reason = REASON_NONE };
@@ -195,9 +181,9 @@ static void take_item(struct many_file *file, const struct proto_span *span,
                       const struct proto_item *item) {
         struct cache_verdict v = { .verdict = VERDICT_UNKNOWN };
         bool known = verdict_of(file, span, item, &v);
-        enum span_state state = !known                                        ? SPAN_PASSED
-                                : was_touched(file, span->offset, span->size) ? SPAN_STALE
-                                                                              : SPAN_FRESH;
+        enum span_state state = !known                                             ? SPAN_PASSED
+                                : many_was_touched(file, span->offset, span->size) ? SPAN_STALE
+                                                                                   : SPAN_FRESH;
 
         /* A range that was cut meanwhile leaves a gap: then it is not kept, and asked for again. */
         (void)spans_set(&file->spans, span->offset, span->size, state, v.verdict, v.reason);
@@ -206,30 +192,25 @@ static void take_item(struct many_file *file, const struct proto_span *span,
 static void items(struct pool_job *job, const struct proto_span *spans, size_t n,
                   const struct proto_item *item) {
         struct many_file *file = container_of(job, struct many_file, job);
-        enum hub_check refused = HUB_GOOD;
-        size_t refused_i = 0;
         bool news;
 
         many_look_now(file);
         if (file->verifying && !lease_holds(file->fd))
                 many_verify_end(file, false); /* a writer waits */
-        for (size_t i = 0; i < n && spans[i].offset < file->size; i++) {
+        for (size_t i = 0; i < n && spans[i].offset < file->size; i++)
                 take_item(file, &spans[i], item);
-                if (file->refused != HUB_GOOD && spans[i].how == ITEM_SCANNED &&
-                    spans[i].offset == file->refused_at) {
-                        refused = file->refused;
-                        file->refused = HUB_GOOD;
-                        refused_i = i;
-                }
-        }
         file->judged_to = spans[n - 1].offset + spans[n - 1].size;
         many_settle_tail(file);
         /* What was written to meanwhile is looked at again before anybody is told of it. */
         news = item && item->span.how == ITEM_SCANNED &&
-               !was_touched(file, item->span.offset, item->span.size) && keep_note(file, item);
+               !many_was_touched(file, item->span.offset, item->span.size) && keep_note(file, item);
         many_decide_all(file, REASON_NONE);
-        if (refused != HUB_GOOD)
-                report_refused(file, &spans[refused_i], item, refused);
+        for (size_t i = 0; i < n; i++) {
+                enum hub_check refused = many_stamps_refused(file, &spans[i]);
+
+                if (refused != HUB_GOOD)
+                        report_refused(file, &spans[i], item, refused);
+        }
         if (news)
                 report_item(file, many_find_note(file, item->span.offset));
 }
@@ -260,9 +241,7 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .size = file->size,
                 .form = file->store->format == STORE_FORMAT_MBOX ? JOB_MBOX : JOB_DBOX,
                 .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed,
-                .use_hub = scans_honour_stamps(many->p.scans, file->store, !low) &&
-                           !file->hub_failed &&
-                           (file->refused_size == 0 || file->refused_size != file->size),
+                .use_hub = scans_honour_stamps(many->p.scans, file->store, !low),
                 .many = true,
                 .low = low,
                 .from = from,
@@ -271,7 +250,8 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .items = items,
                 .done = job_done,
         };
-        file->cache_failed = file->hub_failed = file->by_hub = false;
+        many_stamps_begin(file, &file->job);
+        file->cache_failed = file->by_hub = false;
         pool_submit(many->p.pool, &file->job);
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Shared by many.c (the table, and who waits), many-changes.c (what is still true of a file) and
- * many-job.c (having items judged).
+ * Shared by many.c (the table, and who waits), many-changes.c (what is still true of a file),
+ * many-job.c (having items judged) and many-stamps.c (stamps of hubs in them).
  */
 
 #include <sys/queue.h>
@@ -17,6 +17,11 @@
 #define CLIENTS_MAX 8
 #define TOUCHED_MAX 16
 #define NOTES_MAX   32
+
+/* So many items with stamps that are refused may be told of in a job; with more the next one is done
+ * without stamps, so that nobody keeps the gate busy with forged ones. */
+#define REFUSALS_MAX PROTO_REFUSED_MAX
+#define BELIEFS_MAX  16384 /* of all files, 96 bytes each */
 
 struct range {
         uint64_t offset, size;
@@ -40,6 +45,27 @@ struct note {
         uint8_t digest[DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX];
         struct context context;
+};
+
+/* An item whose stamps were refused. */
+struct refusal {
+        bool used;
+        bool told;  /* counted, and in the log */
+        bool grows; /* it may not have been all there: once the file changes it is judged anew */
+        enum hub_check check;
+        uint64_t offset;
+        uint8_t digest[DIGEST_SIZE];
+        uint64_t size; /* of the file then */
+        struct timespec mtime;
+};
+
+/* An item whose stamp was believed; store NULL: none. */
+struct belief {
+        const struct config_store *store;
+        dev_t dev;
+        ino_t ino;
+        struct generation generation;
+        uint8_t digest[DIGEST_SIZE];
 };
 
 TAILQ_HEAD(wait_list, wait);
@@ -101,7 +127,8 @@ struct many_file {
         uint64_t moved_from, moved_to;
 
         /* The job under way. */
-        bool judging, cache_failed, hub_failed;
+        bool judging, cache_failed;
+        bool hub_failed;                  /* too many stamps were refused */
         bool by_hub;                      /* some of it was taken on the word of a hub */
         bool verifying;                   /* all of it, under a lease on fd, for a stamp */
         bool verified;                    /* tried already since the last use */
@@ -112,10 +139,10 @@ struct many_file {
         size_t n_touched;
         bool touched_all;
 
-        /* The item whose stamps were refused last, until the log has told of it. */
-        enum hub_check refused; /* GOOD: none */
-        uint64_t refused_at;
-        uint64_t refused_size; /* of the file then: until it changes, all of it is scanned */
+        /* Round robin. */
+        struct refusal refusals[REFUSALS_MAX];
+        size_t next_refusal, n_refused; /* n_refused: by this job */
+        uint64_t distrusted[REFUSALS_MAX];
 
         struct note notes[NOTES_MAX]; /* round robin */
         size_t next_note;
@@ -140,6 +167,7 @@ struct many {
                 guarding_ticks; /* when the marks were in place, as processes' start times are told; 0:
                                   * they are not */
         struct wait_list waiting;
+        struct belief *beliefs; /* BELIEFS_MAX */
 };
 
 /* ---- many-changes.c ---- */
@@ -179,11 +207,29 @@ size_t many_key_bucket(const struct changes_key *key);
 /* Begins to have the items judged that a waiter needs to know of, if no other job is under way. */
 void many_judge(struct many_file *file, struct wait *wait, uint64_t missing);
 
+/* Whether something may have been written there since the job began. */
+bool many_was_touched(const struct many_file *file, uint64_t offset, uint64_t size);
+
 /* Has all of the file looked at again, at low priority; many_verify_end() tells how it went. */
 void many_verify(struct many_file *file);
 
 /* The note of the item that a span begins with; or NULL. */
 const struct note *many_find_note(const struct many_file *file, uint64_t offset);
+
+/* ---- many-stamps.c ---- */
+
+/* For a job that begins: which items it is to scan whatever stamps they have. */
+void many_stamps_begin(struct many_file *file, struct pool_job *job);
+
+/* Judges the stamps of an item, unless that was done. False: it has to be scanned, by another job. */
+bool many_stamps_believed(struct many_file *file, const struct proto_item *item);
+
+/* Whether an item that was scanned had no stamp where one would have counted. */
+bool many_stamps_absent(struct many_file *file, const struct proto_span *span);
+
+/* To be called of each item that was told. Why its stamps were refused, if the log is to tell of it
+ * now; else GOOD. */
+enum hub_check many_stamps_refused(struct many_file *file, const struct proto_span *span);
 
 /* ---- many.c ---- */
 

@@ -693,6 +693,11 @@ int many_new(const struct many_parts *parts, struct many **ret) {
 
         if (!many)
                 return -ENOMEM;
+        many->beliefs = calloc(BELIEFS_MAX, sizeof(*many->beliefs));
+        if (!many->beliefs) {
+                free(many);
+                return -ENOMEM;
+        }
         many->p = *parts;
         many->poll_op.done = polled;
         TAILQ_INIT(&many->used);
@@ -710,6 +715,7 @@ struct many *many_free(struct many *many) {
         assert(!many_busy(many));
         while ((file = TAILQ_FIRST(&many->used)) || (file = TAILQ_FIRST(&many->resting)))
                 file_free(file);
+        free(many->beliefs);
         free(many);
         return NULL;
 }

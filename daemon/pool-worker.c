@@ -270,7 +270,9 @@ static bool items_fit(struct bay *bay, const struct proto_span *spans, size_t n)
         for (size_t i = 0; i < n; i++) {
                 if (spans[i].offset != at || at >= bay->message.to ||
                     (spans[i].how == ITEM_CACHED && !bay->message.use_cache) ||
-                    (spans[i].how == ITEM_HUB && !bay->message.use_hub))
+                    (spans[i].how == ITEM_HUB &&
+                     (!bay->message.use_hub ||
+                      proto_is_distrusted(&bay->message, spans[i].offset))))
                         return false;
                 at += spans[i].size;
         }
@@ -464,6 +466,10 @@ static void job_send(struct bay *bay, int fd) {
                 bay->message.from = bay->told = job->from;
                 bay->message.wanted = job->wanted;
                 bay->message.to = job->to;
+                bay->message.n_distrusted = (uint8_t)job->n_distrusted;
+                if (job->n_distrusted > 0)
+                        memcpy(bay->message.distrusted, job->distrusted,
+                               job->n_distrusted * sizeof(job->distrusted[0]));
         }
         if (job->has_known)
                 memcpy(bay->message.known, job->known, sizeof(job->known));

@@ -53,6 +53,9 @@ struct pool_job {
          * with a text for the log or with stamps. Neither may submit or end this job. */
         bool many;
         uint64_t from, wanted, to;
+        /* Items that begin there are scanned whatever stamps they have; PROTO_REFUSED_MAX at most. */
+        const uint64_t *distrusted;
+        size_t n_distrusted;
         void (*items)(struct pool_job *job, const struct proto_span *spans, size_t n,
                       const struct proto_item *item);
 

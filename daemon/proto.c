@@ -147,6 +147,19 @@ static bool range_ok(const struct proto_job *m) {
         return m->has_fd && !m->has_known && m->from <= m->wanted && m->wanted < m->to;
 }
 
+static bool distrusted_ok(const struct proto_job *m) {
+        return m->n_distrusted <= (m->many && m->use_hub ? PROTO_REFUSED_MAX : 0) &&
+               zero((const uint8_t *)&m->distrusted[m->n_distrusted],
+                    (PROTO_REFUSED_MAX - m->n_distrusted) * sizeof(m->distrusted[0]));
+}
+
+bool proto_is_distrusted(const struct proto_job *job, uint64_t offset) {
+        for (size_t i = 0; i < job->n_distrusted; i++)
+                if (job->distrusted[i] == offset)
+                        return true;
+        return false;
+}
+
 static bool job_ok(const struct proto_job *m) {
         bool of_items = m->form == JOB_DBOX || m->form == JOB_MBOX;
 
@@ -155,7 +168,7 @@ static bool job_ok(const struct proto_job *m) {
                /* The items of an mbox are never known by the whole file. */
                m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 &&
                m->use_hub <= (m->form != JOB_RAW) && m->attachments <= (m->form == JOB_MESSAGE) &&
-               m->cover <= (m->form == JOB_MESSAGE) && range_ok(m) &&
+               m->cover <= (m->form == JOB_MESSAGE) && range_ok(m) && distrusted_ok(m) &&
                (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
 }
 

@@ -42,6 +42,7 @@
 #define PROTO_SIGNATURE_MAX 128
 #define PROTO_TEXT_MAX      512
 #define PROTO_SPANS_MAX     32
+#define PROTO_REFUSED_MAX   16
 #define PROTO_PATTERNS_MAX  256
 /* How the text of UNSCANNABLE begins for mail that Dovecot's mail_crypt plugin has encrypted. */
 #define PROTO_MAIL_CRYPT "encrypted by Dovecot's mail_crypt"
@@ -144,10 +145,14 @@ struct proto_job {
                             * judged the stamp */
         uint8_t attachments; /* tell of those that LOAD's patterns do not want */
         uint8_t cover;       /* tell what a hub's stamp covers, if it is clean */
-        uint8_t reserved[7];
+        uint8_t n_distrusted;
+        uint8_t reserved[6];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
         uint64_t from, wanted, to;        /* with many: offsets, from <= wanted < to; else 0 */
+        /* With many and use_hub: where items begin whose stamps were refused. Those beyond
+         * n_distrusted are 0. */
+        uint64_t distrusted[PROTO_REFUSED_MAX];
 };
 
 /* By what an item's verdict is known. */
@@ -251,6 +256,9 @@ union proto_message {
 
 /* Fills in the header of a message of this kind. */
 void proto_init(union proto_message *message, enum proto_kind kind);
+
+/* Whether the item that begins there is to be scanned whatever stamps it has. */
+bool proto_is_distrusted(const struct proto_job *job, uint64_t offset);
 
 /* Size of a message of this kind; 0 for kinds that do not exist. */
 size_t proto_size(enum proto_kind kind);

@@ -96,8 +96,8 @@ unsigned scans_waiting(const struct scans *scans);
 /* Whether the stamps of hubs count in this store, for content that somebody waits for or not. */
 bool scans_honour_stamps(const struct scans *scans, const struct config_store *store, bool awaited);
 
-/* Judges the stamps that a worker found, by what it says of them and of the content, and counts: it
- * could as well have said that the content is clean. Other than GOOD: none counts. */
+/* Judges the stamps that a worker found, by what it says of them and of the content: it could
+ * as well have said that the content is clean. Other than GOOD: none counts. */
 enum hub_check scans_judge_stamps(struct scans *scans, const struct config_store *store,
                                   const struct hub_content *content);
 

@@ -96,8 +96,11 @@ static int judge_claim(struct walk *w, const struct item *item, struct judgement
 }
 
 static int judge_item(struct walk *w, const struct item *item, struct judgement *ret) {
-        const struct question question = { .use_cache = w->job->use_cache,
-                                           .use_hub = w->job->use_hub };
+        const struct question question = {
+                .use_cache = w->job->use_cache,
+                .use_hub = w->job->use_hub && item->state != ITEM_IN_PROGRESS &&
+                           !proto_is_distrusted(w->job, item->offset),
+        };
         bool claims = item->claimed_size > 0, large;
         int r;
 

@@ -76,6 +76,8 @@ static void check_promises(const union proto_message *m, int kind) {
                 FUZZ_ASSERT(m->job.many ? m->job.has_fd && m->job.from <= m->job.wanted &&
                                                   m->job.wanted < m->job.to
                                         : (m->job.from | m->job.wanted | m->job.to) == 0);
+                FUZZ_ASSERT(m->job.n_distrusted <= PROTO_REFUSED_MAX);
+                FUZZ_ASSERT(m->job.n_distrusted == 0 || (m->job.many && m->job.use_hub));
                 break;
         case PROTO_ITEMS:
                 FUZZ_ASSERT(m->items.n > 0 && m->items.n <= PROTO_SPANS_MAX);

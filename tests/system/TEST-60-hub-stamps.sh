@@ -23,7 +23,8 @@ stamp() {
     "$MAKE_STAMP" --key "$KEYS/hub1" "$@" >"$MADE/$file"
 }
 
-message() { "$MAKE_MAIL" clean; }
+# message [SEED]
+message() { "$MAKE_MAIL" clean --seed "${1:-1}"; }
 
 # refused REASON FILE: the file is scanned, and why its stamp is not believed is counted and told.
 refused() {
@@ -54,9 +55,10 @@ key generate --keys "$WORK/other-keys" hub1
 
 make_fs mail ext4
 mkdir "$ROOT/mbox" "$ROOT/mdbox"
-make_maildir "$ROOT/alice" "$ROOT/ignore" "$ROOT/old"
+make_maildir "$ROOT/alice" "$ROOT/ignore" "$ROOT/old" "$ROOT/access"
 add_store alice "$ROOT/alice" on_infected=block marks=directories
 add_store ignore "$ROOT/ignore" stamps=ignore marks=directories
+add_store access "$ROOT/access" stamps=honour-on-access-only marks=directories
 for format in mbox mdbox; do
     add_store "$format" "$ROOT/$format" "format=$format" on_infected=block marks=directories
 done
@@ -75,7 +77,7 @@ rm "$KEYS/broken"
 start_storescand
 
 say 'stamped mail is served without a scan, byte by byte as it is'
-for n in {1..5}; do message | stamp "good$n"; done
+for n in {1..5}; do message "$n" | stamp "good$n"; done
 message | stamp crlf-folded --fold $'\n \t '
 message | stamp unfolded --fold ' '
 message | stamp other-key --key "$KEYS/later"
@@ -186,16 +188,80 @@ for format in mbox mdbox; do
     (($(counter hub_accepted) >= accepted + 3)) || fail "stamps were not honoured, $format"
     # Once it rests, the file has a stamp that says whose word it is.
     wait_until 10 has_stamp_by_hub "${name}1" || fail "no stamp of the whole file, $format"
-    # Each by itself: none vouches for its neighbours, wherever they are.
+    # Each by itself: none vouches for its neighbours, wherever they are, and none spoils them.
+    before=$(counter scans)
+    accepted=$(counter hub_accepted)
     refused=$(counter hub_signature)
-    box "$format" m.2 good3 forged good4 none
+    box "$format" m.2 good3 forged good4 good5
     read_file "${name}2" | cmp - "$WORK/box" || fail "not byte by byte: ${name}2"
-    (($(counter scans) > before)) || fail "a forged stamp was believed, $format"
-    (($(counter hub_signature) > refused)) || fail "no count of a forged stamp, $format"
+    expect_equal "$(counter scans)" $((before + 1)) "scans beside a forged one, $format"
+    expect_equal "$(counter hub_accepted)" $((accepted + 3)) "stamps accepted beside a forged one, $format"
+    expect_equal "$(counter hub_signature)" $((refused + 1)) "forged stamps, $format"
     wait_for_line "hub-refused: .*'${name}2'.*: clean.* A stamp in its header was refused: "
+    # What was accepted once is known when more comes.
+    accepted=$(counter hub_accepted)
+    for n in {1..3}; do
+        message "1$n" | stamp "more$n"
+        "$SOURCE/tests/data/make-store-formats" "$format" "$WORK/box" "$MADE/more$n" >"$WORK/layout"
+        if [[ $format == mbox ]]; then cat "$WORK/box"; else tail -n +2 "$WORK/box"; fi >>"${name}1"
+        expect_readable "${name}1"
+        expect_equal "$(counter hub_accepted)" $((accepted + n)) "stamps accepted as $format grows"
+    done
+    # Too many forged ones cost the others their stamps, and no more than that.
+    before=$(counter scans)
+    for n in {1..20}; do message "2$n" | "$MAKE_STAMP" --key "$WORK/other-keys/hub1" >"$MADE/forged$n"; done
+    box "$format" m.4 good3 forged{1..20} good4
+    expect_readable "${name}4"
+    (($(counter scans) <= before + 22 && $(counter scans) >= before + 20)) ||
+        fail "$(($(counter scans) - before)) scans of 20 forged messages and two good ones, $format"
     box "$format" m.3 good3 virus good4
     if read_file "${name}3" >/dev/null 2>&1; then fail "a virus under a stamp, $format"; fi
 done
+
+# refusals: stamps that were refused until now, for any reason.
+refusals() {
+    counter scans >/dev/null
+    grep '^storescand: stats: ' "$LOG" | tail -n 1 | tr ' ' '\n' |
+        awk -F = '/^hub_/ && !/accepted|absent/ { n += $2 } END { print n }'
+}
+
+say 'a message that is still being written is scanned as it is, and nobody calls its stamp refused'
+message 30 | stamp growing
+box mbox growing good3
+before=$(counter scans)
+accepted=$(counter hub_accepted)
+refused=$(refusals)
+python3 - "$ROOT/mbox/growing" "$MADE/growing" <<'END' || fail 'a growing mbox can not be read'
+import fcntl, subprocess, sys
+mail = open(sys.argv[2], "rb").read()
+half = len(mail) - 40
+with open(sys.argv[1], "ab", 0) as box:
+    fcntl.lockf(box, fcntl.LOCK_EX)
+    box.write(b"From a@example.org Mon Nov 23 10:00:00 2026\n" + mail[:half])
+    subprocess.run(["cat", sys.argv[1]], stdout=subprocess.DEVNULL, check=True, timeout=60)
+    box.write(mail[half:] + b"\n")
+END
+expect_equal "$(counter scans)" $((before + 1)) 'scans of a message that is not all there'
+expect_readable "$ROOT/mbox/growing"
+expect_equal "$(counter scans)" $((before + 1)) 'scans once it is all there'
+expect_equal "$(counter hub_accepted)" $((accepted + 2)) 'stamps accepted once it is all there'
+expect_equal "$(refusals)" "$refused" 'stamps refused while it was written'
+
+say 'stamps that count for those who open mail alone'
+before=$(counter scans)
+found=$(counter found)
+make_maildir "$ROOT/moved"
+message | stamp moved
+cp "$MADE/moved" "$ROOT/moved/cur/mail"
+mv "$ROOT/moved" "$ROOT/access/.moved"
+wait_until 10 counter_reaches found $((found + 1)) || fail 'a folder that was moved in was not found'
+expect_stamp "$ROOT/access/.moved/cur/mail" cl
+expect_equal "$(counter scans)" $((before + 1)) 'scans of what nobody waits for'
+message | stamp opened
+cp "$MADE/opened" "$ROOT/access/cur/opened"
+expect_readable "$ROOT/access/cur/opened"
+expect_stamp "$ROOT/access/cur/opened" ch
+expect_equal "$(counter scans)" $((before + 1)) 'scans of what is opened'
 
 say 'storescan-stamp: stamps what it scanned, and explains stamps'
 export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker

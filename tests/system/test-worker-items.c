@@ -205,6 +205,7 @@ START_TEST(stamps_of_hubs) {
         mail_with(&infected, "e.com", eicar(), EICAR_SIZE, BASE64);
         for (unsigned form = JOB_DBOX; form <= JOB_MBOX; form++) {
                 size_t first = form == JOB_DBOX;
+                uint64_t distrusted;
                 struct blob messages[MESSAGES] = {}, file = {};
                 struct gate_walk walk;
 
@@ -254,6 +255,19 @@ START_TEST(stamps_of_hubs) {
                                 ck_assert(has_canonical(&walk, first + i, messages[i].data,
                                                         messages[i].size));
                 }
+                distrusted = walk.items[first + INFECTED].span.offset;
+                gate_walk_free(&walk);
+
+                /* The stamps of one were refused, those of the others still count. */
+                walk = walk_range(&w, &file,
+                                  (struct gate_job){ .form = (enum job_form)form,
+                                                     .to = UINT64_MAX,
+                                                     .use_hub = true,
+                                                     .distrusted = distrusted });
+                assert_through(&walk, first + MESSAGES);
+                assert_how(&walk, first + STAMPED, ITEM_HUB);
+                assert_how(&walk, first + INFECTED, ITEM_SCANNED);
+                ck_assert_int_eq(walk.items[first + INFECTED].span.verdict, VERDICT_INFECTED);
                 gate_walk_free(&walk);
 
                 for (unsigned i = 0; i < MESSAGES; i++)

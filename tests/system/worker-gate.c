@@ -268,6 +268,8 @@ int gate_submit(struct gate_worker *worker, const struct gate_job *job) {
         message.job.from = job->from;
         message.job.wanted = job->wanted;
         message.job.to = job->to;
+        message.job.n_distrusted = job->distrusted > 0;
+        message.job.distrusted[0] = job->distrusted;
         if (job->known) {
                 message.job.has_known = 1;
                 memcpy(message.job.known, job->known, sizeof(message.job.known));

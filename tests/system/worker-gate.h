@@ -61,6 +61,7 @@ struct gate_job {
         enum job_form form;
         bool use_cache, use_hub, many;
         uint64_t from, wanted, to; /* with many */
+        uint64_t distrusted;       /* with use_hub: an item's offset; 0: none */
 };
 int gate_submit(struct gate_worker *worker, const struct gate_job *job);
 int gate_wait(struct gate_worker *worker, union proto_message *ret);

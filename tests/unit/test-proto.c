@@ -264,6 +264,19 @@ START_TEST(test_job_many) {
         m.job.form = JOB_DBOX;
         ck_assert_int_eq(check(), PROTO_JOB);
         good_many();
+        m.job.n_distrusted = 1; /* where no stamps are asked for */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.use_hub = 1;
+        m.job.distrusted[0] = 15;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        ck_assert(proto_is_distrusted(&m.job, 15) && !proto_is_distrusted(&m.job, 0));
+        m.job.distrusted[1] = 16; /* beyond their number */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.n_distrusted = PROTO_REFUSED_MAX;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.n_distrusted++;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_many();
         m.job.from = 21; /* behind what is wanted */
         ck_assert_int_eq(check(), -EBADMSG);
         good_many();
