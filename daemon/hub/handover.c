@@ -99,12 +99,21 @@ static bool settled(struct errand *e, const struct pool_result *result) {
         return !h->pool;
 }
 
+static bool is_given_up(struct errand *e) {
+        bool given_up;
+
+        (void)pthread_mutex_lock(&e->handover->lock);
+        given_up = e->state == GIVEN_UP;
+        (void)pthread_mutex_unlock(&e->handover->lock);
+        return given_up;
+}
+
 static void on_done(struct pool_job *job, const struct pool_result *result) {
         struct errand *e = container_of(job, struct errand, job);
         struct handover *h = e->handover;
         bool given_up;
 
-        if (!settled(e, result)) {
+        if (!settled(e, result) && !is_given_up(e)) {
                 pool_submit(h->pool, job);
                 return;
         }

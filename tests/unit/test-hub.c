@@ -215,8 +215,8 @@ static void begin_call(struct caller *c, uint64_t timeout_usec) {
         ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
 }
 
-static void begin_trusted_call(struct caller *c) {
-        *c = (struct caller){ .timeout_usec = 60 * USEC_PER_SEC, .trusted = true };
+static void begin_trusted_call(struct caller *c, uint64_t timeout_usec) {
+        *c = (struct caller){ .timeout_usec = timeout_usec, .trusted = true };
         ck_assert_int_eq(pthread_create(&c->thread, NULL, call, c), 0);
 }
 
@@ -312,6 +312,7 @@ START_TEST(test_stamps) {
         struct stamping s = make_stamping("hub1");
         struct hub_content content = { .check = HUB_GOOD, .n_found = 1 };
         struct pool_result found = { .known = KNOWN_HUB, .hub = &content };
+        struct pool_job *last;
         struct caller c;
 
         begin_handover();
@@ -331,7 +332,7 @@ START_TEST(test_stamps) {
         memcpy(content.header, cover.header_digest, sizeof(content.header));
 
         submitted = NULL;
-        begin_trusted_call(&c);
+        begin_trusted_call(&c, 60 * USEC_PER_SEC);
         wait_submitted();
         ck_assert(submitted->use_hub);
         submitted->queued = false;
@@ -341,7 +342,7 @@ START_TEST(test_stamps) {
         ck_assert_int_eq(c.judgement.result.known, KNOWN_HUB);
 
         submitted = NULL;
-        begin_trusted_call(&c);
+        begin_trusted_call(&c, 60 * USEC_PER_SEC);
         wait_submitted();
         content.body[5] ^= 1;
         submitted->queued = false;
@@ -353,6 +354,17 @@ START_TEST(test_stamps) {
         ck_assert_int_eq(pthread_join(c.thread, NULL), 0);
         ck_assert(!c.judgement.honoured);
         ck_assert_int_eq(c.judgement.result.verdict, VERDICT_CLEAN);
+
+        submitted = NULL;
+        begin_trusted_call(&c, 200 * USEC_PER_MSEC);
+        wait_submitted();
+        submitted->queued = false;
+        ck_assert_int_eq(pthread_join(c.thread, NULL), 0);
+        ck_assert_int_eq(c.judgement.result.reason, REASON_TIMEOUT);
+        last = submitted;
+        submitted = NULL;
+        last->done(last, &found); /* nobody waits: no scan */
+        ck_assert_ptr_null(submitted);
         handover_end(handover);
         stamping_close(&s);
         ring_free(ring);
