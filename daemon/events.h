@@ -20,6 +20,8 @@
         X(BLOCKED,        "blocked",        "8f59b7742ad84151b1cb459bc4158e06", LOG_WARNING, "an open of infected mail was denied") \
         X(DETECTED,       "detected",       "a6882e2263dd42adb959f5ca93c418cb", LOG_WARNING, "infected mail was found and let through, or found with nobody waiting") \
         X(RELEASED,       "released",       "a9d2f0c1f6d34b7f9a7e51c0c8f3be52", LOG_NOTICE,  "infected content was let through because the admin allows it") \
+        X(REPLACED,       "replaced",       "d07fac34b4d941e694933c0d54c2777c", LOG_WARNING, "an infected message was replaced by a notice") \
+        X(REMEDY_FAILED,  "remedy-failed",  "a52b06efa6d148919739f3ace12a1f2f", LOG_ERR,     "an infected message could not be replaced") \
         X(ALLOW_LIST_FAILED, "allow-list-failed", "5be1f6f6d0c14a4b8c9a4f6f2f0d7e13", LOG_ERR, "the list of allowed contents could not be read") \
         X(UNSCANNABLE,    "unscannable",    "c4b0535d7adb4a55902ac0a591cda62a", LOG_NOTICE,  "content that can't be judged was met") \
         X(UNDECIDED,      "undecided",      "e062349ddeba47829900cdc271130e48", LOG_ERR,     "a scan failed; on_error decided") \

@@ -13,6 +13,7 @@
 #include <sys/xattr.h>
 
 #include "daemon/policy.h"
+#include "daemon/remedies.h"
 #include "daemon/stores.h"
 
 /* Reads the stamp of fd: whether there is one of the running generation that may still hold, and
@@ -156,7 +157,8 @@ void judge_event(void *userdata, const struct gate_event *event) {
         struct stat st;
         int fd = event->fd, r;
 
-        if (event->pid == judge->own_pid || pool_is_own(judge->pool, event->pid)) {
+        if (event->pid == judge->own_pid || pool_is_own(judge->pool, event->pid) ||
+            remedies_is_own(judge->remedies, event->pid)) {
                 judge->stats->own++;
                 gate_answer(judge->gate, fd, true, false);
                 return;

@@ -17,6 +17,7 @@ struct judge {
         struct scans *scans;
         struct hot *hot;
         struct many *many;
+        struct remedies *remedies; /* NULL: nothing is replaced */
         struct gate
                 *gate; /* set once it is made: it brings the events that the judge is made for */
         struct stats *stats;

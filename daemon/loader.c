@@ -21,6 +21,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "daemon/program.h"
+
 #define WORKER_PROGRAM "storescan-worker"
 
 struct loader {
@@ -37,44 +39,6 @@ struct loader {
 };
 
 /* ---- What is needed ---- */
-
-/* The program beside ours when we run from the build folder, else the installed one. */
-static int open_program(FILE *errors) {
-        const char *set = secure_getenv("STORESCAN_WORKER");
-        char path[PATH_MAX];
-        const char *tried = set;
-        int fd = -EBADF;
-        ssize_t n;
-
-        if (set)
-                fd = open(set, O_PATH | O_CLOEXEC);
-        else {
-                n = readlink("/proc/self/exe", path,
-                             sizeof(path) - sizeof("worker/" WORKER_PROGRAM));
-                if (n > 0) {
-                        char *slash;
-
-                        path[n] = '\0';
-                        slash = strrchr(path, '/');
-                        strcpy(slash + 1, "worker/" WORKER_PROGRAM);
-                        fd = open(path, O_PATH | O_CLOEXEC);
-                }
-                if (fd < 0) {
-                        tried = STORESCAN_LIBEXECDIR "/" WORKER_PROGRAM;
-                        fd = open(tried, O_PATH | O_CLOEXEC);
-                }
-        }
-        if (fd < 0) {
-                int r = -errno;
-
-                fprintf(errors,
-                        "Failed to open %s: %s; install storescan, or name the program in the "
-                        "environment as STORESCAN_WORKER.\n",
-                        tried, strerror(-r));
-                return r;
-        }
-        return fd;
-}
 
 static int prepare_tmpdir(const char *path, uid_t uid, gid_t gid, FILE *errors) {
         char parent[PATH_MAX], *slash;
@@ -127,7 +91,8 @@ int loader_settings_find(const struct config *config, FILE *errors, struct loade
                 r = prepare_tmpdir(config->tmpdir, settings.uid, settings.gid, errors);
                 if (r < 0)
                         return r;
-                settings.program_fd = open_program(errors);
+                settings.program_fd =
+                        program_open(WORKER_PROGRAM, "worker", "STORESCAN_WORKER", errors);
                 if (settings.program_fd < 0)
                         return settings.program_fd;
                 *ret = settings;
@@ -153,7 +118,7 @@ int loader_settings_find(const struct config *config, FILE *errors, struct loade
         r = prepare_tmpdir(config->tmpdir, settings.uid, settings.gid, errors);
         if (r < 0)
                 return r;
-        settings.program_fd = open_program(errors);
+        settings.program_fd = program_open(WORKER_PROGRAM, "worker", "STORESCAN_WORKER", errors);
         if (settings.program_fd < 0)
                 return settings.program_fd;
         *ret = settings;

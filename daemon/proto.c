@@ -65,7 +65,7 @@ void proto_text(char *field, size_t size, const char *text) {
 }
 
 /* A terminated, printable text, with nothing behind its end. */
-static bool text_ok(const char *field, size_t size) {
+bool proto_text_ok(const char *field, size_t size) {
         size_t n = strnlen(field, size);
 
         if (n == size)
@@ -103,7 +103,7 @@ static size_t visible_character(const uint8_t *text, size_t size) {
         return n;
 }
 
-/* The same as text_ok(), of UTF-8. */
+/* The same as proto_text_ok(), of UTF-8. */
 static bool unicode_ok(const char *field, size_t size) {
         const uint8_t *bytes = (const uint8_t *)field;
         size_t n = strnlen(field, size);
@@ -118,7 +118,7 @@ static bool unicode_ok(const char *field, size_t size) {
         return zero(bytes + n, size - n);
 }
 
-static bool context_ok(const struct context *c) {
+bool proto_context_ok(const struct context *c) {
         return unicode_ok(c->message_id, sizeof(c->message_id)) &&
                unicode_ok(c->from, sizeof(c->from)) && unicode_ok(c->subject, sizeof(c->subject));
 }
@@ -137,7 +137,7 @@ static bool load_ok(const struct proto_load *m) {
 }
 
 static bool loaded_ok(const struct proto_loaded *m) {
-        return text_ok(m->engine, sizeof(m->engine)) && m->signatures > 0 &&
+        return proto_text_ok(m->engine, sizeof(m->engine)) && m->signatures > 0 &&
                zero(m->reserved, sizeof(m->reserved));
 }
 
@@ -210,7 +210,7 @@ static bool items_ok(const struct proto_items *m) {
 /* What comes with a verdict for the log. */
 static bool words_ok(uint8_t verdict, const char signature[static PROTO_SIGNATURE_MAX],
                      const struct context *context) {
-        if (!text_ok(signature, PROTO_SIGNATURE_MAX) || !context_ok(context))
+        if (!proto_text_ok(signature, PROTO_SIGNATURE_MAX) || !proto_context_ok(context))
                 return false;
         return verdict != VERDICT_INFECTED || signature[0] != '\0';
 }
@@ -248,7 +248,8 @@ static bool result_ok(const struct proto_result *m) {
 
 static bool attachment_ok(const struct proto_attachment *m) {
         return m->by_type <= 1 && zero(m->reserved, sizeof(m->reserved)) && m->pattern[0] != '\0' &&
-               text_ok(m->pattern, sizeof(m->pattern)) && text_ok(m->name, sizeof(m->name));
+               proto_text_ok(m->pattern, sizeof(m->pattern)) &&
+               proto_text_ok(m->name, sizeof(m->name));
 }
 
 static bool cover_ok(const struct proto_cover *m) {
@@ -270,7 +271,7 @@ int proto_check(const union proto_message *message, size_t size) {
         case PROTO_LOAD: ok = load_ok(&message->load); break;
         case PROTO_LOADED: ok = loaded_ok(&message->loaded); break;
         case PROTO_REFUSED:
-                ok = text_ok(message->refused.text, sizeof(message->refused.text));
+                ok = proto_text_ok(message->refused.text, sizeof(message->refused.text));
                 break;
         case PROTO_SPAWN: ok = message->spawn.reserved == 0; break;
         case PROTO_HELLO: ok = true; break;
@@ -286,14 +287,12 @@ int proto_check(const union proto_message *message, size_t size) {
         return ok ? h->kind : -EBADMSG;
 }
 
-static int send_with_flags(int sock, const union proto_message *message, const int *fds, size_t n,
-                           int flags) {
+int proto_send_bytes(int sock, const void *data, size_t size, const int *fds, size_t n, int flags) {
         union {
                 struct cmsghdr align;
                 char buf[CMSG_SPACE(PROTO_FDS_MAX * sizeof(int))];
         } control = {};
-        struct iovec iov = { .iov_base = (void *)(uintptr_t)message,
-                             .iov_len = message->header.size };
+        struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
         struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 
         if (n > PROTO_FDS_MAX)
@@ -313,14 +312,14 @@ static int send_with_flags(int sock, const union proto_message *message, const i
 }
 
 int proto_send(int sock, const union proto_message *message, const int *fds, size_t n) {
-        return send_with_flags(sock, message, fds, n, MSG_DONTWAIT);
+        return proto_send_bytes(sock, message, message->header.size, fds, n, MSG_DONTWAIT);
 }
 
 int proto_send_patiently(int sock, const union proto_message *message) {
         int r;
 
         do
-                r = send_with_flags(sock, message, NULL, 0, 0);
+                r = proto_send_bytes(sock, message, message->header.size, NULL, 0, 0);
         while (r == -EINTR);
         return r;
 }
@@ -349,40 +348,57 @@ static size_t take_fds(struct msghdr *mh, int fds[static PROTO_FDS_MAX]) {
         return n;
 }
 
-int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]) {
+static void close_fds(int fds[static PROTO_FDS_MAX]) {
+        for (size_t i = 0; i < PROTO_FDS_MAX; i++)
+                fds[i] = close_fd(fds[i]);
+}
+
+ssize_t proto_receive_bytes(int sock, void *data, size_t size, int ret_fds[static PROTO_FDS_MAX],
+                            size_t *ret_n_fds) {
         union {
                 struct cmsghdr align;
                 /* One more than there may be, so that it is seen. */
                 char buf[CMSG_SPACE((PROTO_FDS_MAX + 1) * sizeof(int))];
         } control;
-        struct iovec iov = { .iov_base = ret, .iov_len = sizeof(*ret) };
+        struct iovec iov = { .iov_base = data, .iov_len = size };
         struct msghdr mh = {
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
                 .msg_control = control.buf,
                 .msg_controllen = sizeof(control.buf),
         };
-        int fds[PROTO_FDS_MAX], kind;
-        size_t n_fds;
         ssize_t n;
 
         for (size_t i = 0; i < PROTO_FDS_MAX; i++)
-                fds[i] = -EBADF;
+                ret_fds[i] = -EBADF;
         do
                 n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        n_fds = take_fds(&mh, fds);
+        *ret_n_fds = take_fds(&mh, ret_fds);
+        if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+                close_fds(ret_fds);
+                return -EBADMSG;
+        }
+        return n;
+}
+
+int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]) {
+        int fds[PROTO_FDS_MAX], kind;
+        size_t n_fds = 0;
+        ssize_t n;
+
+        n = proto_receive_bytes(sock, ret, sizeof(*ret), fds, &n_fds);
+        if (n < 0)
+                return (int)n;
         if (n == 0 && n_fds == 0)
                 return 0;
-
-        kind = mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : proto_check(ret, (size_t)n);
+        kind = proto_check(ret, (size_t)n);
         if (kind > 0 && n_fds > kinds[kind].n_fds)
                 kind = -EBADMSG;
         if (kind < 0) {
-                for (size_t i = 0; i < PROTO_FDS_MAX; i++)
-                        close_fd(fds[i]);
+                close_fds(fds);
                 return kind;
         }
         memcpy(ret_fds, fds, sizeof(fds));

@@ -27,6 +27,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "store/context.h"
 #include "store/digest.h"
@@ -272,6 +273,10 @@ int proto_check(const union proto_message *message, size_t size);
  * ASCII becomes '?'. */
 void proto_text(char *field, size_t size, const char *text);
 
+/* Whether a text field is as proto_text() makes it; of context, valid and visible UTF-8. */
+bool proto_text_ok(const char *field, size_t size);
+bool proto_context_ok(const struct context *context);
+
 /* Sends a message with n fds, never sleeping: -EAGAIN when the peer does not take its messages. 0 or
  * negative errno. */
 int proto_send(int sock, const union proto_message *message, const int *fds, size_t n);
@@ -284,3 +289,10 @@ int proto_send_patiently(int sock, const union proto_message *message);
  * do not fit the kind are refused (-EBADMSG). Returns the kind, 0 at end of file, or negative
  * errno. */
 int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]);
+
+/* What both are made of, for other protocols: nothing is checked but that the message fits. Sending takes
+ * the flags of sendmsg(2); receiving returns the size, 0 at end of file, -EBADMSG for what was cut off;
+ * the fds that came are counted, and those that there was no room for closed. */
+int proto_send_bytes(int sock, const void *data, size_t size, const int *fds, size_t n, int flags);
+ssize_t proto_receive_bytes(int sock, void *data, size_t size, int ret_fds[static PROTO_FDS_MAX],
+                            size_t *ret_n_fds);

@@ -30,6 +30,9 @@
         X(clean,           "contents found clean") \
         X(infected,        "contents found infected") \
         X(released,        "accesses to infected content that the admin allows") \
+        X(replaced,        "messages replaced by a notice") \
+        X(remedies_busy,   "replacements put off: somebody used the file, or had changed it") \
+        X(remedies_failed, "replacements that were refused or failed") \
         X(unscannable,     "contents that can't be judged") \
         X(undecided,       "scans that failed") \
         X(timeouts,        "openers answered by on_error at their deadline") \

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns the socket, and when interrupted replacements are looked at again. Must not write to anything: what
+ * it is told to is mend.c's.
+ */
+
+#include "daemon/remedy/serve.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+#include "daemon/remedy-proto.h"
+#include "daemon/remedy/mend.h"
+#include "daemon/remedy/recover.h"
+#include "store/util.h"
+
+/* Nothing tells when a lock is free, or a store mounted. */
+#define AGAIN_MSEC 1000
+
+struct server {
+        int sock;
+        char directory[PATH_MAX];
+        bool waiting; /* something is to be completed */
+        int error;    /* the gate is gone */
+};
+
+static void send_note(void *userdata, const char *id, const struct quarantine *q,
+                      const char *text) {
+        struct server *s = userdata;
+        union remedy_message m;
+
+        remedy_init(&m, REMEDY_NOTE);
+        m.note.completed = q->state == QUARANTINE_REPLACED;
+        m.note.offset = q->offset;
+        m.note.size = q->size;
+        memcpy(m.note.id, id, QUARANTINE_ID_SIZE);
+        proto_text(m.note.store, sizeof(m.note.store), q->store);
+        proto_text(m.note.signature, sizeof(m.note.signature), q->signature);
+        proto_text(m.note.text, sizeof(m.note.text), text);
+        if (q->path[0] == '/')
+                memccpy(m.note.path, q->path, '\0', sizeof(m.note.path) - 1);
+        if (remedy_check(&m, sizeof(m.note)) > 0)
+                s->error = MIN(s->error, remedy_send(s->sock, &m, NULL, 0, true));
+}
+
+/* Returns how many have to wait. */
+static unsigned look_again(struct server *s) {
+        int r = recover_all(s->directory, send_note, s);
+
+        s->waiting = r > 0 || r == -EAGAIN;
+        if (r < 0 && r != -ENOENT && r != -EAGAIN)
+                fprintf(stderr, "storescan-remedy: %s can't be looked at: %s.\n", s->directory,
+                        error_text(-r));
+        return r > 0 ? (unsigned)r : r == -EAGAIN;
+}
+
+static int settle(struct server *s, const struct remedy_settings *settings) {
+        union remedy_message m;
+
+        memcpy(s->directory, settings->directory, sizeof(s->directory));
+        remedy_init(&m, REMEDY_READY);
+        m.ready.waiting = look_again(s);
+        return remedy_send(s->sock, &m, NULL, 0, true);
+}
+
+static int do_job(struct server *s, const struct remedy_order *order, const int fds[REMEDY_FDS]) {
+        union remedy_message m;
+
+        remedy_init(&m, REMEDY_DONE);
+        m.done.id = order->id;
+        s->waiting = mend(s->directory, order, fds[0], fds[1], &m.done) || s->waiting;
+        return remedy_send(s->sock, &m, NULL, 0, true);
+}
+
+/* 1: go on; 0: the gate has closed the socket; or negative errno. */
+static int take_message(struct server *s) {
+        int fds[REMEDY_FDS] = { -EBADF, -EBADF }, kind, r;
+        union remedy_message m;
+
+        kind = remedy_receive(s->sock, &m, fds);
+        if (kind == REMEDY_SETTINGS && s->directory[0] == '\0')
+                r = settle(s, &m.settings);
+        else if (kind == REMEDY_JOB && s->directory[0] != '\0')
+                r = do_job(s, &m.job, fds);
+        else
+                r = kind > 0 ? -EBADMSG : kind;
+        for (size_t i = 0; i < REMEDY_FDS; i++)
+                close_fd(fds[i]);
+        return r < 0 || kind == 0 ? r : 1;
+}
+
+int serve(int sock) {
+        struct server s = { .sock = sock };
+        int r = 1;
+
+        while (r > 0 && s.error >= 0) {
+                struct pollfd p = { .fd = sock, .events = POLLIN };
+                int n = poll(&p, 1, s.waiting ? AGAIN_MSEC : -1);
+
+                if (n < 0 && errno != EINTR)
+                        r = -errno;
+                else if (n > 0)
+                        r = take_message(&s);
+                else if (n == 0)
+                        (void)look_again(&s);
+        }
+        if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+                fprintf(stderr, "storescan-remedy: the talk with storescand ended: %s.\n",
+                        error_text(-r));
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
