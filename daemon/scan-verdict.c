@@ -33,15 +33,14 @@ enum hub_check scans_judge_stamps(struct scans *scans, const struct config_store
         };
         uint64_t now = (uint64_t)time(NULL);
         size_t index = 0;
-        enum hub_check check = keys_judge(scans->keys, content, &policy, now, &index);
 
-        stats_count_hub(scans->stats, check);
-        return check;
+        return keys_judge(scans->keys, content, &policy, now, &index);
 }
 
 static bool stamps_count(struct scan *scan, const struct hub_content *content) {
         enum hub_check check = scans_judge_stamps(scan->scans, scan->store, content);
 
+        stats_count_hub(scan->scans->stats, check);
         if (check != HUB_GOOD)
                 scan->hub_refused = check;
         return check == HUB_GOOD;

@@ -12,87 +12,18 @@
  * own: content, paths (asked of the kernel when needed), workers.
  */
 
-#include "daemon/scans.h"
-
 #include <assert.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/fanotify.h>
-#include <sys/queue.h>
 #include <sys/statfs.h>
-#include <time.h>
 
 #include "daemon/clock.h"
 #include "daemon/policy.h"
 #include "daemon/report.h"
+#include "daemon/scans-private.h"
 #include "daemon/stores.h"
-
-#define BUCKETS 1024
-
-struct waiter {
-        TAILQ_ENTRY(waiter) link;     /* of all, by arrival, while unanswered */
-        STAILQ_ENTRY(waiter) sibling; /* of the scan */
-        struct scan *scan;
-        int fd;
-        pid_t pid;
-        bool answered, allowed, logged;
-        uint64_t arrived_usec, answered_usec;
-};
-
-TAILQ_HEAD(waiter_list, waiter);
-
-struct scan {
-        LIST_ENTRY(scan) bucket;
-        STAILQ_ENTRY(scan) done_link;
-        struct scans *scans;
-        struct pool_job job;
-        struct stamper_withdrawal withdrawal;
-        int fd;
-        bool is_event; /* fd counts as an event fd */
-        bool leased;   /* a read lease is on fd */
-        bool withdraw; /* the stamp on the file is to go before the answer */
-        bool hashed;   /* in the table: may be joined */
-        struct stamp stamp;
-        dev_t dev;
-        ino_t ino;
-        uint64_t size;
-        const struct config_store *store;
-        struct generation generation; /* of the engine it is given to */
-        STAILQ_HEAD(, waiter) waiters;
-
-        enum verdict verdict;
-        enum reason reason;
-        enum log_tier tier;
-        bool by_hub;
-        bool released;              /* infected, but allowed */
-        enum hub_check hub_refused; /* GOOD: no stamp was */
-        bool has_digest;
-        uint8_t digest[DIGEST_SIZE]; /* by a stamp, its beginning */
-        char signature[PROTO_SIGNATURE_MAX];
-        struct context context;
-        uint64_t queue_usec, read_usec, scan_usec, done_usec;
-};
-
-struct scans {
-        const struct config *config;
-        struct pool *pool;
-        struct gate *gate;
-        struct hot *hot;
-        struct allow_list *allow_list;
-        const struct keys *keys; /* NULL: none */
-        struct stamper *stamper;
-        struct verdicts *verdicts;
-        struct stats *stats;
-        struct journal *journal;
-        scans_found_done_fn on_found_done;
-        void *userdata;
-
-        struct waiter_list waiting;
-        STAILQ_HEAD(, scan) done; /* answered; logging, stamping and closing are due */
-        LIST_HEAD(, scan) buckets[BUCKETS];
-        unsigned n_scans;
-};
 
 bool scans_can_know_writers(int fd) {
         struct statfs fs;
@@ -228,13 +159,6 @@ static void scan_decided(struct scan *scan) {
         STAILQ_INSERT_TAIL(&scan->scans->done, scan, done_link);
 }
 
-/* Whether the engine that runs is the one that the scan was made for. */
-static bool same_generation(const struct scan *scan) {
-        const struct generation *running = pool_generation(scan->scans->pool);
-
-        return running && memcmp(running, &scan->generation, sizeof(*running)) == 0;
-}
-
 static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         struct scan *scan = container_of(withdrawal, struct scan, withdrawal);
 
@@ -245,94 +169,6 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
                 scan->reason = REASON_STAMP;
         }
         scan_decided(scan);
-}
-
-/* ---- Stamps of hubs ---- */
-
-/* A sweep looks again at what access takes from a hub. */
-bool scans_honour_stamps(const struct scans *scans, const struct config_store *store,
-                         bool awaited) {
-        return keys_count(scans->keys) > 0 &&
-               (store->stamps == STAMPS_HONOUR || (store->stamps == STAMPS_ON_ACCESS && awaited));
-}
-
-enum hub_check scans_judge_stamps(struct scans *scans, const struct config_store *store,
-                                  const struct hub_content *content) {
-        const uint32_t here = pool_database_version(scans->pool);
-        const struct hub_policy policy = {
-                .max_age = store->stamp_max_age_usec / USEC_PER_SEC,
-                .min_database = here - MIN(here, store->stamp_max_lag),
-        };
-        uint64_t now = (uint64_t)time(NULL);
-        size_t index = 0;
-
-        return keys_judge(scans->keys, content, &policy, now, &index);
-}
-
-static bool stamps_count(struct scan *scan, const struct hub_content *content) {
-        enum hub_check check = scans_judge_stamps(scan->scans, scan->store, content);
-
-        stats_count_hub(scan->scans->stats, check);
-        if (check != HUB_GOOD)
-                scan->hub_refused = check;
-        return check == HUB_GOOD;
-}
-
-/* Fills in the verdict from a worker's result; false: it was known by what can't be relied on. */
-static bool scan_settled(struct scan *scan, const struct pool_result *result) {
-        struct scans *scans = scan->scans;
-        struct cache_verdict cached;
-
-        switch (result->known) {
-        case KNOWN_DIGEST:
-                if (!same_generation(scan))
-                        return false;
-                scans->stats->digest_hits++;
-                scan->tier = LOG_TIER_DIGEST;
-                scan->verdict = scan->stamp.verdict;
-                scan->reason = scan->stamp.reason;
-                scan->by_hub = scan->stamp.by_hub;
-                break;
-        case KNOWN_CACHE:
-                if (!same_generation(scan) ||
-                    verdicts_lookup(scans->verdicts, result->digest, &scan->generation, &cached) !=
-                            CACHE_HIT)
-                        return false;
-                scan->tier = LOG_TIER_CACHE;
-                scan->verdict = cached.verdict;
-                scan->reason = cached.reason;
-                break;
-        case KNOWN_HUB:
-                if (!same_generation(scan) || !stamps_count(scan, result->hub))
-                        return false;
-                scan->tier = LOG_TIER_HUB;
-                scan->verdict = VERDICT_CLEAN;
-                scan->reason = REASON_NONE;
-                scan->by_hub = true;
-                break;
-        case KNOWN_NOT:
-        case _RESULT_KNOWN_MAX:
-        default:
-                if (scan->job.use_hub && result->has_digest)
-                        stats_count_hub(scans->stats, HUB_ABSENT);
-                scans->stats->scans++;
-                scans->stats->bytes += scan->size;
-                scan->tier = LOG_TIER_SCAN;
-                scan->verdict = result->verdict;
-                scan->reason = result->reason;
-                stats_count_verdict(scans->stats, scan->verdict);
-                if (result->has_digest && same_generation(scan))
-                        verdicts_store(scans->verdicts, result->digest, &scan->generation,
-                                       scan->verdict, scan->reason);
-        }
-        scan->queue_usec = result->queue_usec;
-        scan->read_usec = result->read_usec;
-        scan->scan_usec = result->scan_usec;
-        scan->has_digest = result->has_digest;
-        memcpy(scan->digest, result->digest, sizeof(scan->digest));
-        memcpy(scan->signature, result->signature, sizeof(scan->signature));
-        scan->context = result->context;
-        return true;
 }
 
 static void scan_done(struct pool_job *job, const struct pool_result *result) {
@@ -471,7 +307,7 @@ int scans_settle(struct scans *scans, const struct scan_subject *subject) {
 static bool worth_a_stamp(const struct scan *scan) {
         /* A scan may end under another engine than it began; which one judged it is not known. */
         return scan->scans->config->stamps && scan->leased && scan->verdict != VERDICT_UNKNOWN &&
-               same_generation(scan);
+               scan_same_generation(scan);
 }
 
 static void scan_finish(struct scan *scan) {
