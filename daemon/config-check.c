@@ -263,6 +263,21 @@ static void check_timeouts(struct config_builder *b) {
                         scan_text, worker_text);
 }
 
+static void check_store_timeout(struct config_builder *b, size_t i) {
+        struct subject scan = { config_key_find(SECTION_STORE, "scan_timeout"), i },
+                       worker = { global_key(SECTION_SCANNER, "worker_timeout") };
+        const struct config_store *store = &b->config->stores[i];
+        char scan_text[CONFIG_TEXT_MAX], worker_text[CONFIG_TEXT_MAX], buffer[PLACE_MAX];
+
+        if (!is_set_right(b, scan) || !is_set_right(b, worker) ||
+            b->config->worker_timeout_usec > store->scan_timeout_usec)
+                return;
+        (void)scan.key->text(scan.key, &store->scan_timeout_usec, scan_text);
+        (void)worker.key->text(worker.key, &b->config->worker_timeout_usec, worker_text);
+        subject_error(b, scan, "%s is not shorter than worker_timeout (%s, %s); raise that, too",
+                      scan_text, worker_text, place(b, worker, buffer));
+}
+
 int config_check(struct config_builder *b) {
         _cleanup_free_ bool *good = calloc(b->config->n_stores + 1, sizeof(*good));
 
@@ -290,6 +305,7 @@ int config_check(struct config_builder *b) {
                                         ? STORE_FORMAT_FILES
                                         : (enum store_format)store->format_choice;
                 good[i] = check_store(b, i);
+                check_store_timeout(b, i);
         }
         return check_places(b, good);
 }

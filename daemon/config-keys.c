@@ -20,6 +20,7 @@ static_assert(sizeof(enum store_kind) == sizeof(unsigned) &&
                       sizeof(enum on_infected) == sizeof(unsigned) &&
                       sizeof(enum on_failure) == sizeof(unsigned) &&
                       sizeof(enum content_rule) == sizeof(unsigned) &&
+                      sizeof(enum proactive) == sizeof(unsigned) &&
                       sizeof(enum marks_mode) == sizeof(unsigned),
               "enumerations have the size of unsigned");
 static_assert(sizeof(enum hub_action) == sizeof(unsigned) &&
@@ -133,6 +134,10 @@ static const char *text_size(const struct config_key *key, const void *field,
 
 static int parse_duration(const struct config_key *key, const char *text, void *field,
                           char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        if (key->inherits && streq(text, "inherit")) {
+                *(uint64_t *)field = 0;
+                return 0;
+        }
         return parse_scaled(key, duration_units,
                             "duration; write a number with ms, s, min, h or d behind it", text,
                             field, ret_problem);
@@ -140,6 +145,8 @@ static int parse_duration(const struct config_key *key, const char *text, void *
 
 static const char *text_duration(const struct config_key *key, const void *field,
                                  char buffer[static CONFIG_TEXT_MAX]) {
+        if (key->inherits && *(const uint64_t *)field == 0)
+                return "inherit";
         return text_with_unit(duration_units, *(const uint64_t *)field, buffer);
 }
 
@@ -211,6 +218,8 @@ DEFINE_WORDS(word_rule, _CONTENT_RULE_MAX, [CONTENT_UNSCANNABLE] = "unscannable"
              [CONTENT_INFECTED] = "infected", [CONTENT_IGNORE] = "ignore");
 DEFINE_WORDS(word_stamps, _STAMPS_MODE_MAX, [STAMPS_HONOUR] = "honour", [STAMPS_IGNORE] = "ignore",
              [STAMPS_ON_ACCESS] = "honour-on-access-only");
+DEFINE_WORDS(word_proactive, _PROACTIVE_MAX, [PROACTIVE_AUTO] = "auto", [PROACTIVE_YES] = "yes",
+             [PROACTIVE_NO] = "no");
 DEFINE_WORDS(word_marks, _MARKS_MODE_MAX, [MARKS_AUTO] = "auto", [MARKS_FILESYSTEM] = "filesystem",
              [MARKS_DIRECTORIES] = "directories");
 
@@ -404,6 +413,9 @@ const struct config_key config_global_keys[] = {
         SCANNER("worker_timeout", worker_timeout_usec, "duration", "60s",
                 "How long a worker may take for one file before it is killed.",
                 DURATION(10 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC)),
+        SCANNER("low_queue", low_queue, "1 to 128", "30",
+                "Most delivered messages that wait for their scan; others wait for a reader.",
+                COUNT(1, LOW_QUEUE_MAX)),
         SCANNER("limits", limits, "unscannable | infected", "unscannable",
                 "What content is that exceeds a limit.", WORD(word_limits)),
         SCANNER("encrypted", encrypted, "unscannable | infected | ignore", "unscannable",
@@ -503,6 +515,12 @@ const struct config_key config_store_keys[] = {
         STORE("stamp_max_lag", stamp_max_lag, "0 to 1000000", "0",
                 "By how many versions its signatures may be older than those here.",
                 COUNT(0, 1000000)),
+        STORE("scan_timeout", scan_timeout_usec, "duration | inherit", "inherit",
+                "How long an opener waits here; inherit is as long as [scanner] says.",
+                DURATION(10 * USEC_PER_MSEC, 3600 * USEC_PER_SEC), .inherits = true),
+        STORE("proactive", proactive, "auto | yes | no", "auto",
+                "Whether new mail is scanned before anybody asks; auto is in public folders.",
+                WORD(word_proactive)),
 };
 #undef OBJECT
 /* clang-format on */

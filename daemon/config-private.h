@@ -61,6 +61,7 @@ struct config_key {
         uint64_t min, max;             /* of numbers, sizes and durations */
         const char *(*word)(unsigned); /* of enumerations: NULL behind the last */
         unsigned (*auto_value)(void);  /* what "auto" stands for; NULL: no such word */
+        bool inherits; /* of durations: takes "inherit", which is 0: the value of [scanner] counts */
 };
 
 extern const struct config_key config_global_keys[], config_store_keys[];

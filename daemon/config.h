@@ -41,10 +41,14 @@ enum hub_action {
 };
 enum hub_on_error { HUB_ERROR_TEMPFAIL, HUB_ERROR_ACCEPT, _HUB_ON_ERROR_MAX };
 
+/* Whether new mail is scanned before anybody asks. AUTO: in public folders. */
+enum proactive { PROACTIVE_AUTO, PROACTIVE_YES, PROACTIVE_NO, _PROACTIVE_MAX };
+
 enum marks_mode { MARKS_AUTO, MARKS_FILESYSTEM, MARKS_DIRECTORIES, _MARKS_MODE_MAX };
 
-#define WORKERS_MAX 64
-#define FORMAT_AUTO ((unsigned)_STORE_FORMAT_MAX) /* found by a look into the store */
+#define WORKERS_MAX   64
+#define LOW_QUEUE_MAX 128 /* each is an fd */
+#define FORMAT_AUTO   ((unsigned)_STORE_FORMAT_MAX) /* found by a look into the store */
 
 struct config_store {
         char *name; /* the NAME of [store NAME] */
@@ -60,6 +64,8 @@ struct config_store {
         enum stamps_mode stamps;
         uint64_t stamp_max_age_usec;
         unsigned stamp_max_lag; /* versions of the signatures */
+        uint64_t scan_timeout_usec; /* 0: that of [scanner] */
+        enum proactive proactive;
 };
 
 struct config_hub {
@@ -86,6 +92,7 @@ struct config {
         unsigned max_recursion;
         uint64_t scan_timeout_usec;   /* an opener waits no longer */
         uint64_t worker_timeout_usec; /* a worker that takes longer is killed; > scan_timeout */
+        unsigned low_queue;           /* files that nobody waits for, at once */
         enum content_rule limits, encrypted, broken;
         bool pua, phishing;
         /* [stamp] */
@@ -130,6 +137,17 @@ int config_load_hub(const char *path, FILE *errors, struct config **ret);
 /* A [hub] socket in libmilter's words. 0; -EINVAL; -ENAMETOOLONG. */
 #define CONFIG_SOCKET_MAX 160
 int config_hub_socket(const char *text, char ret[static CONFIG_SOCKET_MAX]);
+
+/* How long an opener waits in this store. */
+static inline uint64_t config_scan_timeout(const struct config *config,
+                                           const struct config_store *store) {
+        return store->scan_timeout_usec > 0 ? store->scan_timeout_usec : config->scan_timeout_usec;
+}
+
+static inline bool config_proactive(const struct config_store *store) {
+        return store->proactive == PROACTIVE_AUTO ? store->kind == STORE_KIND_PUBLIC_FOLDER
+                                                  : store->proactive == PROACTIVE_YES;
+}
 
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);

@@ -17,6 +17,7 @@
         X(STORE_GUARDED,  "store-guarded",  "6f8700bf0d224e8c8eea412f025f88ed", LOG_INFO,    "marks are in place on a store") \
         X(STORE_LOST,     "store-lost",     "b73e334225dd43d78aa2e7a26efb5bf5", LOG_WARNING, "a store's folder is gone: nothing to guard there") \
         X(MARK_FAILED,    "mark-failed",    "cfe6bb0738b2496fb1de420697babdd9", LOG_ERR,     "a folder could not be marked: opens there pass unscanned") \
+        X(NEWS_FAILED,    "news-failed",    "2f96e3208cc04b4eb13edddd88753d74", LOG_WARNING, "new mail of a store can't be told: it is scanned when it is read") \
         X(BLOCKED,        "blocked",        "8f59b7742ad84151b1cb459bc4158e06", LOG_WARNING, "an open of infected mail was denied") \
         X(DETECTED,       "detected",       "a6882e2263dd42adb959f5ca93c418cb", LOG_WARNING, "infected mail was found and let through, or found with nobody waiting") \
         X(RELEASED,       "released",       "a9d2f0c1f6d34b7f9a7e51c0c8f3be52", LOG_NOTICE,  "infected content was let through because the admin allows it") \

@@ -198,7 +198,7 @@ void judge_event(void *userdata, const struct gate_event *event) {
         judge_mail(judge, event, &subject, check);
 }
 
-void judge_found(struct judge *judge, int fd) {
+void judge_found(struct judge *judge, int fd, enum places_news news) {
         struct scan_subject subject = { .fd = fd };
         enum stamp_check check;
         char path[PATH_MAX];
@@ -206,7 +206,7 @@ void judge_found(struct judge *judge, int fd) {
         enum place place;
         struct stat st;
 
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 || st.st_nlink == 0) {
                 scans_release(judge->scans, fd, false);
                 return;
         }
@@ -215,12 +215,16 @@ void judge_found(struct judge *judge, int fd) {
         subject.leased = place == PLACE_ITEM && take_lease(fd) >= 0;
         subject.st = &st;
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
-        /* Files of many items are judged when somebody reads in them. */
-        if (place != PLACE_ITEM || format_items(subject.store->format) == ITEMS_MANY ||
+        /* Files of many items are judged when somebody reads in them. What was made just now and is
+         * written to is told of again at its close. */
+        if (place != PLACE_ITEM || (news == PLACES_CREATED && !subject.leased) || format_items(subject.store->format) == ITEMS_MANY ||
             (check == STAMP_VALID && subject.leased) || scans_has(judge->scans, &st) ||
             scans_begin(judge->scans, &subject) < 0) {
                 scans_release(judge->scans, fd, false);
                 return;
         }
-        judge->stats->found++;
+        if (news == PLACES_FOUND)
+                judge->stats->found++;
+        else
+                judge->stats->delivered++;
 }

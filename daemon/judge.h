@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "daemon/many.h"
+#include "daemon/places.h"
 #include "daemon/scans.h"
 
 struct judge {
@@ -28,6 +29,6 @@ struct judge {
 /* gate_event_fn, userdata is a judge: somebody waits for an answer. */
 void judge_event(void *userdata, const struct gate_event *event);
 
-/* A file that nobody waits for (it appeared before its folder's mark): judged at low priority,
- * stamped, logged if bad. Takes fd, an ordinary O_RDONLY one. */
-void judge_found(struct judge *judge, int fd);
+/* A file that nobody waits for (it appeared before its folder's mark, or is new mail): judged at low
+ * priority, stamped, logged if bad. Takes fd, an ordinary O_RDONLY one. */
+void judge_found(struct judge *judge, int fd, enum places_news news);

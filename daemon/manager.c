@@ -198,21 +198,15 @@ static unsigned max_held(const struct config *config) {
         return (unsigned)MIN(room, (rlim_t)(config->max_pending ? config->max_pending : HELD_MAX));
 }
 
-/* Since when anybody waits; 0: nobody does. */
-static uint64_t oldest_wait(const struct manager *m) {
-        uint64_t one = scans_oldest(m->scans), many = many_oldest(m->many);
-
-        return one == 0 || (many != 0 && many < one) ? many : one;
-}
-
 /* The watchdog is fed while every open is answered in its time, not merely while the loop turns. */
 static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
-        uint64_t oldest = oldest_wait(m), period = m->notify.watchdog_usec / 3;
+        uint64_t waits_until = MIN(scans_due(m->scans), many_due(m->many));
+        uint64_t period = m->notify.watchdog_usec / 3;
 
         if (period == 0)
                 return USEC_INFINITY;
         if (now - m->pinged_usec >= period &&
-            (oldest == 0 || now - oldest < m->config->scan_timeout_usec + STALL_SLACK_USEC)) {
+            (waits_until == USEC_INFINITY || now < waits_until + STALL_SLACK_USEC)) {
                 m->pinged_usec = now;
                 (void)notify_send(&m->notify, "WATCHDOG=1");
         }
@@ -291,10 +285,16 @@ static void on_placed(void *userdata, int error) {
                 many_guards(m->many);
 }
 
-static void on_found(void *userdata, int fd) {
+static void on_found(void *userdata, int fd, enum places_news news) {
         struct manager *m = userdata;
 
-        judge_found(&m->judge, fd);
+        judge_found(&m->judge, fd, news);
+}
+
+static void on_overflowed(void *userdata, unsigned n) {
+        struct manager *m = userdata;
+
+        m->stats.overflowed += n;
 }
 
 static void on_found_done(void *userdata) {
@@ -346,6 +346,7 @@ static int start(struct manager *m) {
         const struct marker_events events = {
                 .placed = on_placed,
                 .found = on_found,
+                .overflowed = on_overflowed,
                 .userdata = m,
         };
         unsigned held = max_held(m->config);

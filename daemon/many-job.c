@@ -227,7 +227,9 @@ static void job_done(struct pool_job *job, const struct pool_result *result) {
         many_decide_all(file, failed ? result->reason : REASON_NONE);
 }
 
-static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64_t to, bool low) {
+/* wait: who waits for it; NULL: nobody. */
+static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64_t to,
+                  const struct wait *wait) {
         struct many *many = file->many;
 
         file->n_touched = 0;
@@ -241,9 +243,10 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .size = file->size,
                 .form = file->store->format == STORE_FORMAT_MBOX ? JOB_MBOX : JOB_DBOX,
                 .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed,
-                .use_hub = scans_honour_stamps(many->p.scans, file->store, !low),
+                .use_hub = scans_honour_stamps(many->p.scans, file->store, wait != NULL),
                 .many = true,
-                .low = low,
+                .low = !wait,
+                .pid = wait ? wait->event.pid : 0,
                 .from = from,
                 .wanted = wanted,
                 .to = to,
@@ -262,15 +265,15 @@ void many_judge(struct many_file *file, struct wait *wait, uint64_t missing) {
         uint64_t wanted = wait->event.size == 0 ? 0 : wait->event.offset;
 
         if (file->judging) {
-                pool_raise(file->many->p.pool, &file->job);
+                pool_raise(file->many->p.pool, &file->job, wait->event.pid);
                 return;
         }
         wait->tries++;
         begin(file, missing, MAX(wanted, missing),
-              MAX(end + MIN(AHEAD, UINT64_MAX - end), missing + 1), false);
+              MAX(end + MIN(AHEAD, UINT64_MAX - end), missing + 1), wait);
 }
 
 void many_verify(struct many_file *file) {
         file->verifying = true;
-        begin(file, 0, 0, file->size, true);
+        begin(file, 0, 0, file->size, NULL);
 }

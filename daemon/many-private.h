@@ -71,12 +71,12 @@ struct belief {
 TAILQ_HEAD(wait_list, wait);
 
 struct wait {
-        TAILQ_ENTRY(wait) link;    /* of all, by arrival; until answered */
+        TAILQ_ENTRY(wait) link;    /* of all, by deadline; until answered */
         TAILQ_ENTRY(wait) sibling; /* of the file */
         struct many_file *file;
         struct gate_event event;
         unsigned tries; /* jobs that were made for it */
-        uint64_t arrived_usec;
+        uint64_t arrived_usec, due_usec;
         uint64_t retry_usec; /* 0: not waiting for another try */
 
         /* The stamp is being taken off for a writer: that has to end before the fd may be closed. */

@@ -330,14 +330,22 @@ static void wait_end(struct wait *wait) {
 }
 
 static struct wait *wait_new(struct many_file *file, const struct gate_event *event) {
-        struct wait *wait = calloc(1, sizeof(*wait));
+        struct wait_list *waiting = &file->many->waiting;
+        struct wait *wait = calloc(1, sizeof(*wait)), *before;
 
         if (!wait)
                 return NULL;
         wait->file = file;
         wait->event = *event;
         wait->arrived_usec = now_usec();
-        TAILQ_INSERT_TAIL(&file->many->waiting, wait, link);
+        wait->due_usec = wait->arrived_usec + config_scan_timeout(file->many->p.config, file->store);
+        before = TAILQ_LAST(waiting, wait_list);
+        while (before && before->due_usec > wait->due_usec)
+                before = TAILQ_PREV(before, wait_list, link);
+        if (before)
+                TAILQ_INSERT_AFTER(waiting, before, wait, link);
+        else
+                TAILQ_INSERT_HEAD(waiting, wait, link);
         TAILQ_INSERT_TAIL(&file->waits, wait, sibling);
         return wait;
 }
@@ -629,10 +637,8 @@ uint64_t many_run(struct many *many, uint64_t now) {
 
         next = MIN(next, retry_waits(many, now));
         while ((wait = TAILQ_FIRST(&many->waiting))) {
-                uint64_t due = wait->arrived_usec + many->p.config->scan_timeout_usec;
-
-                if (due > now) {
-                        next = MIN(next, due);
+                if (wait->due_usec > now) {
+                        next = MIN(next, wait->due_usec);
                         break;
                 }
                 deadline_passed(wait);
@@ -662,10 +668,10 @@ void many_give_up(struct many *many) {
         gate_flush(many->p.gate);
 }
 
-uint64_t many_oldest(const struct many *many) {
+uint64_t many_due(const struct many *many) {
         const struct wait *wait = TAILQ_FIRST(&many->waiting);
 
-        return wait ? wait->arrived_usec : 0;
+        return wait ? wait->due_usec : USEC_INFINITY;
 }
 
 unsigned many_waiting(const struct many *many) {

@@ -82,8 +82,8 @@ uint64_t many_run(struct many *many, uint64_t now);
 /* Answers everybody who still waits by on_error: the end. */
 void many_give_up(struct many *many);
 
-/* Since when the oldest access waits for its answer; 0: none waits. */
-uint64_t many_oldest(const struct many *many);
+/* When the first of the accesses that wait must have its answer; USEC_INFINITY: none waits. */
+uint64_t many_due(const struct many *many);
 
 /* How many accesses wait for their answer. */
 unsigned many_waiting(const struct many *many);

@@ -19,10 +19,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "daemon/places.h"
-
-#define FOUND_MAX     16384 /* more files than these found at once wait for their first reader */
-#define FOUND_AT_ONCE 32    /* files at the gate */
+#define FOUND_MAX 16384 /* more files than these found at once wait for their first reader */
 
 struct found {
         STAILQ_ENTRY(found) link;
@@ -31,8 +28,10 @@ struct found {
 };
 
 struct message {
-        enum { MESSAGE_PLACED, MESSAGE_FOUND } type;
+        enum { MESSAGE_PLACED, MESSAGE_FOUND, MESSAGE_OVERFLOWED } type;
         int error, fd;
+        enum places_news news;
+        unsigned n;
 };
 
 struct marker {
@@ -51,23 +50,22 @@ struct marker {
         int sock, wake;
         _Atomic(bool) stop;
         _Atomic(unsigned) at_gate;
+        unsigned max_at_gate, max_found_at_gate; /* found ones leave room for new mail */
 
         /* The thread's. */
         struct places *places;
         STAILQ_HEAD(, found) found;
         unsigned n_found;
+        unsigned n_overflowed; /* since that was told */
 };
 
 /* ---- Found files ---- */
 
-static void find_file(void *userdata, const char *mount, const char *path) {
-        const char *below = startswith(path, mount);
-        struct marker *m = userdata;
+static void keep_file(struct marker *m, const char *mount, const char *below) {
         struct found *f;
 
-        if (m->n_found == FOUND_MAX || !below || *below != '/')
+        if (m->n_found == FOUND_MAX)
                 return;
-        below += strspn(below, "/");
         f = malloc(sizeof(*f) + strlen(below) + 1);
         if (!f)
                 return;
@@ -89,13 +87,13 @@ static void found_free(struct found *f) {
 /* Opens a found file, some time after it was found: users may have put anything in its place, or
  * links in place of its folders, and opening a device or another's file would be an act of ours.
  * So: nothing but what lies below the mount, by no link, and regular before it is opened. */
-static int open_found(const struct found *f) {
+static int open_found(const char *mount_path, const char *below) {
         const struct open_how how = {
                 .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
         };
         const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
-        _cleanup_close_ int mount = open(f->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int mount = open(mount_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int path = -EBADF;
         char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
         struct stat st;
@@ -103,7 +101,7 @@ static int open_found(const struct found *f) {
 
         if (mount < 0)
                 return -errno;
-        path = (int)syscall(SYS_openat2, mount, f->path, &how, sizeof(how));
+        path = (int)syscall(SYS_openat2, mount, below, &how, sizeof(how));
         if (path < 0)
                 return -errno;
         if (fstat(path, &st) < 0 || !S_ISREG(st.st_mode))
@@ -121,22 +119,55 @@ static void send_message(struct marker *m, const struct message *message) {
                 ;
 }
 
+static void give_to_gate(struct marker *m, const char *mount, const char *below,
+                         enum places_news news) {
+        struct message message = {
+                .type = MESSAGE_FOUND,
+                .fd = open_found(mount, below),
+                .news = news,
+        };
+
+        if (message.fd < 0)
+                return;
+        atomic_fetch_add(&m->at_gate, 1);
+        send_message(m, &message);
+}
+
 /* Gives found files to the gate while it takes them. */
 static void hand_over(struct marker *m) {
         struct found *f;
 
-        while (atomic_load(&m->at_gate) < FOUND_AT_ONCE && (f = STAILQ_FIRST(&m->found)) &&
+        while (atomic_load(&m->at_gate) < m->max_found_at_gate && (f = STAILQ_FIRST(&m->found)) &&
                !atomic_load(&m->stop)) {
-                struct message message = { .type = MESSAGE_FOUND, .fd = open_found(f) };
-
+                give_to_gate(m, f->mount, f->path, PLACES_FOUND);
                 STAILQ_REMOVE_HEAD(&m->found, link);
                 m->n_found--;
                 found_free(f);
-                if (message.fd < 0)
-                        continue;
-                atomic_fetch_add(&m->at_gate, 1);
-                send_message(m, &message);
         }
+}
+
+static void on_file(void *userdata, const char *mount, const char *path, enum places_news news) {
+        const char *below = startswith(path, mount);
+        struct marker *m = userdata;
+
+        if (!below || *below != '/' || atomic_load(&m->stop))
+                return;
+        below += strspn(below, "/");
+        if (news == PLACES_FOUND)
+                keep_file(m, mount, below);
+        else if (atomic_load(&m->at_gate) >= m->max_at_gate)
+                m->n_overflowed++;
+        else
+                give_to_gate(m, mount, below, news);
+}
+
+static void tell_overflow(struct marker *m) {
+        const struct message message = { .type = MESSAGE_OVERFLOWED, .n = m->n_overflowed };
+
+        if (m->n_overflowed == 0)
+                return;
+        m->n_overflowed = 0;
+        send_message(m, &message);
 }
 
 /* ---- The thread ---- */
@@ -171,6 +202,7 @@ static void *marker_thread(void *userdata) {
                         places_take_newcomers(m->places);
                 while (!atomic_load(&m->stop) && places_take_group(m->places))
                         ;
+                tell_overflow(m);
                 hand_over(m);
         }
         return NULL;
@@ -216,8 +248,10 @@ static void received(struct ring_op *op, int res) {
                 return;
         if (message.type == MESSAGE_PLACED)
                 m->events.placed(m->events.userdata, message.error);
+        else if (message.type == MESSAGE_OVERFLOWED)
+                m->events.overflowed(m->events.userdata, message.n);
         else
-                m->events.found(m->events.userdata, message.fd);
+                m->events.found(m->events.userdata, message.fd, message.news);
 }
 
 static void wake(struct marker *m) {
@@ -227,7 +261,7 @@ static void wake(struct marker *m) {
 }
 
 void marker_found_done(struct marker *m) {
-        if (atomic_fetch_sub(&m->at_gate, 1) == FOUND_AT_ONCE / 2)
+        if (atomic_fetch_sub(&m->at_gate, 1) == (m->max_found_at_gate + 1) / 2)
                 wake(m);
 }
 
@@ -244,8 +278,10 @@ int marker_new(struct ring *ring, const struct config *config, struct gate *gate
         m->ring = ring;
         m->receive_op.done = received;
         m->wake = -EBADF;
+        m->max_at_gate = config->low_queue;
+        m->max_found_at_gate = (config->low_queue + 1) / 2;
         STAILQ_INIT(&m->found);
-        r = places_new(config, gate, changes, journal, find_file, m, errors, &m->places);
+        r = places_new(config, gate, changes, journal, on_file, m, errors, &m->places);
         if (r >= 0) {
                 m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
                 if (m->wake < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

@@ -4,7 +4,9 @@
 /*
  * Places and keeps the marks: a thread of its own, since it opens folders, which the gate thread
  * never does. Follows mounts, stores that vanish and come back, and, where folders are marked one
- * by one, new and renamed-in folders (group N, fanotify notification events with file handles).
+ * by one, new and renamed-in folders (group N, fanotify notification events with file handles). Hands
+ * over files to be scanned with nobody waiting, [scanner] low_queue of them at once at most: found ones
+ * wait here for their turn, delivered ones that are too many are left to their first reader.
  */
 
 #include <stdio.h>
@@ -13,6 +15,7 @@
 #include "daemon/config.h"
 #include "daemon/gate.h"
 #include "daemon/journal.h"
+#include "daemon/places.h"
 #include "daemon/ring.h"
 
 struct marker;
@@ -22,9 +25,11 @@ struct marker_events {
         /* The first round is over: every store that is there is guarded (0), or one can't be
          * (-errno; the reason was written to errors). */
         void (*placed)(void *userdata, int error);
-        /* A file that lay in a folder before its mark did; fd is the callee's. Each is followed by
-         * a marker_found_done() some time later. */
-        void (*found)(void *userdata, int fd);
+        /* A file that lay in a folder before its mark did, or that was delivered; fd is the callee's.
+         * Each is followed by a marker_found_done() some time later. */
+        void (*found)(void *userdata, int fd, enum places_news news);
+        /* So many were delivered while as many as may be had were had. */
+        void (*overflowed)(void *userdata, unsigned n);
         void *userdata;
 };
 

@@ -13,10 +13,12 @@
 
 #define BUCKETS 1024
 #define MASK    (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
+#define FILES   IN_CLOSE_WRITE
 
 struct watched {
         LIST_ENTRY(watched) link;
         int wd;
+        bool files;
         char *mount;
         struct {
                 struct file_handle head;
@@ -77,7 +79,7 @@ int newcomers_fd(const struct newcomers *n) {
         return n->fd;
 }
 
-int newcomers_watch(struct newcomers *n, int fd, const char *mount) {
+int newcomers_watch(struct newcomers *n, int fd, const char *mount, bool files) {
         char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
         struct watched *w = calloc(1, sizeof(*w));
         int mount_id, r;
@@ -86,11 +88,12 @@ int newcomers_watch(struct newcomers *n, int fd, const char *mount) {
                 return -ENOMEM;
         w->handle.head.handle_bytes = MAX_HANDLE_SZ;
         w->mount = strdup(mount);
+        w->files = files;
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
         if (!w->mount)
                 r = -ENOMEM;
         else if (name_to_handle_at(fd, "", &w->handle.head, &mount_id, AT_EMPTY_PATH) < 0 ||
-                 (w->wd = inotify_add_watch(n->fd, path, MASK)) < 0)
+                 (w->wd = inotify_add_watch(n->fd, path, files ? MASK | FILES : MASK)) < 0)
                 r = -errno;
         else if (find(n, w->wd))
                 r = 0; /* watched already: a second walk came by */
@@ -103,7 +106,11 @@ int newcomers_watch(struct newcomers *n, int fd, const char *mount) {
         return r;
 }
 
-static void tell(struct watched *w, const char *name, newcomers_fn came, void *userdata) {
+static void tell(struct watched *w, const struct inotify_event *e, newcomers_fn came,
+                 void *userdata) {
+        enum newcomers_what what = e->mask & IN_ISDIR                         ? NEWCOMERS_FOLDER
+                                   : e->mask & (IN_MOVED_TO | IN_CLOSE_WRITE) ? NEWCOMERS_DELIVERED
+                                                                              : NEWCOMERS_CREATED;
         _cleanup_close_ int mount = open(w->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int parent = -EBADF;
 
@@ -111,7 +118,7 @@ static void tell(struct watched *w, const char *name, newcomers_fn came, void *u
                 return;
         parent = open_by_handle_at(mount, &w->handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent >= 0)
-                came(userdata, parent, name, w->mount);
+                came(userdata, parent, e->name, w->mount, what);
 }
 
 bool newcomers_take(struct newcomers *n, newcomers_fn came, void *userdata) {
@@ -131,8 +138,8 @@ bool newcomers_take(struct newcomers *n, newcomers_fn came, void *userdata) {
                                 lost = true;
                         else if (w && e->mask & IN_IGNORED)
                                 forget(w);
-                        else if (w && e->mask & IN_ISDIR && e->len > 0)
-                                tell(w, e->name, came, userdata);
+                        else if (w && (e->mask & IN_ISDIR || w->files) && e->len > 0)
+                                tell(w, e, came, userdata);
                 }
         }
         return lost;

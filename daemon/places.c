@@ -5,7 +5,8 @@
  *
  * - Group N marks every folder that P marks one by one, before the folder is listed: whatever
  *   appears in it later is told, whatever was there before is found by the walk. Where N can't, a
- *   watch of newcomers.c does the same.
+ *   watch of newcomers.c does the same. It also tells of mail that is delivered to stores where that
+ *   is scanned at once.
  * - An inotify watch lies on every root and every folder above it: roots that go, come back or are
  *   unmounted (IN_UNMOUNT; all marks of the file system are gone then) make a new round.
  * - A poll on mountinfo tells of mounts (proc(5)).
@@ -28,6 +29,8 @@
 
 #define MASK_P FAN_OPEN_PERM
 #define MASK_N (FAN_CREATE | FAN_MOVED_TO | FAN_ONDIR)
+/* Of new mail, where it is scanned before anybody asks: of a whole file system without folders. */
+#define MASK_NEWS (FAN_CREATE | FAN_MOVED_TO | FAN_CLOSE_WRITE)
 
 /* What makes the folder at a path still the same one. */
 struct identity {
@@ -98,8 +101,14 @@ static void note_changes(struct places *m, int fd, const char *filesystem) {
                 gate_note_access(m->gate, st.st_dev, m->walking_mask & ~MASK_P);
 }
 
+/* Files of many items are judged when somebody reads in them. */
+static bool tells_news(const struct config_store *store) {
+        return config_proactive(store) && format_items(store->format) == ITEMS_ONE;
+}
+
 static int mark_folder(void *userdata, int fd, const char *path) {
         struct places *m = userdata;
+        bool news = m->walking && tells_news(m->walking);
         int r;
 
         /* What lies in it must be gated, even where new folders in it would go unnoticed. */
@@ -112,8 +121,9 @@ static int mark_folder(void *userdata, int fd, const char *path) {
         m->marked++;
         if (m->walking_mask != MASK_P)
                 note_changes(m, fd, NULL);
-        if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR, MASK_N, fd, NULL) < 0) {
-                r = newcomers_watch(m->newcomers, fd, m->walking_mount);
+        if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR,
+                          news ? MASK_N | MASK_NEWS | FAN_EVENT_ON_CHILD : MASK_N, fd, NULL) < 0) {
+                r = newcomers_watch(m->newcomers, fd, m->walking_mount, news);
                 if (r < 0)
                         mark_failed(m, path, -r);
         }
@@ -125,7 +135,7 @@ static void find_file(void *userdata, int parent, const char *name, const char *
 
         (void)parent;
         (void)name;
-        m->on_file(m->userdata, m->walking_mount, path);
+        m->on_file(m->userdata, m->walking_mount, path, PLACES_FOUND);
 }
 
 /* Which store's folders are marked from now on, and how: for files of many items every access is told.
@@ -202,6 +212,12 @@ static int mark_filesystem(struct places *m, const struct config_store *store, c
         walk_store(m, store, path);
         if (m->walking_mask != MASK_P)
                 note_changes(m, fd, path);
+        if (tells_news(store) && fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+                                               MASK_NEWS, AT_FDCWD, path) < 0)
+                journal_say(m->journal, EVENT_NEWS_FAILED, store->name,
+                            "New mail in store '%s' is scanned when it is read, not before: the "
+                            "file system of %s does not tell of it (%s).",
+                            store->name, path, error_text(errno));
         return gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, m->walking_mask, AT_FDCWD,
                          path);
 }
@@ -451,7 +467,69 @@ static void folder_came(struct places *m, const struct belongs *to, int parent, 
         (void)mark_tree(m, to->store, to->mount, parent, name, path, true);
 }
 
-/* The same, told by group N: the folder it came into is named by a handle. */
+/* A file came into a folder, or was written to there: tells of it if it is mail that is to be scanned
+ * before anybody asks. */
+static void file_came(struct places *m, int parent, const char *name, enum places_news news) {
+        const struct config_store *store = NULL;
+        const char *rest, *mount = NULL;
+        char path[PATH_MAX];
+        size_t n;
+
+        read_link(parent, path);
+        n = strlen(path);
+        if ((size_t)snprintf(path + n, sizeof(path) - n, "/%s", name) >= sizeof(path) - n)
+                return;
+        for (size_t i = 0; i < m->config->n_stores; i++) {
+                const struct config_store *s = m->stores[i].config;
+
+                rest = startswith(path, s->path);
+                if (!rest || *rest != '/' || (store && strlen(s->path) < strlen(store->path)))
+                        continue;
+                store = s;
+                mount = NULL;
+                for (size_t k = 0; k < m->stores[i].n; k++) {
+                        const char *place = m->stores[i].places[k].path;
+
+                        rest = startswith(path, place);
+                        if (rest && *rest == '/' && (!mount || strlen(place) > strlen(mount)))
+                                mount = place;
+                }
+        }
+        /* As stores.c has it: the name of the store's folder counts. */
+        if (mount && tells_news(store) &&
+            format_place(store->format, path + (strrchr(store->path, '/') - store->path) + 1,
+                         UINT64_MAX) == PLACE_ITEM)
+                m->on_file(m->userdata, mount, path, news);
+}
+
+/* The same, told by group N: the folder is named by a handle. */
+static void file_came_by_handle(struct places *m, const struct fanotify_event_info_fid *info,
+                                enum places_news news) {
+        struct file_handle *handle = (struct file_handle *)(uintptr_t)info->handle;
+        const char *name = (const char *)handle->f_handle + handle->handle_bytes;
+        fsid_t fsid;
+
+        memcpy(&fsid, &info->fsid, sizeof(fsid));
+        for (size_t i = 0; i < m->config->n_stores; i++)
+                for (size_t k = 0; k < m->stores[i].n; k++) {
+                        const struct guarded *g = &m->stores[i].places[k];
+                        _cleanup_close_ int mount = -EBADF, parent = -EBADF;
+
+                        if (!tells_news(m->stores[i].config) ||
+                            memcmp(&g->fsid, &fsid, sizeof(fsid)) != 0)
+                                continue;
+                        mount = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        if (mount >= 0)
+                                parent = open_by_handle_at(mount, handle,
+                                                           O_PATH | O_DIRECTORY | O_CLOEXEC);
+                        if (parent < 0)
+                                continue; /* gone already */
+                        file_came(m, parent, name, news);
+                        return;
+                }
+}
+
+/* The same for folders, told by group N. */
 static void folder_came_by_handle(struct places *m, const struct fanotify_event_info_fid *info) {
         struct file_handle *handle = (struct file_handle *)(uintptr_t)info->handle;
         const char *name = (const char *)handle->f_handle + handle->handle_bytes;
@@ -492,11 +570,17 @@ static void folder_came_by_handle(struct places *m, const struct fanotify_event_
 }
 
 /* The same, told by a watch. */
-static void folder_came_by_watch(void *userdata, int parent, const char *name, const char *mount) {
+static void came_by_watch(void *userdata, int parent, const char *name, const char *mount,
+                          enum newcomers_what what) {
         struct places *m = userdata;
         char path[PATH_MAX];
         struct belongs to;
 
+        if (what != NEWCOMERS_FOLDER) {
+                file_came(m, parent, name,
+                          what == NEWCOMERS_CREATED ? PLACES_CREATED : PLACES_DELIVERED);
+                return;
+        }
         read_link(parent, path);
         to = belongs_by_path(m, path);
         for (size_t i = 0; i < m->config->n_stores && !to.store; i++)
@@ -508,7 +592,7 @@ static void folder_came_by_watch(void *userdata, int parent, const char *name, c
 }
 
 void places_take_newcomers(struct places *m) {
-        if (!newcomers_take(m->newcomers, folder_came_by_watch, m))
+        if (!newcomers_take(m->newcomers, came_by_watch, m))
                 return;
         forget_identities(m);
         (void)places_round(m, NULL);
@@ -523,9 +607,16 @@ bool places_take_group(struct places *m) {
              e = FAN_EVENT_NEXT(e, left)) {
                 const struct fanotify_event_info_fid *info = (const void *)(e + 1);
 
-                if (e->mask & FAN_ONDIR && e->event_len > sizeof(*e) + sizeof(*info) &&
-                    info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME)
+                if (e->event_len <= sizeof(*e) + sizeof(*info) ||
+                    info->hdr.info_type != FAN_EVENT_INFO_TYPE_DFID_NAME)
+                        continue;
+                if (e->mask & FAN_ONDIR)
                         folder_came_by_handle(m, info);
+                else
+                        file_came_by_handle(m, info,
+                                            e->mask & (FAN_MOVED_TO | FAN_CLOSE_WRITE)
+                                                    ? PLACES_DELIVERED
+                                                    : PLACES_CREATED);
         }
         return n > 0;
 }

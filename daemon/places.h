@@ -16,9 +16,16 @@
 
 struct places;
 
-/* A regular file that lies in a folder which was marked just now; mount is the place it is in, a
- * path above it. */
-typedef void (*places_file_fn)(void *userdata, const char *mount, const char *path);
+/* What is told of a regular file. */
+enum places_news {
+        PLACES_FOUND,     /* it lies in a folder which was marked just now */
+        PLACES_CREATED,   /* somebody made it, or a link to it: it may be written to still */
+        PLACES_DELIVERED, /* a writer has closed it, or it was moved to where it is */
+};
+
+/* mount is the place it is in, a path above it. */
+typedef void (*places_file_fn)(void *userdata, const char *mount, const char *path,
+                               enum places_news news);
 
 /* Opens group N, the watches, the mount table. A failure is explained in errors. */
 int places_new(const struct config *config, struct gate *gate, const struct changes *changes,
@@ -37,7 +44,8 @@ int places_mounts_fd(const struct places *places);
  * logged. Negative: a store can't be guarded at all; explained in errors, or logged if NULL. */
 int places_round(struct places *places, FILE *errors);
 
-/* Marks new and renamed-in folders that group N tells of; whether there were events. */
+/* Marks new and renamed-in folders that group N tells of, tells of new mail where that is wanted;
+ * whether there were events. */
 bool places_take_group(struct places *places);
 
 /* The same where group N can't tell. */

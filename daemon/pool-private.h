@@ -63,8 +63,6 @@ struct worker {
         union proto_message received;
 };
 
-TAILQ_HEAD(job_queue, pool_job);
-
 struct pool {
         struct ring *ring;
         const struct config *config;
@@ -88,7 +86,7 @@ struct pool {
         bool refused;          /* the loader said why; its end is no news */
         bool ending;
 
-        struct job_queue high, low;
+        struct queue queue;
         struct worker workers[WORKERS_MAX];
         uint64_t next_job_id;
         unsigned busy_ops; /* operations in the ring that point into the object */
@@ -102,7 +100,7 @@ void pool_job_fail(struct pool_job *job, enum reason reason, const char *text);
 /* Whether the worker gets the content's fd, and not the content. */
 bool pool_job_by_fd(const struct pool_job *job);
 
-/* Puts a job into its queue, at the front if it lost its worker. */
+/* Puts a job where it waits, at the front if it lost its worker. */
 void pool_enqueue(struct pool *pool, struct pool_job *job, bool first);
 
 /* Gives queued jobs to idle workers. */

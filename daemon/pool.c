@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Owns: the loader, the two queues of jobs, the places of the workers. A job belongs to its owner
+ * Owns: the loader, the queue of jobs, the places of the workers. A job belongs to its owner
  * all the time; the pool only links it. Must not own: event fds, answers.
  */
 
 #include "daemon/pool-private.h"
+
+#include <sys/stat.h>
 
 #include "daemon/clock.h"
 
@@ -27,25 +29,30 @@ bool pool_job_by_fd(const struct pool_job *job) {
         return job->many || job->size >= PROTO_BAY_SIZE;
 }
 
-void pool_enqueue(struct pool *pool, struct pool_job *job, bool first) {
-        struct job_queue *queue = job->low ? &pool->low : &pool->high;
+/* Whose opens take turns. Not asked of a job that is given to a worker at once. */
+static uid_t user_of(pid_t pid) {
+        char path[sizeof("/proc/") + 3 * sizeof(int)];
+        struct stat st;
 
-        if (first)
-                TAILQ_INSERT_HEAD(queue, job, link);
+        snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+        return pid > 0 && stat(path, &st) == 0 ? st.st_uid : (uid_t)-1;
+}
+
+void pool_enqueue(struct pool *pool, struct pool_job *job, bool first) {
+        if (job->low)
+                queue_put_low(&pool->queue, &job->turn, first);
         else
-                TAILQ_INSERT_TAIL(queue, job, link);
-        job->queued = true;
+                queue_put(&pool->queue, &job->turn, user_of(job->pid), first);
 }
 
 static struct pool_job *dequeue(struct pool *pool) {
-        struct job_queue *queue = TAILQ_EMPTY(&pool->high) ? &pool->low : &pool->high;
-        struct pool_job *job = TAILQ_FIRST(queue);
+        bool passed;
+        struct queue_item *item = queue_take(&pool->queue, &passed);
 
-        if (job) {
-                TAILQ_REMOVE(queue, job, link);
-                job->queued = false;
-        }
-        return job;
+        if (!item)
+                return NULL;
+        pool->stats->turns += passed;
+        return container_of(item, struct pool_job, turn);
 }
 
 static struct worker *idle_worker(struct pool *pool) {
@@ -68,48 +75,72 @@ static struct worker *worker_with_room(struct pool *pool, uint64_t now) {
         return best;
 }
 
+/* The next job that somebody waits for; NULL: none. */
+static const struct pool_job *next_urgent(struct pool *pool) {
+        return queue_urgent(&pool->queue)
+                       ? container_of(queue_next(&pool->queue), struct pool_job, turn)
+                       : NULL;
+}
+
 void pool_dispatch(struct pool *pool) {
-        struct pool_job *job;
+        const struct pool_job *next;
         struct worker *w;
 
-        while ((!TAILQ_EMPTY(&pool->high) || !TAILQ_EMPTY(&pool->low)) && (w = idle_worker(pool)))
+        while (!queue_empty(&pool->queue) && (w = idle_worker(pool)))
                 worker_take(w, dequeue(pool));
         /* Content that goes by its fd is large: nothing to wait behind something else. */
-        while ((job = TAILQ_FIRST(&pool->high)) && !pool_job_by_fd(job) &&
+        while ((next = next_urgent(pool)) && !pool_job_by_fd(next) &&
                (w = worker_with_room(pool, now_usec())))
                 worker_take(w, dequeue(pool));
 }
 
 void pool_submit(struct pool *pool, struct pool_job *job) {
+        struct worker *w = queue_empty(&pool->queue) ? idle_worker(pool) : NULL;
+
         job->attempts = 0;
         job->submitted_usec = now_usec();
+        if (w) {
+                worker_take(w, job);
+                return;
+        }
         pool_enqueue(pool, job, false);
         pool_dispatch(pool);
 }
 
-static void requeue(struct pool *pool, struct pool_job *job, bool low) {
-        if (job->low == low)
+void pool_raise(struct pool *pool, struct pool_job *job, pid_t pid) {
+        bool waits = job->turn.lane;
+
+        if (!job->low) {
+                if (waits)
+                        queue_share(&pool->queue, &job->turn, user_of(pid));
                 return;
-        if (job->queued)
-                TAILQ_REMOVE(job->low ? &pool->low : &pool->high, job, link);
-        job->low = low;
-        if (job->queued)
+        }
+        if (waits)
+                queue_remove(&pool->queue, &job->turn);
+        job->low = false;
+        job->pid = pid;
+        pool->stats->raised += waits;
+        if (waits)
                 pool_enqueue(pool, job, false);
 }
 
-void pool_raise(struct pool *pool, struct pool_job *job) {
-        requeue(pool, job, false);
-}
-
 void pool_lower(struct pool *pool, struct pool_job *job) {
-        requeue(pool, job, true);
+        bool waits = job->turn.lane;
+
+        if (job->low)
+                return;
+        if (waits)
+                queue_remove(&pool->queue, &job->turn);
+        job->low = true;
+        job->pid = 0;
+        if (waits)
+                pool_enqueue(pool, job, false);
 }
 
 void pool_withdraw(struct pool *pool, struct pool_job *job, enum reason reason) {
-        if (!job->queued)
+        if (!job->turn.lane)
                 return;
-        TAILQ_REMOVE(job->low ? &pool->low : &pool->high, job, link);
-        job->queued = false;
+        queue_remove(&pool->queue, &job->turn);
         pool_job_fail(job, reason, "");
 }
 
@@ -246,8 +277,7 @@ int pool_new(struct ring *ring, const struct config *config, struct stats *stats
         pool->on_ready = on_ready;
         pool->userdata = userdata;
         pool->errors = errors;
-        TAILQ_INIT(&pool->high);
-        TAILQ_INIT(&pool->low);
+        queue_init(&pool->queue);
         for (unsigned i = 0; i < WORKERS_MAX; i++)
                 worker_init(&pool->workers[i], pool, i);
         r = loader_settings_find(config, errors, &pool->settings);

@@ -2,20 +2,21 @@
 #pragma once
 
 /*
- * The workers as the gate sees them: a queue of jobs, high before low, first come first served in
- * each; slots that content is read into; results; the replacement of workers that crash, hang or
- * talk nonsense. A job that loses its worker gets one more. Every job ends in exactly one done().
+ * The workers as the gate sees them: a queue of jobs, high before low, users in turn and each user's
+ * first come first served; slots that content is read into; results; the replacement of workers that
+ * crash, hang or talk nonsense. A job that loses its worker gets one more. Every job ends in exactly
+ * one done().
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/queue.h>
 
 #include "daemon/config.h"
 #include "daemon/journal.h"
 #include "daemon/loader.h"
 #include "daemon/proto.h"
+#include "daemon/queue.h"
 #include "daemon/ring.h"
 #include "daemon/stats.h"
 
@@ -41,6 +42,7 @@ struct pool_job {
         uint64_t size; /* by fstat */
         bool exact;    /* nobody can be writing: the size holds */
         bool low;      /* nobody waits for it */
+        pid_t pid;     /* who does; else 0 */
         bool has_known;
         uint8_t known[STAMP_DIGEST_SIZE];
         enum job_form form;
@@ -70,8 +72,7 @@ struct pool_job {
         void (*done)(struct pool_job *job, const struct pool_result *result);
 
         /* The pool's own. */
-        TAILQ_ENTRY(pool_job) link;
-        bool queued;
+        struct queue_item turn;
         unsigned attempts;
         uint64_t submitted_usec, dispatched_usec, sent_usec;
 };
@@ -93,8 +94,9 @@ DEFINE_CLEANUP(struct pool *, pool_free);
 /* Takes a job; done() is called later, never from in here. */
 void pool_submit(struct pool *pool, struct pool_job *job);
 
-/* Somebody waits for a job now: moves it to the high queue if it is still in the low one. */
-void pool_raise(struct pool *pool, struct pool_job *job);
+/* Somebody waits for a job now: moves it to the high queue if it is still in the low one, and to his
+ * place there if that is nearer than that of whoever waits already. */
+void pool_raise(struct pool *pool, struct pool_job *job, pid_t pid);
 
 /* Nobody waits for a job any more: moves it to the low queue if it is still in the high one. */
 void pool_lower(struct pool *pool, struct pool_job *job);

@@ -13,13 +13,13 @@
 #define BUCKETS 1024
 
 struct waiter {
-        TAILQ_ENTRY(waiter) link;     /* of all, by arrival, while unanswered */
+        TAILQ_ENTRY(waiter) link;     /* of all, by deadline, while unanswered */
         STAILQ_ENTRY(waiter) sibling; /* of the scan */
         struct scan *scan;
         int fd;
         pid_t pid;
         bool answered, allowed, logged;
-        uint64_t arrived_usec, answered_usec;
+        uint64_t arrived_usec, due_usec, answered_usec;
 };
 
 TAILQ_HEAD(waiter_list, waiter);

@@ -191,10 +191,23 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
         scan_decided(scan);
 }
 
+/* Where all stores have the same timeout, the last to come is the last. */
+static void list_waiter(struct waiter_list *list, struct waiter *w) {
+        struct waiter *before = TAILQ_LAST(list, waiter_list);
+
+        while (before && before->due_usec > w->due_usec)
+                before = TAILQ_PREV(before, waiter_list, link);
+        if (before)
+                TAILQ_INSERT_AFTER(list, before, w, link);
+        else
+                TAILQ_INSERT_HEAD(list, w, link);
+}
+
 static void add_waiter(struct scan *scan, struct waiter *w, int fd, pid_t pid) {
         *w = (struct waiter){ .scan = scan, .fd = fd, .pid = pid, .arrived_usec = now_usec() };
+        w->due_usec = w->arrived_usec + config_scan_timeout(scan->scans->config, scan->store);
         STAILQ_INSERT_TAIL(&scan->waiters, w, sibling);
-        TAILQ_INSERT_TAIL(&scan->scans->waiting, w, link);
+        list_waiter(&scan->scans->waiting, w);
 }
 
 static struct scan *scan_new(struct scans *scans, const struct scan_subject *subject) {
@@ -254,6 +267,7 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
                 .size = scan->size,
                 .exact = scan->leased,
                 .low = !scan->is_event,
+                .pid = subject->pid,
                 .has_known = subject->stamp && subject->stamp->has_digest,
                 .form = form_of(scan->store->format),
                 .use_cache = verdicts_fd(scans->verdicts) >= 0,
@@ -282,7 +296,7 @@ bool scans_join(struct scans *scans, int fd, pid_t pid, const struct stat *st) {
         if (!w)
                 return false;
         scans->stats->joined++;
-        pool_raise(scans->pool, &scan->job);
+        pool_raise(scans->pool, &scan->job, pid);
         add_waiter(scan, w, fd, pid);
         return true;
 }
@@ -381,10 +395,8 @@ uint64_t scans_run(struct scans *scans, uint64_t now) {
                 scan_finish(scan);
         }
         while ((w = TAILQ_FIRST(&scans->waiting))) {
-                uint64_t due = w->arrived_usec + scans->config->scan_timeout_usec;
-
-                if (due > now)
-                        return MIN(next, due);
+                if (w->due_usec > now)
+                        return MIN(next, w->due_usec);
                 deadline_passed(scans, w, now);
         }
         return next;
@@ -403,10 +415,10 @@ void scans_give_up(struct scans *scans, enum reason reason) {
         gate_flush(scans->gate);
 }
 
-uint64_t scans_oldest(const struct scans *scans) {
+uint64_t scans_due(const struct scans *scans) {
         const struct waiter *w = TAILQ_FIRST(&scans->waiting);
 
-        return w ? w->arrived_usec : 0;
+        return w ? w->due_usec : USEC_INFINITY;
 }
 
 unsigned scans_waiting(const struct scans *scans) {

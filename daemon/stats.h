@@ -24,7 +24,11 @@
         X(stamp_hits,      "opens answered by a valid stamp") \
         X(digest_hits,     "contents known by the digest in their stamp") \
         X(joined,          "opens that joined a scan under way") \
-        X(found,           "files judged with nobody waiting") \
+        X(raised,          "scans that a reader came for before they began") \
+        X(turns,           "scans that had their turn before older ones of other users") \
+        X(found,           "files judged with nobody waiting that came before their folder was marked") \
+        X(delivered,       "new messages judged before anybody asked") \
+        X(overflowed,      "new messages left to their first reader: too many at once") \
         X(scans,           "contents scanned") \
         X(bytes,           "bytes scanned") \
         X(clean,           "contents found clean") \
