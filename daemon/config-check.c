@@ -278,6 +278,25 @@ static void check_store_timeout(struct config_builder *b, size_t i) {
                       scan_text, worker_text, place(b, worker, buffer));
 }
 
+/* One that has no end would be forgotten. store: ignored outside of a store. */
+static void check_outbreak(struct config_builder *b, enum config_section section, size_t store,
+                           const struct config_rescan *rescan, uint64_t until) {
+        struct subject s = { config_key_find(section, "rescan"), store };
+
+        if (rescan->mode == RESCAN_OUTBREAK && until == 0 && is_set_right(b, s))
+                subject_error(b, s,
+                              "outbreak has no end; write outbreak_until = 2026-11-26T18:00Z or so "
+                              "below it");
+}
+
+static void check_store_outbreak(struct config_builder *b, size_t i) {
+        const struct config_store *store = &b->config->stores[i];
+
+        check_outbreak(b, SECTION_STORE, i, &store->rescan,
+                       store->outbreak_until_sec == UINT64_MAX ? b->config->outbreak_until_sec
+                                                               : store->outbreak_until_sec);
+}
+
 int config_check(struct config_builder *b) {
         _cleanup_free_ bool *good = calloc(b->config->n_stores + 1, sizeof(*good));
 
@@ -293,6 +312,7 @@ int config_check(struct config_builder *b) {
                 check_folder(b, SECTION_QUARANTINE, "directory", b->config->quarantine_directory);
         }
         check_timeouts(b);
+        check_outbreak(b, SECTION_SCANNER, 0, &b->config->rescan, b->config->outbreak_until_sec);
         if (b->hub)
                 return 0;
         if (b->config->n_stores == 0 && !b->incomplete)
@@ -306,6 +326,7 @@ int config_check(struct config_builder *b) {
                                         : (enum store_format)store->format_choice;
                 good[i] = check_store(b, i);
                 check_store_timeout(b, i);
+                check_store_outbreak(b, i);
         }
         return check_places(b, good);
 }

@@ -21,6 +21,7 @@ static_assert(sizeof(enum store_kind) == sizeof(unsigned) &&
                       sizeof(enum on_failure) == sizeof(unsigned) &&
                       sizeof(enum content_rule) == sizeof(unsigned) &&
                       sizeof(enum proactive) == sizeof(unsigned) &&
+                      sizeof(enum rescan_age) == sizeof(unsigned) &&
                       sizeof(enum marks_mode) == sizeof(unsigned),
               "enumerations have the size of unsigned");
 static_assert(sizeof(enum hub_action) == sizeof(unsigned) &&
@@ -132,7 +133,7 @@ static const char *text_size(const struct config_key *key, const void *field,
         return text_with_unit(size_units, *(const uint64_t *)field, buffer);
 }
 
-static int parse_duration(const struct config_key *key, const char *text, void *field,
+int config_parse_duration(const struct config_key *key, const char *text, void *field,
                           char ret_problem[static CONFIG_PROBLEM_MAX]) {
         if (key->inherits && streq(text, "inherit")) {
                 *(uint64_t *)field = 0;
@@ -143,7 +144,7 @@ static int parse_duration(const struct config_key *key, const char *text, void *
                             field, ret_problem);
 }
 
-static const char *text_duration(const struct config_key *key, const void *field,
+const char *config_text_duration(const struct config_key *key, const void *field,
                                  char buffer[static CONFIG_TEXT_MAX]) {
         if (key->inherits && *(const uint64_t *)field == 0)
                 return "inherit";
@@ -218,8 +219,11 @@ DEFINE_WORDS(word_rule, _CONTENT_RULE_MAX, [CONTENT_UNSCANNABLE] = "unscannable"
              [CONTENT_INFECTED] = "infected", [CONTENT_IGNORE] = "ignore");
 DEFINE_WORDS(word_stamps, _STAMPS_MODE_MAX, [STAMPS_HONOUR] = "honour", [STAMPS_IGNORE] = "ignore",
              [STAMPS_ON_ACCESS] = "honour-on-access-only");
-DEFINE_WORDS(word_proactive, _PROACTIVE_MAX, [PROACTIVE_AUTO] = "auto", [PROACTIVE_YES] = "yes",
-             [PROACTIVE_NO] = "no");
+DEFINE_WORDS(
+        word_proactive,
+        _PROACTIVE_MAX, [PROACTIVE_AUTO] = "auto", [PROACTIVE_YES] = "yes", [PROACTIVE_NO] = "no");
+DEFINE_WORDS(word_age, _RESCAN_AGE_MAX, [RESCAN_AGE_OFF] = "off",
+             [RESCAN_AGE_INSTALL] = "since-install", [RESCAN_AGE_UPDATE] = "since-update");
 DEFINE_WORDS(word_marks, _MARKS_MODE_MAX, [MARKS_AUTO] = "auto", [MARKS_FILESYSTEM] = "filesystem",
              [MARKS_DIRECTORIES] = "directories");
 
@@ -238,6 +242,10 @@ static const char *word_hub_infected(unsigned value) {
 static const char *word_limits(unsigned value) {
         static_assert(CONTENT_IGNORE == _CONTENT_RULE_MAX - 1, "ignore is the last word");
         return value != CONTENT_IGNORE ? word_rule(value) : NULL;
+}
+
+static const char *word_age_or_inherit(unsigned value) {
+        return value == _RESCAN_AGE_MAX ? "inherit" : word_age(value);
 }
 
 static const char *word_kind(unsigned value) {
@@ -358,17 +366,22 @@ const char *config_hash_hint(const char *text) {
 
 /* ---- The table ---- */
 
-#define PATH             .parse = parse_path, .text = text_text
-#define USER             .parse = parse_user, .text = text_text
-#define SOCKET           .parse = config_parse_socket, .text = text_text
-#define NETWORKS         .parse = config_parse_networks, .text = text_text
-#define PATTERNS         .parse = config_parse_patterns, .text = text_text
-#define KEY_ID           .parse = config_parse_key_id, .text = text_text
-#define YES_NO           .parse = parse_yes_no, .text = text_yes_no
-#define SIZE(lo, hi)     .parse = parse_size, .text = text_size, .min = lo, .max = hi
-#define DURATION(lo, hi) .parse = parse_duration, .text = text_duration, .min = lo, .max = hi
-#define COUNT(lo, hi)    .parse = parse_count, .text = text_count, .min = lo, .max = hi
-#define WORD(func)       .parse = parse_word, .text = text_word, .word = func
+#define PATH         .parse = parse_path, .text = text_text
+#define USER         .parse = parse_user, .text = text_text
+#define SOCKET       .parse = config_parse_socket, .text = text_text
+#define NETWORKS     .parse = config_parse_networks, .text = text_text
+#define PATTERNS     .parse = config_parse_patterns, .text = text_text
+#define KEY_ID       .parse = config_parse_key_id, .text = text_text
+#define YES_NO       .parse = parse_yes_no, .text = text_yes_no
+#define SIZE(lo, hi) .parse = parse_size, .text = text_size, .min = lo, .max = hi
+#define DURATION(lo, hi) \
+        .parse = config_parse_duration, .text = config_text_duration, .min = lo, .max = hi
+#define COUNT(lo, hi) .parse = parse_count, .text = text_count, .min = lo, .max = hi
+#define RESCAN                                                                              \
+        .parse = config_parse_rescan, .text = config_text_rescan, .min = 60 * USEC_PER_SEC, \
+        .max = 36500 * DAY
+#define UNTIL      .parse = config_parse_until, .text = config_text_until
+#define WORD(func) .parse = parse_word, .text = text_word, .word = func
 
 #define KEY(section, name, member, type, default_text, help, ...) \
         { section, name, type, default_text, help, .offset = offsetof(OBJECT, member), __VA_ARGS__ }
@@ -416,6 +429,15 @@ const struct config_key config_global_keys[] = {
         SCANNER("low_queue", low_queue, "1 to 128", "30",
                 "Most delivered messages that wait for their scan; others wait for a reader.",
                 COUNT(1, LOW_QUEUE_MAX)),
+        SCANNER("rescan", rescan, "on-access | sweep | outbreak | never-older-than duration",
+                "on-access",
+                "When mail that older signatures found clean is scanned again.", RESCAN),
+        SCANNER("outbreak_until", outbreak_until_sec, "YYYY-MM-DDTHH:MMZ | none", "none",
+                "Until when everything is scanned at its next access, whatever else is set.",
+                UNTIL),
+        SCANNER("on_access_age", on_access_age, "off | since-install | since-update", "off",
+                "Whether mail from before that is let through unscanned and left to a sweep.",
+                WORD(word_age)),
         SCANNER("limits", limits, "unscannable | infected", "unscannable",
                 "What content is that exceeds a limit.", WORD(word_limits)),
         SCANNER("encrypted", encrypted, "unscannable | infected | ignore", "unscannable",
@@ -521,6 +543,15 @@ const struct config_key config_store_keys[] = {
         STORE("proactive", proactive, "auto | yes | no", "auto",
                 "Whether new mail is scanned before anybody asks; auto is in public folders.",
                 WORD(word_proactive)),
+        STORE("rescan", rescan,
+                "on-access | sweep | outbreak | never-older-than duration | inherit", "inherit",
+                "When mail that older signatures found clean is scanned again.", RESCAN,
+                .inherits = true),
+        STORE("outbreak_until", outbreak_until_sec, "YYYY-MM-DDTHH:MMZ | none | inherit", "inherit",
+                "Until when everything is scanned at its next access.", UNTIL, .inherits = true),
+        STORE("on_access_age", on_access_age, "off | since-install | since-update | inherit",
+                "inherit", "Whether mail from before that is let through unscanned.",
+                WORD(word_age_or_inherit)),
 };
 #undef OBJECT
 /* clang-format on */

@@ -9,6 +9,7 @@
  *     config-read.c   one file: lines, sections, keys
  *     config-keys.c   the key table, texts to values and back
  *     config-hub.c    values that only [hub] has
+ *     config-rescan.c values that say what is scanned again, and when
  *     config-table.c  finding keys, sections, values and origins
  *     config-print.c  the object as a file again
  *     config-check.c  what can only be judged once all files are read
@@ -61,7 +62,7 @@ struct config_key {
         uint64_t min, max;             /* of numbers, sizes and durations */
         const char *(*word)(unsigned); /* of enumerations: NULL behind the last */
         unsigned (*auto_value)(void);  /* what "auto" stands for; NULL: no such word */
-        bool inherits; /* of durations: takes "inherit", which is 0: the value of [scanner] counts */
+        bool inherits;                 /* takes "inherit": the value of [scanner] counts */
 };
 
 extern const struct config_key config_global_keys[], config_store_keys[];
@@ -100,6 +101,22 @@ int config_parse_patterns(const struct config_key *key, const char *text, void *
                           char ret_problem[static CONFIG_PROBLEM_MAX]);
 int config_parse_key_id(const struct config_key *key, const char *text, void *field,
                         char ret_problem[static CONFIG_PROBLEM_MAX]);
+
+/* parse() and text() of what is scanned again; see config-rescan.c. */
+int config_parse_rescan(const struct config_key *key, const char *text, void *field,
+                        char ret_problem[static CONFIG_PROBLEM_MAX]);
+const char *config_text_rescan(const struct config_key *key, const void *field,
+                               char buffer[static CONFIG_TEXT_MAX]);
+int config_parse_until(const struct config_key *key, const char *text, void *field,
+                       char ret_problem[static CONFIG_PROBLEM_MAX]);
+const char *config_text_until(const struct config_key *key, const void *field,
+                              char buffer[static CONFIG_TEXT_MAX]);
+
+/* A duration within the key's range. */
+int config_parse_duration(const struct config_key *key, const char *text, void *field,
+                          char ret_problem[static CONFIG_PROBLEM_MAX]);
+const char *config_text_duration(const struct config_key *key, const void *field,
+                                 char buffer[static CONFIG_TEXT_MAX]);
 
 /* ---- Origins ---- */
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "store/format.h"
+#include "store/rescan.h"
 #include "store/util.h"
 #include "store/verdict.h"
 
@@ -47,8 +48,14 @@ enum proactive { PROACTIVE_AUTO, PROACTIVE_YES, PROACTIVE_NO, _PROACTIVE_MAX };
 enum marks_mode { MARKS_AUTO, MARKS_FILESYSTEM, MARKS_DIRECTORIES, _MARKS_MODE_MAX };
 
 #define WORKERS_MAX   64
-#define LOW_QUEUE_MAX 128 /* each is an fd */
+#define LOW_QUEUE_MAX 128                           /* each is an fd */
 #define FORMAT_AUTO   ((unsigned)_STORE_FORMAT_MAX) /* found by a look into the store */
+
+/* What a stamp of older signatures is worth; mode _RESCAN_MODE_MAX: as in [scanner]. */
+struct config_rescan {
+        enum rescan_mode mode;
+        uint64_t max_age_usec; /* of NEVER_OLDER */
+};
 
 struct config_store {
         char *name; /* the NAME of [store NAME] */
@@ -63,9 +70,12 @@ struct config_store {
         enum marks_mode marks;
         enum stamps_mode stamps;
         uint64_t stamp_max_age_usec;
-        unsigned stamp_max_lag; /* versions of the signatures */
+        unsigned stamp_max_lag;     /* versions of the signatures */
         uint64_t scan_timeout_usec; /* 0: that of [scanner] */
         enum proactive proactive;
+        struct config_rescan rescan;
+        uint64_t outbreak_until_sec;   /* UINT64_MAX: that of [scanner] */
+        enum rescan_age on_access_age; /* _RESCAN_AGE_MAX: that of [scanner] */
 };
 
 struct config_hub {
@@ -93,6 +103,9 @@ struct config {
         uint64_t scan_timeout_usec;   /* an opener waits no longer */
         uint64_t worker_timeout_usec; /* a worker that takes longer is killed; > scan_timeout */
         unsigned low_queue;           /* files that nobody waits for, at once */
+        struct config_rescan rescan;
+        uint64_t outbreak_until_sec; /* 0: none */
+        enum rescan_age on_access_age;
         enum content_rule limits, encrypted, broken;
         bool pua, phishing;
         /* [stamp] */
@@ -144,10 +157,13 @@ static inline uint64_t config_scan_timeout(const struct config *config,
         return store->scan_timeout_usec > 0 ? store->scan_timeout_usec : config->scan_timeout_usec;
 }
 
-static inline bool config_proactive(const struct config_store *store) {
-        return store->proactive == PROACTIVE_AUTO ? store->kind == STORE_KIND_PUBLIC_FOLDER
-                                                  : store->proactive == PROACTIVE_YES;
-}
+/* What is older than the engine is worth this in a store; and whether an outbreak is declared there. */
+struct rescan_policy config_rescan_policy(const struct config *config,
+                                          const struct config_store *store);
+bool config_outbreak(const struct config *config, const struct config_store *store);
+
+/* Whether new mail of a store is scanned at once. */
+bool config_proactive(const struct config *config, const struct config_store *store);
 
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);

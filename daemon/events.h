@@ -33,6 +33,7 @@
         X(LOG_DROPPED,    "log-dropped",    "42d97be802e748b68930ba2407e1fe68", LOG_WARNING, "log records were dropped because the journal was slow") \
         X(CONFIG_CHECKED, "config-checked", "bdcec691ea1e49dfb63c4129fb6e42e5", LOG_NOTICE,  "SIGHUP: the configuration on disk was checked, it takes effect at a restart") \
         X(CACHE_FAILED,   "cache-failed",   "16ff2baebade423993f6dc6ff2bc9551", LOG_WARNING, "the verdict cache could not be loaded, kept or saved") \
+        X(HISTORY_FAILED, "history-failed", "a85d735f8cc14f79ae5e9eca77fe4e37", LOG_WARNING, "what this host has scanned with could not be read or written") \
         X(MAIL_CRYPT,     "mail-crypt",     "7720756f20914c7e9315f68fb6af77d3", LOG_WARNING, "a store holds mail that is encrypted by Dovecot; told once a store") \
         X(BUS_REFUSED,    "bus-refused",    "b4f5a5b0c2a34a7a9d7f1a1d0f7c6e52", LOG_WARNING, "the system bus does not give storescand its name") \
         X(POLICY_HAZARD,  "policy-hazard",  "ba57e290cd924e84915f309adafc5079", LOG_WARNING, "a policy that can make a mailbox unusable") \

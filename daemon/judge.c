@@ -17,13 +17,14 @@
 #include "daemon/stores.h"
 
 /* Reads the stamp of fd: whether there is one of the running generation that may still hold, and
- * what it is worth. */
-static enum stamp_check read_stamp(struct judge *judge, int fd, const struct stat *st,
+ * what it is worth. OUTDATED with verdict UNKNOWN: there is none. */
+static enum stamp_check read_stamp(const struct judge *judge, int fd, const struct stat *st,
                                    struct stamp *ret) {
         const struct generation *running = pool_generation(judge->pool);
         char text[STAMP_SIZE_MAX + 1];
         ssize_t n;
 
+        ret->verdict = VERDICT_UNKNOWN;
         if (!running || !judge->config->stamps)
                 return STAMP_OUTDATED;
         n = fgetxattr(fd, STAMP_XATTR, text, sizeof(text));
@@ -32,10 +33,55 @@ static enum stamp_check read_stamp(struct judge *judge, int fd, const struct sta
         return stamp_check(ret, st, running);
 }
 
+/* What a stamp says of the content, whether or not its generation is the running one. */
+static enum stamp_check check_content(const struct stamp *stamp, const struct stat *st) {
+        return stamp->verdict == VERDICT_UNKNOWN ? STAMP_OUTDATED
+                                                 : stamp_check(stamp, st, &stamp->generation);
+}
+
+/* Whether a stamp of an older generation, whose content holds, is as good as one of the running. Nothing
+ * is built on it: no newer stamp, and no hot file, which a sweep would not see. */
+static bool accepts_older(const struct judge *judge, int fd, const struct stat *st,
+                          const struct stamp *stamp) {
+        struct stores_answer found;
+        char path[PATH_MAX];
+
+        if (!history_may_accept(judge->history, stamp))
+                return false;
+        stores_ask(judge->config, fd, st, path, &found);
+        return found.rooted && found.place == PLACE_ITEM &&
+               history_accepts(judge->history, found.store, stamp);
+}
+
+/* Mail that came before the store's limit, and that no signatures ever found anything in. */
+static bool left_to_sweep(const struct judge *judge, const struct stores_answer *found,
+                          const struct stat *st, const struct stamp *stamp) {
+        return found->rooted &&
+               (stamp->verdict == VERDICT_UNKNOWN || stamp->verdict == VERDICT_CLEAN) &&
+               history_leaves(judge->history, found->store, st);
+}
+
 /* A read lease, where one says all there is to know about writers. 0 or negative errno: -EAGAIN when
  * somebody has the file open for writing, the open that waits for its answer included. */
 static int take_lease(int fd) {
         return scans_can_know_writers(fd) ? lease_take(fd) : -EOPNOTSUPP;
+}
+
+/* What is to be said of the stamp on a file. */
+struct stamped {
+        struct stamp stamp;     /* verdict UNKNOWN: there is none */
+        enum stamp_check check; /* under the running generation */
+        bool holds;             /* the content is as it was stamped, under whatever generation */
+        bool older;             /* OUTDATED, and accepted all the same: it holds, and is clean */
+};
+
+static void look_at_stamp(const struct judge *judge, int fd, const struct stat *st,
+                          struct stamped *ret) {
+        ret->check = read_stamp(judge, fd, st, &ret->stamp);
+        ret->holds = ret->check == STAMP_VALID || (ret->check == STAMP_OUTDATED &&
+                                                   check_content(&ret->stamp, st) == STAMP_VALID);
+        ret->older = ret->holds && ret->check == STAMP_OUTDATED &&
+                     accepts_older(judge, fd, st, &ret->stamp);
 }
 
 /* Whether a stamp still says something of the content, if only its digest. */
@@ -78,7 +124,7 @@ static void allow_other(struct judge *judge, int fd, enum place place) {
 /* No clean stamp decided: is it mail at all, what else is known of it, who scans it already? A
  * lease is asked for only now, on mail: index and lock files are never touched, not even so. */
 static void judge_mail(struct judge *judge, const struct gate_event *event,
-                       struct scan_subject *subject, enum stamp_check check) {
+                       struct scan_subject *subject, const struct stamped *stamped) {
         struct stores_answer found;
         char path[PATH_MAX];
         int r;
@@ -89,22 +135,30 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
                 return;
         }
         subject->store = found.store;
-        if (found.rooted ? format_items(found.store->format) == ITEMS_MANY
-                         : many_knows(judge->many, subject->st)) {
-                bool clean = check == STAMP_VALID && subject->stamp->verdict == VERDICT_CLEAN;
-
-                many_opened(judge->many, &(struct many_open){
-                                                 .event = event,
-                                                 .st = subject->st,
-                                                 .store = found.store,
-                                                 .rooted = found.rooted,
-                                                 .stamped = clean,
-                                                 .writer = subject->withdraw,
-                                                 .leased = subject->leased,
-                                         });
+        if (stamped->check == STAMP_OUTDATED && !stamped->older && !subject->withdraw &&
+            left_to_sweep(judge, &found, subject->st, &stamped->stamp)) {
+                judge->stats->left_to_sweep++;
+                gate_answer(judge->gate, subject->fd, true, false);
                 return;
         }
-        if (check == STAMP_VALID && subject->leased) {
+        if (found.rooted ? format_items(found.store->format) == ITEMS_MANY
+                         : many_knows(judge->many, subject->st)) {
+                bool valid = stamped->check == STAMP_VALID || stamped->older;
+
+                many_opened(judge->many,
+                            &(struct many_open){
+                                    .event = event,
+                                    .st = subject->st,
+                                    .store = found.store,
+                                    .rooted = found.rooted,
+                                    .stamped = valid && stamped->stamp.verdict == VERDICT_CLEAN,
+                                    .older = stamped->check == STAMP_OUTDATED,
+                                    .writer = subject->withdraw,
+                                    .leased = subject->leased,
+                            });
+                return;
+        }
+        if (stamped->check == STAMP_VALID && subject->leased) {
                 judge->stats->stamp_hits++;
                 r = scans_settle(judge->scans, subject);
         } else {
@@ -122,24 +176,32 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
 static void judge_access(struct judge *judge, const struct gate_event *event,
                          const struct stat *st) {
         struct stores_answer found;
-        enum stamp_check check;
+        struct stamped stamped;
         char path[PATH_MAX];
-        struct stamp stamp;
         bool leased;
 
         if (many_accessed(judge->many, event, st))
                 return;
         stores_ask(judge->config, event->fd, st, path, &found);
         if (found.place == PLACE_ITEM && format_items(found.store->format) == ITEMS_MANY) {
-                check = read_stamp(judge, event->fd, st, &stamp);
-                leased = check == STAMP_VALID && take_lease(event->fd) >= 0;
-                many_learn(judge->many, &(struct many_open){
-                                                .event = event,
-                                                .st = st,
-                                                .store = found.store,
-                                                .rooted = found.rooted,
-                                                .stamped = leased && stamp.verdict == VERDICT_CLEAN,
-                                        });
+                look_at_stamp(judge, event->fd, st, &stamped);
+                if (stamped.check == STAMP_OUTDATED && !stamped.older &&
+                    left_to_sweep(judge, &found, st, &stamped.stamp)) {
+                        judge->stats->left_to_sweep++;
+                        gate_answer(judge->gate, event->fd, true, false);
+                        return;
+                }
+                leased = (stamped.check == STAMP_VALID || stamped.older) &&
+                         take_lease(event->fd) >= 0;
+                many_learn(judge->many,
+                           &(struct many_open){
+                                   .event = event,
+                                   .st = st,
+                                   .store = found.store,
+                                   .rooted = found.rooted,
+                                   .stamped = leased && stamped.stamp.verdict == VERDICT_CLEAN,
+                                   .older = stamped.older,
+                           });
                 return;
         }
         /* Its accesses are nobody's business: files of one item are judged at their open. Only where
@@ -152,8 +214,7 @@ static void judge_access(struct judge *judge, const struct gate_event *event,
 void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
         struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
-        enum stamp_check check;
-        struct stamp stamp;
+        struct stamped stamped;
         struct stat st;
         int fd = event->fd, r;
 
@@ -176,16 +237,26 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 judge_access(judge, event, &st);
                 return;
         }
-        check = read_stamp(judge, fd, &st, &stamp);
-        if (check == STAMP_VALID) {
+        look_at_stamp(judge, fd, &st, &stamped);
+        if (stamped.holds) {
                 r = take_lease(fd);
                 /* A writer may have come and gone since the stamp was read. */
-                if (r >= 0 && (fstat(fd, &st) < 0 ||
-                               stamp_check(&stamp, &st, &stamp.generation) != STAMP_VALID))
-                        check = STAMP_TOUCHED;
-                if (r >= 0 && check == STAMP_VALID && stamp.verdict == VERDICT_CLEAN) {
+                if (r >= 0 &&
+                    (fstat(fd, &st) < 0 || check_content(&stamped.stamp, &st) != STAMP_VALID)) {
+                        if (stamped.check == STAMP_VALID)
+                                stamped.check = STAMP_TOUCHED;
+                        stamped.older = false;
+                }
+                if (r >= 0 && stamped.check == STAMP_VALID &&
+                    stamped.stamp.verdict == VERDICT_CLEAN) {
                         judge->stats->stamp_hits++;
-                        gate_answer(judge->gate, fd, true, becomes_hot(judge, fd, &st, &stamp));
+                        gate_answer(judge->gate, fd, true,
+                                    becomes_hot(judge, fd, &st, &stamped.stamp));
+                        return;
+                }
+                if (r >= 0 && stamped.older) {
+                        judge->stats->older_hits++;
+                        gate_answer(judge->gate, fd, true, false);
                         return;
                 }
                 subject.leased = r >= 0;
@@ -194,8 +265,8 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 subject.withdraw = r == -EAGAIN;
         }
         subject.st = &st;
-        subject.stamp = stamp_helps(check) ? &stamp : NULL;
-        judge_mail(judge, event, &subject, check);
+        subject.stamp = stamp_helps(stamped.check) ? &stamped.stamp : NULL;
+        judge_mail(judge, event, &subject, &stamped);
 }
 
 void judge_found(struct judge *judge, int fd, enum places_news news) {
@@ -217,7 +288,8 @@ void judge_found(struct judge *judge, int fd, enum places_news news) {
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
         /* Files of many items are judged when somebody reads in them. What was made just now and is
          * written to is told of again at its close. */
-        if (place != PLACE_ITEM || (news == PLACES_CREATED && !subject.leased) || format_items(subject.store->format) == ITEMS_MANY ||
+        if (place != PLACE_ITEM || (news == PLACES_CREATED && !subject.leased) ||
+            format_items(subject.store->format) == ITEMS_MANY ||
             (check == STAMP_VALID && subject.leased) || scans_has(judge->scans, &st) ||
             scans_begin(judge->scans, &subject) < 0) {
                 scans_release(judge->scans, fd, false);

@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * The decision for one open, cheapest first: own process or no mail, valid stamp, the same content
- * being scanned already, scan. (Readers of hot files raise no event, see hot.h.) Pure control: what waits, and what follows an answer, is scans.c's.
+ * The decision for one open, cheapest first: own process or no mail, valid stamp, mail that is left to
+ * a sweep, the same content being scanned already, scan. (Readers of hot files raise no event, see hot.h.) Pure control: what waits, and what follows an answer, is scans.c's.
  */
 
 #include <sys/types.h>
 
+#include "daemon/history.h"
 #include "daemon/many.h"
 #include "daemon/places.h"
 #include "daemon/scans.h"
@@ -19,6 +20,7 @@ struct judge {
         struct hot *hot;
         struct many *many;
         struct remedies *remedies; /* NULL: nothing is replaced */
+        const struct history *history;
         struct gate
                 *gate; /* set once it is made: it brings the events that the judge is made for */
         struct stats *stats;

@@ -25,6 +25,7 @@
 #include "daemon/bus.h"
 #include "daemon/clock.h"
 #include "daemon/gate.h"
+#include "daemon/history.h"
 #include "daemon/hot.h"
 #include "daemon/journal.h"
 #include "daemon/judge.h"
@@ -62,6 +63,7 @@ struct manager {
         struct hot *hot;
         struct changes *changes;
         struct many *many;
+        struct history *history;
         struct marker *marker;
         struct bus *bus; /* NULL: nobody can ask us */
 
@@ -198,6 +200,13 @@ static unsigned max_held(const struct config *config) {
         return (unsigned)MIN(room, (rlim_t)(config->max_pending ? config->max_pending : HELD_MAX));
 }
 
+/* Since when anybody waits; 0: nobody does. */
+static uint64_t oldest_wait(const struct manager *m) {
+        uint64_t one = scans_oldest(m->scans), many = many_oldest(m->many);
+
+        return one == 0 || (many != 0 && many < one) ? many : one;
+}
+
 /* The watchdog is fed while every open is answered in its time, not merely while the loop turns. */
 static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
         uint64_t waits_until = MIN(scans_due(m->scans), many_due(m->many));
@@ -248,6 +257,7 @@ static int turn(struct manager *m, uint64_t *due) {
         /* Behind it: a file that came to rest has a stamp in the making. */
         *due = MIN(*due, scans_run(m->scans, now));
         *due = MIN(*due, hot_run(m->hot, now));
+        *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
         tell_pressure(m, now);
@@ -368,6 +378,9 @@ static int start(struct manager *m) {
         r = keys_load(m->config->keys, getenv("CREDENTIALS_DIRECTORY"), m->errors, &m->keys);
         if (r < 0)
                 return r;
+        r = history_new(m->config, m->journal, &m->history);
+        if (r < 0)
+                return r;
         r = ring_new(m->errors, &m->ring);
         if (r < 0)
                 return r;
@@ -428,6 +441,7 @@ static int start(struct manager *m) {
                 .scans = m->scans,
                 .hot = m->hot,
                 .many = m->many,
+                .history = m->history,
                 .gate = m->gate,
                 .stats = &m->stats,
                 .journal = m->journal,
@@ -566,9 +580,10 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                 /* Nothing is judged any more: what is saved is all. */
                 m.verdicts = verdicts_free(m.verdicts);
                 m.allow_list = allow_list_free(m.allow_list);
+                m.history = history_free(m.history);
         }
         m.journal = journal_free(m.journal);
-        if (m.pool || m.marker || m.verdicts || m.allow_list)
+        if (m.pool || m.marker || m.verdicts || m.allow_list || m.history)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         close_fd(m.signal_fd);

@@ -97,6 +97,7 @@ struct many_file {
         int fd;                       /* an own description of the file; -EBADF while it rests */
         uint64_t used_usec;
         bool stamped; /* has a stamp of what is known */
+        bool older;   /* what is known is by that stamp, of an older generation */
         /* Items that are infected but allowed count as clean here: no stamp may say so, and they are judged
          * again when the list of what is allowed changes. */
         bool released;

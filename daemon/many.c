@@ -123,6 +123,7 @@ void many_verify_end(struct many_file *file, bool proved) {
                 return;
         }
         file->stamped = true;
+        file->older = false;
         stamper_write(scans_stamper(many->p.scans), fcntl(file->fd, F_DUPFD_CLOEXEC, 3), FD_OWN,
                       false, file->store->name, &stamp);
 }
@@ -231,6 +232,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         if (open->stamped && file->size > 0 &&
             spans_set(&file->spans, 0, file->size, SPAN_FRESH, VERDICT_CLEAN, REASON_NONE) == 0)
                 file->stamped = !open->writer;
+        file->older = open->stamped && open->older;
         return file;
 }
 
@@ -338,7 +340,8 @@ static struct wait *wait_new(struct many_file *file, const struct gate_event *ev
         wait->file = file;
         wait->event = *event;
         wait->arrived_usec = now_usec();
-        wait->due_usec = wait->arrived_usec + config_scan_timeout(file->many->p.config, file->store);
+        wait->due_usec =
+                wait->arrived_usec + config_scan_timeout(file->many->p.config, file->store);
         before = TAILQ_LAST(waiting, wait_list);
         while (before && before->due_usec > wait->due_usec)
                 before = TAILQ_PREV(before, wait_list, link);
@@ -464,7 +467,7 @@ static void withdraw_first(struct many_file *file, const struct gate_event *even
 static bool becomes_hot(struct many_file *file, const struct many_open *open) {
         struct many *many = file->many;
 
-        return open->leased && file->stamped && all_clean(file) &&
+        return open->leased && file->stamped && !file->older && all_clean(file) &&
                hot_seen(many->p.hot, open->st) &&
                hot_keep(many->p.hot, &(struct hot_file){
                                              .fd = open->event->fd,
@@ -526,7 +529,7 @@ void many_opened(struct many *many, const struct many_open *open) {
         many_look(file, open->st);
         if (open->rooted)
                 file_belongs(file, open);
-        if (open->writer && (open->stamped || file->stamped)) {
+        if (open->writer && (open->stamped || open->older || file->stamped)) {
                 file->stamped = false;
                 withdraw_first(file, open->event);
                 return;
@@ -666,6 +669,16 @@ void many_give_up(struct many *many) {
         while ((wait = TAILQ_FIRST(&many->waiting)))
                 deadline_passed(wait);
         gate_flush(many->p.gate);
+}
+
+uint64_t many_oldest(const struct many *many) {
+        const struct wait *wait;
+        uint64_t oldest = 0;
+
+        TAILQ_FOREACH(wait, &many->waiting, link)
+        if (oldest == 0 || wait->arrived_usec < oldest)
+                oldest = wait->arrived_usec;
+        return oldest;
 }
 
 uint64_t many_due(const struct many *many) {

@@ -48,8 +48,8 @@ int many_new(const struct many_parts *parts, struct many **ret);
 struct many *many_free(struct many *many);
 DEFINE_CLEANUP(struct many *, many_free);
 
-/* An open of such a file. Takes the event's fd. stamp: of the running generation and still true of the
- * file, which is clean by it; or NULL. writer: somebody has the file open for writing, or this open
+/* An open of such a file. Takes the event's fd. stamped: the file is clean by a stamp that is accepted
+ * and still true of it. writer: somebody has the file open for writing, or this open
  * is for it; leased: a read lease is on fd, nobody has. */
 struct many_open {
         const struct gate_event *event;
@@ -57,6 +57,7 @@ struct many_open {
         const struct config_store *store;
         bool rooted; /* the file lies in the store; else it is judged as what it is known for */
         bool stamped, writer, leased;
+        bool older; /* its stamp is one of an older generation; stamped: it is accepted */
 };
 void many_opened(struct many *many, const struct many_open *open);
 
@@ -81,6 +82,9 @@ uint64_t many_run(struct many *many, uint64_t now);
 
 /* Answers everybody who still waits by on_error: the end. */
 void many_give_up(struct many *many);
+
+/* Since when the oldest access waits for its answer; 0: none waits. */
+uint64_t many_oldest(const struct many *many);
 
 /* When the first of the accesses that wait must have its answer; USEC_INFINITY: none waits. */
 uint64_t many_due(const struct many *many);

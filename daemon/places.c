@@ -102,13 +102,13 @@ static void note_changes(struct places *m, int fd, const char *filesystem) {
 }
 
 /* Files of many items are judged when somebody reads in them. */
-static bool tells_news(const struct config_store *store) {
-        return config_proactive(store) && format_items(store->format) == ITEMS_ONE;
+static bool tells_news(const struct places *m, const struct config_store *store) {
+        return config_proactive(m->config, store) && format_items(store->format) == ITEMS_ONE;
 }
 
 static int mark_folder(void *userdata, int fd, const char *path) {
         struct places *m = userdata;
-        bool news = m->walking && tells_news(m->walking);
+        bool news = m->walking && tells_news(m, m->walking);
         int r;
 
         /* What lies in it must be gated, even where new folders in it would go unnoticed. */
@@ -212,8 +212,8 @@ static int mark_filesystem(struct places *m, const struct config_store *store, c
         walk_store(m, store, path);
         if (m->walking_mask != MASK_P)
                 note_changes(m, fd, path);
-        if (tells_news(store) && fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
-                                               MASK_NEWS, AT_FDCWD, path) < 0)
+        if (tells_news(m, store) && fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+                                                  MASK_NEWS, AT_FDCWD, path) < 0)
                 journal_say(m->journal, EVENT_NEWS_FAILED, store->name,
                             "New mail in store '%s' is scanned when it is read, not before: the "
                             "file system of %s does not tell of it (%s).",
@@ -496,7 +496,7 @@ static void file_came(struct places *m, int parent, const char *name, enum place
                 }
         }
         /* As stores.c has it: the name of the store's folder counts. */
-        if (mount && tells_news(store) &&
+        if (mount && tells_news(m, store) &&
             format_place(store->format, path + (strrchr(store->path, '/') - store->path) + 1,
                          UINT64_MAX) == PLACE_ITEM)
                 m->on_file(m->userdata, mount, path, news);
@@ -515,7 +515,7 @@ static void file_came_by_handle(struct places *m, const struct fanotify_event_in
                         const struct guarded *g = &m->stores[i].places[k];
                         _cleanup_close_ int mount = -EBADF, parent = -EBADF;
 
-                        if (!tells_news(m->stores[i].config) ||
+                        if (!tells_news(m, m->stores[i].config) ||
                             memcmp(&g->fsid, &fsid, sizeof(fsid)) != 0)
                                 continue;
                         mount = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -43,16 +43,25 @@ void pool_enqueue(struct pool *pool, struct pool_job *job, bool first) {
                 queue_put_low(&pool->queue, &job->turn, first);
         else
                 queue_put(&pool->queue, &job->turn, user_of(job->pid), first);
+        job->queued = true;
+}
+
+static void leave_queue(struct pool *pool, struct pool_job *job) {
+        queue_remove(&pool->queue, &job->turn);
+        job->queued = false;
 }
 
 static struct pool_job *dequeue(struct pool *pool) {
         bool passed;
         struct queue_item *item = queue_take(&pool->queue, &passed);
+        struct pool_job *job;
 
         if (!item)
                 return NULL;
         pool->stats->turns += passed;
-        return container_of(item, struct pool_job, turn);
+        job = container_of(item, struct pool_job, turn);
+        job->queued = false;
+        return job;
 }
 
 static struct worker *idle_worker(struct pool *pool) {
@@ -108,7 +117,7 @@ void pool_submit(struct pool *pool, struct pool_job *job) {
 }
 
 void pool_raise(struct pool *pool, struct pool_job *job, pid_t pid) {
-        bool waits = job->turn.lane;
+        bool waits = job->queued;
 
         if (!job->low) {
                 if (waits)
@@ -116,7 +125,7 @@ void pool_raise(struct pool *pool, struct pool_job *job, pid_t pid) {
                 return;
         }
         if (waits)
-                queue_remove(&pool->queue, &job->turn);
+                leave_queue(pool, job);
         job->low = false;
         job->pid = pid;
         pool->stats->raised += waits;
@@ -125,12 +134,12 @@ void pool_raise(struct pool *pool, struct pool_job *job, pid_t pid) {
 }
 
 void pool_lower(struct pool *pool, struct pool_job *job) {
-        bool waits = job->turn.lane;
+        bool waits = job->queued;
 
         if (job->low)
                 return;
         if (waits)
-                queue_remove(&pool->queue, &job->turn);
+                leave_queue(pool, job);
         job->low = true;
         job->pid = 0;
         if (waits)
@@ -138,9 +147,9 @@ void pool_lower(struct pool *pool, struct pool_job *job) {
 }
 
 void pool_withdraw(struct pool *pool, struct pool_job *job, enum reason reason) {
-        if (!job->turn.lane)
+        if (!job->queued)
                 return;
-        queue_remove(&pool->queue, &job->turn);
+        leave_queue(pool, job);
         pool_job_fail(job, reason, "");
 }
 

@@ -73,6 +73,7 @@ struct pool_job {
 
         /* The pool's own. */
         struct queue_item turn;
+        bool queued;
         unsigned attempts;
         uint64_t submitted_usec, dispatched_usec, sent_usec;
 };

@@ -20,7 +20,7 @@ bool scan_same_generation(const struct scan *scan) {
 /* A sweep looks again at what access takes from a hub. */
 bool scans_honour_stamps(const struct scans *scans, const struct config_store *store,
                          bool awaited) {
-        return keys_count(scans->keys) > 0 &&
+        return keys_count(scans->keys) > 0 && !config_outbreak(scans->config, store) &&
                (store->stamps == STAMPS_HONOUR || (store->stamps == STAMPS_ON_ACCESS && awaited));
 }
 

@@ -415,6 +415,16 @@ void scans_give_up(struct scans *scans, enum reason reason) {
         gate_flush(scans->gate);
 }
 
+uint64_t scans_oldest(const struct scans *scans) {
+        const struct waiter *w;
+        uint64_t oldest = 0;
+
+        TAILQ_FOREACH(w, &scans->waiting, link)
+        if (oldest == 0 || w->arrived_usec < oldest)
+                oldest = w->arrived_usec;
+        return oldest;
+}
+
 uint64_t scans_due(const struct scans *scans) {
         const struct waiter *w = TAILQ_FIRST(&scans->waiting);
 

@@ -87,6 +87,9 @@ uint64_t scans_run(struct scans *scans, uint64_t now);
 /* Answers everybody who still waits by on_error, with this reason: the end. */
 void scans_give_up(struct scans *scans, enum reason reason);
 
+/* Since when the oldest open waits for its answer; 0: none waits. */
+uint64_t scans_oldest(const struct scans *scans);
+
 /* When the first of the opens that wait must have its answer; USEC_INFINITY: none waits. */
 uint64_t scans_due(const struct scans *scans);
 

@@ -22,6 +22,8 @@
         X(control,         "opens of files that are not mail, or not regular, or empty") \
         X(in_progress,     "opens of messages that are being delivered") \
         X(stamp_hits,      "opens answered by a valid stamp") \
+        X(older_hits,      "opens answered by a stamp of older signatures that is accepted still") \
+        X(left_to_sweep,   "accesses to mail too old to be scanned on access, let through unscanned") \
         X(digest_hits,     "contents known by the digest in their stamp") \
         X(joined,          "opens that joined a scan under way") \
         X(raised,          "scans that a reader came for before they began") \

@@ -295,6 +295,19 @@ static const struct {
         { VALID "[scanner]\nscan_timeout = 2s\nworker_timeout = 1s\n",
           LINE(7) S "worker_timeout: 1s is not longer than scan_timeout (2s, @/storescan.conf:6); "
           "raise it.\n" },
+        { VALID "[store a]\nscan_timeout = 2min\n",
+          LINE(6) "[store a] scan_timeout: 2min is not shorter than worker_timeout (1min, default); "
+          "raise that, too.\n" },
+        { VALID "[scanner]\nrescan = outbreak\n",
+          LINE(6) S "rescan: outbreak has no end; write outbreak_until = 2026-11-26T18:00Z or so below "
+          "it.\n" },
+        { VALID "[scanner]\nrescan = never-older-than\noutbreak_until = 2026-11-26 18:00\n",
+          LINE(6) S "rescan: 'never-older-than' is not among its words; write on-access | sweep | "
+          "outbreak | never-older-than duration.\n"
+          LINE(7) S "outbreak_until: '2026-11-26 18:00' is not a time; write it like "
+          "2026-11-26T18:00Z (UTC), or none.\n" },
+        { VALID "[store a]\nrescan = never-older-than 59s\n",
+          LINE(6) "[store a] rescan: '59s' is out of range; write 1min to 36500d.\n" },
 };
 
 /* clang-format on */

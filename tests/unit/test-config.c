@@ -66,7 +66,9 @@ static const char every_key_text[] =
         "[scanner]\ndatabase = @/db\ntmpdir = @/scan\nuser = _scan.d-1\nworkers = 64\n"
         "max_file_size = 2047M\nmax_scan_size = 64G\nmax_files = 1000000\nmax_recursion = 100\n"
         "scan_timeout = 1500ms\nworker_timeout = 24h\nlimits = infected\nencrypted = ignore\n"
-        "broken = infected\npua = yes\nphishing = yes\n"
+        "broken = infected\npua = yes\nphishing = yes\nlow_queue = 128\n"
+        "rescan = never-older-than 30d\noutbreak_until = 2026-11-26T18:00Z\n"
+        "on_access_age = since-update\n"
         "[stamp]\nenabled = no\n"
         "[gate]\nmax_pending = 4096\nhot_files = 0\nhot_time = 24h\nlog_queue = 65536\n"
         "[cache]\nsize = 16G\ndirectory = @/verdicts\n"
@@ -79,6 +81,8 @@ static const char every_key_text[] =
         "on_attachment = discard\n"
         "[store B_1.x-]\npath = @/b\nkind = public-folder\nformat = maildir\n"
         "on_infected = detect\non_error = allow\non_unscannable = deny\nmarks = directories\n"
+        "scan_timeout = 1h\nproactive = no\nrescan = sweep\noutbreak_until = none\n"
+        "on_access_age = off\n"
         "[store a]\npath = @//a/\nmarks = filesystem\nformat = sis\n";
 
 START_TEST(every_key) {
@@ -99,6 +103,11 @@ START_TEST(every_key) {
         ck_assert_int_eq(c->broken, CONTENT_INFECTED);
         ck_assert(c->pua);
         ck_assert(c->phishing);
+        ck_assert_uint_eq(c->low_queue, 128);
+        ck_assert_int_eq(c->rescan.mode, RESCAN_NEVER_OLDER);
+        ck_assert_uint_eq(c->rescan.max_age_usec, 30 * 24 * 3600 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->outbreak_until_sec, 1795716000);
+        ck_assert_int_eq(c->on_access_age, RESCAN_AGE_UPDATE);
         ck_assert(!c->stamps);
         ck_assert_uint_eq(c->max_pending, 4096);
         ck_assert_uint_eq(c->hot_files, 0);
@@ -132,6 +141,16 @@ START_TEST(every_key) {
         ck_assert_int_eq(s[0].on_error, ON_FAILURE_ALLOW);
         ck_assert_int_eq(s[0].on_unscannable, ON_FAILURE_DENY);
         ck_assert_int_eq(s[0].marks, MARKS_DIRECTORIES);
+        ck_assert_uint_eq(config_scan_timeout(c, &s[0]), 3600 * USEC_PER_SEC);
+        ck_assert_uint_eq(config_scan_timeout(c, &s[1]), 1500 * USEC_PER_MSEC);
+        ck_assert(!config_proactive(c, &s[0]) || config_outbreak(c, &s[0]));
+        ck_assert_int_eq(config_rescan_policy(c, &s[0]).mode, RESCAN_SWEEP);
+        ck_assert_uint_eq(config_rescan_policy(c, &s[0]).outbreak_until_sec, 0);
+        ck_assert_int_eq(config_rescan_policy(c, &s[0]).age, RESCAN_AGE_OFF);
+        ck_assert_int_eq(config_rescan_policy(c, &s[1]).mode, RESCAN_NEVER_OLDER);
+        ck_assert_uint_eq(config_rescan_policy(c, &s[1]).max_age_sec, 30 * 24 * 3600);
+        ck_assert_uint_eq(config_rescan_policy(c, &s[1]).outbreak_until_sec, 1795716000);
+        ck_assert_int_eq(config_rescan_policy(c, &s[1]).age, RESCAN_AGE_UPDATE);
         assert_path(s[1].path, "@/a");
         ck_assert_int_eq(s[1].marks, MARKS_FILESYSTEM);
         ck_assert_int_eq(s[1].format, STORE_FORMAT_SIS);
@@ -358,6 +377,10 @@ START_TEST(printed_text) {
                           "max_recursion = 17 ; default\n"
                           "scan_timeout = 30s ; default\n"
                           "worker_timeout = 1min ; default\n"
+                          "low_queue = 30 ; default\n"
+                          "rescan = on-access ; default\n"
+                          "outbreak_until = none ; default\n"
+                          "on_access_age = off ; default\n"
                           "limits = unscannable ; default\n"
                           "encrypted = unscannable ; default\n"
                           "broken = unscannable ; default\n"
@@ -409,7 +432,12 @@ START_TEST(printed_text) {
                           "marks = directories ; @/conf.d/x.conf:3\n"
                           "stamps = honour ; default\n"
                           "stamp_max_age = 1d ; default\n"
-                          "stamp_max_lag = 0 ; default\n");
+                          "stamp_max_lag = 0 ; default\n"
+                          "scan_timeout = inherit ; default\n"
+                          "proactive = auto ; default\n"
+                          "rescan = inherit ; default\n"
+                          "outbreak_until = inherit ; default\n"
+                          "on_access_age = inherit ; default\n");
         ck_assert_str_eq(printed, expected);
 }
 END_TEST
