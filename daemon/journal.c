@@ -276,7 +276,8 @@ static void fields_of_file(struct fields *f, const struct log_record *r) {
         }
         if (r->has_item) {
                 field(f, "STORESCAN_ITEM_OFFSET=%llu", (unsigned long long)r->item_offset);
-                field(f, "STORESCAN_ITEM_SIZE=%llu", (unsigned long long)r->item_size);
+                if (r->item_size > 0)
+                        field(f, "STORESCAN_ITEM_SIZE=%llu", (unsigned long long)r->item_size);
         }
         if (r->context.message_id[0] != '\0')
                 field(f, "STORESCAN_MESSAGE_ID=%s", r->context.message_id);

@@ -31,6 +31,7 @@
 #include "daemon/judge.h"
 #include "daemon/keys.h"
 #include "daemon/marker.h"
+#include "daemon/names.h"
 #include "daemon/notify.h"
 #include "daemon/pool.h"
 #include "daemon/ring.h"
@@ -57,6 +58,7 @@ struct manager {
         struct allow_list *allow_list; /* NULL: nothing is allowed */
         struct pool *pool;
         struct keys *keys;
+        struct names *names;
         struct scans *scans;
         struct judge judge;
         struct gate *gate;
@@ -403,6 +405,10 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         scans_set_gate(m->scans, m->gate);
+        r = names_new(m->config, m->pool, &m->stats, m->journal, &m->names);
+        if (r < 0)
+                return r;
+        scans_set_names(m->scans, m->names);
         open_allow_list(m);
         scans_set_allow_list(m->scans, m->allow_list);
         scans_set_keys(m->scans, m->keys);
@@ -431,6 +437,7 @@ static int start(struct manager *m) {
                         .allow_list = m->allow_list,
                         .stats = &m->stats,
                         .journal = m->journal,
+                        .names = m->names,
                 },
                 &m->many);
         if (r < 0)
@@ -481,7 +488,8 @@ static bool marker_is_idle(struct manager *m) {
 }
 
 static bool files_are_idle(struct manager *m) {
-        return !scans_busy(m->scans) && !many_busy(m->many) && !hot_busy(m->hot);
+        return !scans_busy(m->scans) && !many_busy(m->many) && !hot_busy(m->hot) &&
+               !names_busy(m->names);
 }
 
 static bool gate_is_idle(struct manager *m) {
@@ -500,6 +508,7 @@ static bool end_gate(struct manager *m) {
                 gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
         }
         hot_stop(m->hot);
+        names_stop(m->names);
         gate_drain(m->gate);
         clean = turn_until_idle(m, files_are_idle) && clean;
         scans_give_up(m->scans, REASON_SHUTDOWN);
@@ -527,6 +536,7 @@ static void end(struct manager *m) {
         m->changes = changes_free(m->changes);
         m->hot = hot_free(m->hot);
         m->scans = scans_free(m->scans);
+        m->names = names_free(m->names);
         m->keys = keys_free(m->keys);
         m->gate = gate_free(m->gate);
 }

@@ -9,7 +9,8 @@
 #include "daemon/many-private.h"
 
 #include "daemon/clock.h"
-#include "daemon/report.h"
+#include "daemon/names.h"
+#include "daemon/stores.h"
 
 /* How far a job looks beyond what is asked for: whoever reads on finds it judged. */
 #define AHEAD ((uint64_t)1 << 20)
@@ -79,7 +80,7 @@ static void report_of(struct many_file *file, struct report report) {
         report.size = file->size;
         report.has_item = true;
         gate_flush(p->gate);
-        report_verdict(p->journal, p->config, &report);
+        names_report(p->names, &report);
 }
 
 /* Told once when it is found; the accesses that are denied for it are told apart. */
@@ -241,7 +242,7 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
         file->job = (struct pool_job){
                 .fd = file->fd,
                 .size = file->size,
-                .form = file->store->format == STORE_FORMAT_MBOX ? JOB_MBOX : JOB_DBOX,
+                .form = stores_form(file->store->format),
                 .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed,
                 .use_hub = scans_honour_stamps(many->p.scans, file->store, wait != NULL),
                 .many = true,

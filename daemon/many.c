@@ -14,8 +14,8 @@
 #include <sys/fanotify.h>
 
 #include "daemon/clock.h"
+#include "daemon/names.h"
 #include "daemon/policy.h"
-#include "daemon/report.h"
 #include "daemon/stores.h"
 
 /* A file that nobody has used for so long is stamped, if it is all clean and nobody writes; then its fd
@@ -246,27 +246,26 @@ static void answer_aloud(struct many_file *file, const struct gate_event *event,
 
         gate_answer(p->gate, event->fd, allow, false);
         gate_flush(p->gate);
-        report_verdict(p->journal, p->config,
-                       &(struct report){
-                               .fd = file->fd,
-                               .store = file->store,
-                               .verdict = verdict,
-                               .reason = reason,
-                               .tier = LOG_TIER_NONE,
-                               .signature = note ? note->signature : "",
-                               .context = note ? &note->context : NULL,
-                               .digest = note && note->has_digest ? note->digest : NULL,
-                               .generation = &file->generation,
-                               .size = file->size,
-                               .has_item = note,
-                               .item_offset = note ? note->offset : 0,
-                               .item_size = note ? note->size : 0,
-                               .has_opener = true,
-                               .is_read = event->access == GATE_READ,
-                               .allowed = allow,
-                               .pid = event->pid,
-                               .answer_usec = now_usec() - arrived_usec,
-                       });
+        names_report(p->names, &(struct report){
+                                       .fd = file->fd,
+                                       .store = file->store,
+                                       .verdict = verdict,
+                                       .reason = reason,
+                                       .tier = LOG_TIER_NONE,
+                                       .signature = note ? note->signature : "",
+                                       .context = note ? &note->context : NULL,
+                                       .digest = note && note->has_digest ? note->digest : NULL,
+                                       .generation = &file->generation,
+                                       .size = file->size,
+                                       .has_item = note,
+                                       .item_offset = note ? note->offset : 0,
+                                       .item_size = note ? note->size : 0,
+                                       .has_opener = true,
+                                       .is_read = event->access == GATE_READ,
+                                       .allowed = allow,
+                                       .pid = event->pid,
+                                       .answer_usec = now_usec() - arrived_usec,
+                               });
 }
 
 static void answer_allow(struct many_file *file, const struct gate_event *event) {
@@ -291,8 +290,12 @@ static void answer_policy(struct many_file *file, const struct gate_event *event
                           uint64_t arrived_usec, enum verdict verdict, enum reason reason,
                           uint64_t worst) {
         const struct note *note = many_find_note(file, worst);
+        const struct note nameless = { .offset = worst };
         bool allow;
 
+        /* By the verdict cache alone; or others took the note's place. */
+        if (!note && verdict != VERDICT_UNKNOWN)
+                note = &nameless;
         find_store(file, event->fd);
         allow = policy_allows(file->store, verdict);
         if (allow)

@@ -26,6 +26,7 @@
 #include "daemon/verdicts.h"
 
 struct many;
+struct names;
 
 struct many_parts {
         struct ring *ring;
@@ -40,6 +41,7 @@ struct many_parts {
         struct allow_list *allow_list;
         struct stats *stats;
         struct journal *journal;
+        struct names *names;
 };
 
 int many_new(const struct many_parts *parts, struct many **ret);

@@ -50,15 +50,12 @@ static void describe_opener(struct log_record *r, pid_t pid) {
         r->comm[MAX(n, 0)] = '\0';
 }
 
-void report_verdict(struct journal *journal, const struct config *config,
-                    const struct report *report) {
+void report_fill(const struct config *config, const struct report *report, struct log_record *r) {
         bool denied = report->has_opener && !report->allowed;
-        struct log_record *r = journal_get(journal, event_of(report, denied));
         enum place place;
         struct stat st;
 
-        if (!r)
-                return;
+        r->kind = event_of(report, denied);
         r->has_verdict = r->has_times = true;
         r->verdict = report->verdict;
         r->reason = report->reason;
@@ -90,5 +87,26 @@ void report_verdict(struct journal *journal, const struct config *config,
         }
         if (fstat(report->fd, &st) == 0)
                 (void)stores_find(config, report->fd, &st, r->path, &place);
+}
+
+void report_name(struct log_record *r, const char *signature, const struct context *context,
+                 const uint8_t *digest, uint64_t item_size) {
+        proto_text(r->signature, sizeof(r->signature), signature);
+        if (r->kind == EVENT_UNSCANNABLE && startswith(signature, PROTO_MAIL_CRYPT))
+                r->kind = EVENT_MAIL_CRYPT;
+        r->context = *context;
+        r->has_digest = digest;
+        if (digest)
+                memcpy(r->digest, digest, sizeof(r->digest));
+        r->item_size = item_size;
+}
+
+void report_verdict(struct journal *journal, const struct config *config,
+                    const struct report *report) {
+        struct log_record *r = journal_get(journal, EVENT_UNDECIDED);
+
+        if (!r)
+                return;
+        report_fill(config, report, r);
         journal_put(journal, r);
 }

@@ -22,6 +22,9 @@ struct report {
         const char *signature; /* its name, or what was said of content that can't be judged */
         const uint8_t *digest; /* of the content, DIGEST_SIZE bytes; or NULL */
         const struct context *context; /* of the message; or NULL */
+        const uint8_t
+                *known; /* how the digest begins (STAMP_DIGEST_SIZE bytes), if that is all that is
+                               * known of it; or NULL */
         const struct generation *generation;
         uint64_t size; /* of the file */
         uint64_t queue_usec, read_usec, scan_usec;
@@ -29,8 +32,8 @@ struct report {
 
         bool released; /* infected, and let through as the admin wants it */
 
-        bool has_item; /* it is one item of many */
-        uint64_t item_offset, item_size;
+        bool has_item;                   /* it is one item of many */
+        uint64_t item_offset, item_size; /* size 0: not known */
 
         bool has_opener; /* else nobody waited for it */
         bool is_read;    /* of a file that is open already */
@@ -41,3 +44,10 @@ struct report {
 
 void report_verdict(struct journal *journal, const struct config *config,
                     const struct report *report);
+
+/* The record alone, zeroed before but for its uid (-1), for somebody who puts it into the journal later. */
+void report_fill(const struct config *config, const struct report *report, struct log_record *r);
+
+/* What is found out of the message meanwhile; digest may be NULL. */
+void report_name(struct log_record *r, const char *signature, const struct context *context,
+                 const uint8_t *digest, uint64_t item_size);

@@ -62,6 +62,7 @@ struct scans {
         struct gate *gate;
         struct hot *hot;
         struct allow_list *allow_list;
+        struct names *names;
         const struct keys *keys; /* NULL: none */
         struct stamper *stamper;
         struct verdicts *verdicts;

@@ -20,8 +20,8 @@
 #include <sys/statfs.h>
 
 #include "daemon/clock.h"
+#include "daemon/names.h"
 #include "daemon/policy.h"
-#include "daemon/report.h"
 #include "daemon/scans-private.h"
 #include "daemon/stores.h"
 
@@ -44,8 +44,8 @@ static bool worth_a_log(const struct scan *scan, const struct waiter *waiter) {
 
 static void log_scan(struct scans *scans, const struct scan *scan, const struct waiter *waiter,
                      enum hub_check refused) {
-        report_verdict(
-                scans->journal, scans->config,
+        names_report(
+                scans->names,
                 &(struct report){
                         .fd = scan->fd,
                         .store = scan->store,
@@ -62,6 +62,7 @@ static void log_scan(struct scans *scans, const struct scan *scan, const struct 
                         .hub_refused = refused,
                         .digest = scan->has_digest && scan->tier != LOG_TIER_STAMP ? scan->digest
                                                                                    : NULL,
+                        .known = scan->has_digest ? scan->digest : NULL,
                         .released = scan->released && waiter && waiter->allowed,
                         .has_opener = waiter,
                         .allowed = waiter && waiter->allowed,
@@ -251,12 +252,6 @@ static void make_readable(const struct scan *scan) {
         (void)fcntl(scan->fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-static enum job_form form_of(enum store_format format) {
-        if (!format_is_mail(format))
-                return JOB_RAW;
-        return format == STORE_FORMAT_SDBOX ? JOB_DBOX : JOB_MESSAGE;
-}
-
 int scans_begin(struct scans *scans, const struct scan_subject *subject) {
         struct scan *scan = scan_new(scans, subject);
 
@@ -269,10 +264,10 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
                 .low = !scan->is_event,
                 .pid = subject->pid,
                 .has_known = subject->stamp && subject->stamp->has_digest,
-                .form = form_of(scan->store->format),
+                .form = stores_form(scan->store->format),
                 .use_cache = verdicts_fd(scans->verdicts) >= 0,
                 .use_hub = scans_honour_stamps(scans, scan->store, scan->is_event) &&
-                           form_of(scan->store->format) != JOB_RAW,
+                           stores_form(scan->store->format) != JOB_RAW,
                 .done = scan_done,
         };
         memcpy(scan->job.known, scan->stamp.digest, sizeof(scan->job.known));
@@ -355,6 +350,9 @@ static void scan_finish(struct scan *scan) {
         } else {
                 if (scan->verdict != VERDICT_UNKNOWN && scan->tier != LOG_TIER_STAMP)
                         scans->stats->stamps_skipped++;
+                /* Who finds a name for it shares the description of the fd. */
+                if (scan->verdict != VERDICT_CLEAN)
+                        lease_drop(scan->fd);
                 scans_release(scans, scan->fd, scan->is_event);
         }
         while ((w = STAILQ_FIRST(&scan->waiters))) {
@@ -453,6 +451,10 @@ void scans_set_keys(struct scans *scans, const struct keys *keys) {
 
 void scans_set_allow_list(struct scans *scans, struct allow_list *list) {
         scans->allow_list = list;
+}
+
+void scans_set_names(struct scans *scans, struct names *names) {
+        scans->names = names;
 }
 
 void scans_set_hot(struct scans *scans, struct hot *hot) {

@@ -23,6 +23,7 @@
 #include "daemon/verdicts.h"
 
 struct scans;
+struct names;
 
 /* A found file (a scan without is_event) is through with. */
 typedef void (*scans_found_done_fn)(void *userdata);
@@ -56,6 +57,8 @@ void scans_set_keys(struct scans *scans, const struct keys *keys);
 void scans_set_hot(struct scans *scans, struct hot *hot);
 /* What is let through though it is infected; NULL: nothing. Stays the caller's. */
 void scans_set_allow_list(struct scans *scans, struct allow_list *list);
+/* Who logs verdicts. */
+void scans_set_names(struct scans *scans, struct names *names);
 struct stamper *scans_stamper(struct scans *scans);
 
 /* Whether an open of st is let wait for a scan of the very same content that is under way; fd is

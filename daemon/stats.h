@@ -53,6 +53,8 @@
         X(cache_misses,    "look-ups in the verdict cache that found nothing to go by") \
         X(cache_stored,    "verdicts put into the verdict cache") \
         X(cache_entries,   "verdicts in the verdict cache at this moment") \
+        X(named,           "messages read again for the log: they were known by stamp or digest alone") \
+        X(unnamed,         "log records of such messages without a name: too many, or not readable") \
         X(hub_accepted,    "contents known by a stamp of a hub in their header") \
         X(hub_absent,      "contents without such a stamp where it would count") \
         X(hub_many,        "contents refused for having too many stamps") \

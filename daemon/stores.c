@@ -112,3 +112,12 @@ const struct config_store *stores_find(const struct config *config, int fd, cons
         *ret_place = answer.place;
         return answer.store;
 }
+
+enum job_form stores_form(enum store_format format) {
+        if (!format_is_mail(format))
+                return JOB_RAW;
+        if (format == STORE_FORMAT_MBOX)
+                return JOB_MBOX;
+        return format == STORE_FORMAT_SDBOX || format == STORE_FORMAT_MDBOX ? JOB_DBOX
+                                                                            : JOB_MESSAGE;
+}

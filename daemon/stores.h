@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "daemon/config.h"
+#include "daemon/proto.h"
 
 /* path holds the kernel's name of fd (readlink of /proc/self/fd/N, see proc(5)): absolute in our
  * own mount namespace when the file can be reached there; " (deleted)" is cut off. "" when there
@@ -28,3 +29,6 @@ struct stores_answer {
 };
 void stores_ask(const struct config *config, int fd, const struct stat *st,
                 char path[static PATH_MAX], struct stores_answer *ret);
+
+/* What workers are to take the content of a file for. */
+enum job_form stores_form(enum store_format format);

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# How the log calls messages that are known by their stamp, their digest or the verdict cache alone: with
+# signature, Message-ID, From and Subject, found out by one look behind the answer; and once only.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+need_program setpriv
+USER_ID=$(id -u "$TEST_USER")
+
+# A user's session, which is still there when the log asks for its name. What others are denied is told of
+# apart; what one user is, is summed up for a while.
+# shellcheck disable=SC2016
+coproc SESSION {
+    setpriv --reuid "$USER_ID" --clear-groups bash -c 'while read -r f; do read -r -N 1000000 all <"$f"; echo done; done' 2>&1
+}
+PIDS+=("$SESSION_PID")
+denied_to_user() {
+    local line said=
+    printf '%s\n' "$1" >&"${SESSION[1]}"
+    while read -r -t 60 line <&"${SESSION[0]}" && [[ $line != 'done' ]]; do said+=$line; done
+    [[ $said == *'Operation not permitted'* ]] || fail "not blocked: $1: $said"
+}
+
+# expect_named PATTERN OF-THE-PATH WHAT...: a line tells of the file in all these words.
+expect_named() {
+    local path=$1
+    shift
+    wait_for_line "blocked: Denied open of '$path' by [a-z]+\[[0-9]+\] \(uid $USER_ID\): $*"
+}
+
+field_of() { sed -n "s/^$2: //p" "$1" | head -n 1; }
+
+make_fs ext4 ext4
+MAIL=$WORK/ext4/mail/user
+SPOOL=$WORK/ext4/spool
+make_maildir "$MAIL"
+mkdir -p "$SPOOL"
+make_mail "$MAIL/cur/1" eicar-base64 --seed 1
+make_mail "$MAIL/cur/2" eicar-base64 --seed 2
+make_mail "$MAIL/cur/3" encrypted-zip --seed 3
+for n in {1..24}; do make_mail "$MAIL/cur/many.$n" eicar-text --seed "$((100 + n))"; done
+ID=$(field_of "$MAIL/cur/1" Message-ID)
+SUBJECT=$(field_of "$MAIL/cur/1" Subject)
+CALLED="\(message '$ID', from 'Alice <alice@example.org>', subject '$SUBJECT'\)"
+[[ $ID == '<'*'>' && -n $SUBJECT ]] || fail 'no such header in the sample mail'
+make_mail "$WORK/clean" clean --seed 5
+make_mail "$WORK/locked" encrypted-zip --seed 6
+LOCKED=$(field_of "$WORK/locked" Message-ID)
+FROM='From alice@example.org Mon Nov 23 10:00:00 2026'
+{
+    printf '%s\n' "$FROM"
+    cat "$WORK/clean"
+    printf '\n%s\n' "$FROM"
+    cat "$WORK/locked"
+    echo
+} >"$SPOOL/user"
+
+add_store mail "$WORK/ext4/mail" on_unscannable=deny
+add_store spool "$SPOOL" format=mbox on_unscannable=deny
+start_storescand
+say 'scanned: the scan knows the name, also for later'
+expect_denied "$MAIL/cur/1" "$MAIL/cur/2" "$MAIL/cur/3" "$SPOOL/user"
+wait_for_line "blocked: .*cur/1' .*infected with [A-Za-z].* $CALLED"
+expect_stamp "$MAIL/cur/1" i
+expect_stamp "$MAIL/cur/3" e
+denied_to_user "$MAIL/cur/1"
+expect_named "$MAIL/cur/1" "infected with [A-Za-z0-9._-]+, known by its stamp $CALLED"
+for n in {1..24}; do expect_denied "$MAIL/cur/many.$n"; done
+for n in {1..24}; do expect_stamp "$MAIL/cur/many.$n" i; done
+expect_equal "$(counter named)" 0 'messages read again, though each was scanned just now'
+stop_storescand
+
+say 'after a restart only the stamp knows: one look gives the name'
+start_storescand
+denied_to_user "$MAIL/cur/1"
+expect_named "$MAIL/cur/1" "infected with [A-Za-z0-9._-]+, known by its stamp $CALLED"
+expect_equal "$(counter scans)" 0 'scans for an answer'
+expect_equal "$(counter named)" 1 'messages read again'
+expect_denied "$MAIL/cur/1"
+wait_for_line "blocked: .*cur/1' by [a-z]+\[[0-9]+\] \(uid 0\): infected with .* $CALLED"
+expect_equal "$(counter named)" 1 'messages read again for a second access'
+
+say 'a copy that is known by its digest has that name, too'
+ln "$MAIL/cur/1" "$MAIL/new/1"
+denied_to_user "$MAIL/new/1"
+expect_named "$MAIL/new/1" "infected with [A-Za-z0-9._-]+, known by its digest $CALLED"
+expect_equal "$(counter named)" 1 'messages read again for a copy'
+
+say 'what can not be judged has a name as well, in a mailbox file by the verdict cache'
+denied_to_user "$MAIL/cur/3"
+wait_for_line "cur/3' .*not scannable \(encrypted: .*, known by its stamp \(message '<"
+denied_to_user "$SPOOL/user"
+wait_for_line "byte [0-9]+ of '$SPOOL/user' .*not scannable \(encrypted: .* \(message '$LOCKED'"
+expect_equal "$(counter named)" 3 'messages read again'
+expect_equal "$(counter scans)" 0 'scans for an answer'
+expect_equal "$(counter unnamed)" 0 'records without a name'
+
+say 'the answer waits for no name; nor do more records than there is room for'
+mapfile -t workers < <(worker_pids)
+kill -STOP "${workers[@]}"
+for n in {1..20}; do READ_TIMEOUT=10 expect_denied "$MAIL/cur/many.$n"; done
+wait_until 10 counter_reaches unnamed 4 || fail 'the records that there is no room for were not told'
+expect_equal "$(count_lines "cur/many\.[0-9]+' .*: infected, known by its stamp\.$")" 4 'without a name'
+kill -CONT "${workers[@]}"
+wait_until 20 counter_reaches named 19 || fail 'the others were not looked at'
+named_lines() { (($(count_lines "cur/many\.[0-9]+' .*: infected with .* \(message '<") == 16)); }
+wait_until 20 named_lines || fail 'the others have no names'
+expect_equal "$(counter unnamed)" 4 'records without a name'
+
+say 'no record is lost at the end'
+mapfile -t workers < <(worker_pids)
+kill -STOP "${workers[@]}"
+# The four from above: which are named depends on the order, so others are read.
+for n in {21..24}; do expect_denied "$MAIL/cur/many.$n"; done
+kill -TERM "$DAEMON_PID"
+ended_lines() { (($(count_lines "cur/many\.2[1-4]' .*: infected, known by its stamp\.$") == 4)); }
+wait_until 20 ended_lines || fail 'records were lost at the end'
+kill -CONT "${workers[@]}" 2>/dev/null || true
+wait_until 30 daemon_is_gone || fail 'storescand did not stop'
+DAEMON_PID=
