@@ -90,6 +90,7 @@ protocols = imap $POP3 lmtp
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
+auth_username_format = %n
 first_valid_uid = 1
 mail_uid = $TEST_USER
 mail_gid = $TEST_USER_GROUP

@@ -7,13 +7,13 @@
 #
 # With CORPUS=FOLDER in the environment, every .eml file of that folder takes the same path at the end,
 # for one format after the other; then it is told how many were stamped, honoured and scanned in each
-# store, and every stamp has to be honoured: of messages with lines of over 998 octets too, as Postfix
-# breaks none here. That takes longer than what a run by meson is given: run the script itself.
+# store, and every stamp has to be honoured, but for irregular headers in an mbox: of messages with lines
+# of over 998 octets too, as Postfix breaks none here. That takes longer than what a run by meson is given: run the script itself.
 
 source "$(dirname "$0")/../lib.sh"
 setup
-need_program dovecot postfix postqueue python3 setpriv
-[[ -x /usr/lib/dovecot/lmtp ]] || skip 'needs Dovecot with LMTP'
+source "$(dirname "$0")/../dovecot.sh"
+need_program postfix postqueue setpriv
 HUB=$BUILD/daemon/hub/storescan-hub
 [[ -x $HUB ]] || skip 'storescan-hub was not built: it needs libmilter'
 
@@ -22,7 +22,8 @@ FORMATS=(maildir sdbox mdbox mbox)
 HONOURING=(maildir sdbox mdbox mbox) # stores that take a stamp instead of a scan
 MESSAGES=24
 POSTFIX=$WORK/postfix
-TEST_USER_GROUP=$(id -gn "$TEST_USER")
+FS=$WORK/mail # of Dovecot's users: FORMAT-10, and FORMAT-11 for a corpus
+LEFT=$WORK/left # what went to other hosts
 OUTSIDE=192.0.2.77
 HUB_LOG=$WORK/hub.log
 HUB_PID=
@@ -31,83 +32,14 @@ KEYS=$WORK/hub-keys
 
 explain_failure() {
     local file
-    for file in "$HUB_LOG" "$POSTFIX/log" "$WORK/dovecot.log"; do
+    for file in "$HUB_LOG" "$POSTFIX/log" "$DOVECOT_LOG"; do
         [[ -s $file ]] || continue
         printf -- '---- %s:\n' "$file"
         tail -n 25 "$file" | cut -c 1-400
     done
 }
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
 listens() { python3 -c "import socket; socket.create_connection(('127.0.0.1', $1))"; }
-
-# ---- Dovecot ----
-
-location() {
-    case $1 in
-    maildir) echo 'maildir:~/Maildir' ;;
-    mbox) echo 'mbox:~/mail:INBOX=~/inbox' ;;
-    *) echo "$1:~/$1" ;;
-    esac
-}
-
-start_dovecot() {
-    local format line='%s@example.org:{plain}pw::::::userdb_mail=%s userdb_home=%s\n'
-    IMAP_PORT=$(free_port)
-    mkdir "$WORK/run" "$WORK/state"
-    for format in "${FORMATS[@]}"; do
-        # shellcheck disable=SC2059 # one line for both
-        printf "$line" "$format" "$(location "$format")" "$WORK/mail/$format" \
-            "corpus-$format" "$(location "$format")" "$WORK/corpus/$format"
-    done >"$WORK/users"
-    cat >"$WORK/dovecot.conf" <<END
-base_dir = $WORK/run
-state_dir = $WORK/state
-log_path = $WORK/dovecot.log
-protocols = imap lmtp
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-first_valid_uid = 1
-mail_uid = $TEST_USER
-mail_gid = $TEST_USER_GROUP
-passdb {
-  driver = passwd-file
-  args = $WORK/users
-}
-userdb {
-  driver = prefetch
-}
-userdb {
-  driver = passwd-file
-  args = $WORK/users
-}
-namespace inbox {
-  inbox = yes
-}
-service imap-login {
-  inet_listener imap {
-    address = 127.0.0.1
-    port = $IMAP_PORT
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-service stats {
-  chroot =
-}
-END
-    : >"$WORK/dovecot.log"
-    chmod 0666 "$WORK/dovecot.log"
-    dovecot -F -c "$WORK/dovecot.conf" </dev/null >"$WORK/dovecot.out" 2>&1 &
-    DOVECOT_PID=$!
-    PIDS+=("$DOVECOT_PID")
-    wait_until 20 test -S "$WORK/run/lmtp" || fail "Dovecot does not start: $(cat "$WORK/dovecot.out")"
-    wait_until 20 listens "$IMAP_PORT" || fail 'Dovecot does not listen'
-}
 
 # ---- Postfix ----
 
@@ -132,13 +64,17 @@ alias_maps =
 alias_database =
 virtual_mailbox_domains = example.org
 virtual_mailbox_maps = static:x
-virtual_transport = lmtp:unix:$WORK/run/lmtp
+virtual_transport = lmtp:unix:$LMTP_SOCKET
 lmtp_line_length_limit = 0
 smtpd_milters = inet:127.0.0.1:$HUB_PORT
 milter_default_action = tempfail
 smtpd_authorized_xclient_hosts = 127.0.0.0/8
 smtpd_client_connection_rate_limit = 0
 END
+    printf '#!/bin/sh\ncat >>%q\n' "$LEFT" >"$WORK/leave"
+    chmod 0755 "$WORK/leave"
+    : >"$LEFT"
+    chown "$TEST_USER" "$LEFT"
     cat >"$POSTFIX/etc/master.cf" <<END
 127.0.0.1:$SMTP_PORT inet n - n - - smtpd
 pickup    unix n - n 60 1 pickup
@@ -153,7 +89,7 @@ error     unix - - n - - error
 retry     unix - - n - - error
 discard   unix - - n - - discard
 lmtp      unix - - n - - lmtp
-smtp      unix - - n - - discard
+smtp      unix - n n - - pipe user=$TEST_USER argv=$WORK/leave
 anvil     unix - - n - 1 anvil
 showq     unix n - n - - showq
 postlog   unix-dgram n - n - 1 postlogd
@@ -216,16 +152,20 @@ expect_hub_says() { wait_until 10 grep -Eq "^storescan-hub: $1" "$HUB_LOG" || fa
 
 # ---- Mail ----
 
-# expect_reply PATTERN FILE USER...: as a client of this host.
+# expect_reply PATTERN FILE FORMAT-OR-ADDRESS...: as a client of this host.
 expect_reply() {
-    local pattern=$1 file=$2 reply
+    local pattern=$1 file=$2 reply to=()
     shift 2
-    reply=$("$CLIENT" send "$SMTP_PORT" "$file" "${@/%/@example.org}")
+    for reply; do
+        [[ $reply == *@* ]] || reply+=-10@example.org
+        to+=("$reply")
+    done
+    reply=$("$CLIENT" send "$SMTP_PORT" "$file" "${to[@]}")
     # shellcheck disable=SC2053 # a pattern
     [[ $reply == $pattern ]] || fail "the reply to $file is '$reply', not '$pattern'"
 }
 
-mailbox() { "$CLIENT" fetch "$IMAP_PORT" "$1@example.org"; }
+mailbox() { "$CLIENT" fetch "$IMAP_PORT" "$1-10"; }
 has_messages() { (($(mailbox "$1" | grep -c '^Message-I[Dd]: ') == $2)); }
 # grep may not end before it has read all: what writes to it would fail.
 has_line() { mailbox "$1" | grep -- "$2" >/dev/null; }
@@ -274,19 +214,19 @@ stamp_sums() { grep '^storescand: stats: ' "$LOG" | tail -n 1 | tr ' ' '\n' | gr
 # A store is alone, so that the counters are its own; and who looks at what has come begins anew, since
 # while mail comes files of many messages are also scanned as they are with a half-written one.
 corpus_takes() {
-    local format=$1 accepted long there stamped scanned honoured refused coming
+    local format=$1 accepted long there stamped scanned honoured refused coming spoilt=0
     STORES_CONF=
-    add_store "$format" "$WORK/corpus/$format" "format=$format" marks=directories
+    add_store "$format" "$FS/$format" "format=$format" marks=directories
     start_storescand
     start_hub key=hub1
-    read -r accepted long < <("$CLIENT" send-all "$SMTP_PORT" "$CORPUS" "corpus-$format@example.org")
+    read -r accepted long < <("$CLIENT" send-all "$SMTP_PORT" "$CORPUS" "$format-11@example.org")
     wait_until 60 all_delivered || fail "mail for $format still waits: $(postqueue -c "$POSTFIX/etc" -j)"
-    coming=$(counter scans)
+    coming="$(counter scans) scans while it came ($(stamp_sums))"
     stop_storescand
     rm -rf "$WORK/verdicts"
-    find "$WORK/corpus/$format" -type f -exec setfattr -x trusted.avstamp {} \; 2>/dev/null || true
+    find "$FS/$format" -type f -exec setfattr -x trusted.avstamp {} \; 2>/dev/null || true
     start_storescand
-    read -r there stamped < <("$CLIENT" tally "$IMAP_PORT" "corpus-$format@example.org")
+    read -r there stamped < <("$CLIENT" tally "$IMAP_PORT" "$format-11")
     expect_equal "$there" "$accepted" "messages of the corpus in $format"
     expect_equal "$(hub_counter stamped)" "$stamped" 'messages that the hub stamped'
     scanned=$(counter scans)
@@ -294,9 +234,11 @@ corpus_takes() {
     refused=$((scanned > there - stamped ? scanned - (there - stamped) : 0))
     printf '%s: %d messages, %d stamped, %d honoured, %d scanned by storescand (%s)\n' \
         "$format" "$there" "$stamped" $((stamped - refused)) "$scanned" "$(stamp_sums)"
-    printf '%s: %d have long lines; %d scans while it came\n' "$format" "$long" "$coming"
+    printf '%s: %d have long lines; %s\n' "$format" "$long" "$coming"
     grep 'stamp in its header was refused' "$LOG" | tail -n 20 | cut -c 1-400 || true
-    ((refused == 0 && honoured >= stamped)) ||
+    # An irregular header is covered byte for byte, and in an mbox Dovecot writes fields into it.
+    [[ $format != mbox ]] || spoilt=$(counter hub_header)
+    ((refused <= spoilt && spoilt * 100 <= there && honoured >= stamped - spoilt)) ||
         fail "$refused messages in $format were scanned in spite of their stamps"
     stop_storescand
     stop_hub
@@ -306,9 +248,9 @@ corpus_takes() {
 
 HUB_PORT=$(free_port)
 mkdir -p "$WORK/in" "$WORK/hub"
-make_fs mail ext4
-for format in "${FORMATS[@]}"; do mkdir "$WORK/mail/$format"; done
-chown -R "$TEST_USER" "$WORK/mail"
+make_fs mail ext4 512M
+for format in "${FORMATS[@]}"; do mkdir "$FS/$format"; done
+chown -R "$TEST_USER" "$FS"
 mount -t tmpfs -o mode=0755 storescan-test "$WORK/hub"
 chown "$TEST_USER" "$WORK/hub"
 "$STORESCANCTL" --keys "$KEYS" key generate hub1
@@ -318,10 +260,10 @@ chown -R "$TEST_USER" "$KEYS"
 STAMP_CONF="keys = $WORK/keys"
 CACHE_CONF='size = 0' # every copy counts for itself
 for format in "${HONOURING[@]}"; do
-    add_store "$format" "$WORK/mail/$format" "format=$format" marks=directories
+    add_store "$format" "$FS/$format" "format=$format" marks=directories
 done
 start_storescand
-start_dovecot
+start_dovecot "${FORMATS[@]}"
 start_postfix
 "$CLIENT" make "$WORK/in" "$MESSAGES"
 make_mail "$WORK/in/virus" eicar-base64
@@ -343,7 +285,7 @@ expect_counter stamped "$MESSAGES"
 compare_all() {
     local format
     for format in "${FORMATS[@]}"; do
-        "$CLIENT" compare "$IMAP_PORT" "$format@example.org" "$WORK/in" "$MESSAGES" ||
+        "$CLIENT" compare "$IMAP_PORT" "$format-10" "$WORK/in" "$MESSAGES" ||
             fail "mail in $format is not what was sent"
     done
 }
@@ -353,7 +295,7 @@ say 'a store that has seen nothing of it scans nothing'
 # While it is delivered, the tail of a file of many messages may be looked at unfinished, without its
 # stamp. What counts is the mail as it was stored.
 stop_storescand
-find "$WORK/mail" -type f -exec setfattr -x trusted.avstamp {} \; 2>/dev/null || true
+find "$FS" -type f -exec setfattr -x trusted.avstamp {} \; 2>/dev/null || true
 start_storescand
 compare_all
 expect_equal "$(counter scans)" 0 'scans of stamped mail in stores'
@@ -364,7 +306,7 @@ stop_hub
 
 say 'a second hub honours the stamp of the first'
 start_hub key=hub2
-for file in "$WORK/mail/maildir/Maildir"/{cur,new}/*; do
+for file in "$FS/maildir/maildir-10/Maildir"/{cur,new}/*; do
     [[ ! -f $file ]] || cp "$file" "$WORK/in/stamped"
 done
 expect_reply '250 *' "$WORK/in/stamped" sdbox
@@ -405,6 +347,22 @@ expect_counter stripped 4
 expect_reply '250 *' "$WORK/in/outside" mdbox
 wait_until 1 has_line mdbox '^X-Storescan-Stamp: v=1; forged' || fail 'a trusted client lost its stamps'
 expect_counter stripped 4
+stop_hub
+
+say 'mail that leaves takes no stamp along, if so configured'
+start_hub key=hub1 strip_outgoing=yes
+mail "$WORK/in/leaves" 'X-Storescan-Stamp: v=1; inside' 'X-Other: leaves'
+expect_reply '250 *' "$WORK/in/leaves" someone@example.net
+wait_until 10 grep -q '^X-Other: leaves' "$LEFT" || fail 'mail did not leave'
+if grep -i storescan "$LEFT"; then fail 'mail left with a stamp'; fi
+expect_counter stripped 1
+expect_counter stamped 0
+# It is one message: with a recipient here it keeps its stamps.
+mail "$WORK/in/stays" 'X-Other: stays'
+expect_reply '250 *' "$WORK/in/stays" someone@example.net maildir
+wait_until 10 grep -q '^X-Other: stays' "$LEFT" || fail 'mail did not leave'
+grep -q '^X-Storescan-Stamp: v=1; a=' "$LEFT" || fail 'mail to here and elsewhere has no stamp'
+expect_counter stamped 1
 stop_hub
 
 say 'stopped again: nothing is lost, it arrives when the hub is back'
@@ -491,9 +449,6 @@ stop_hub
 if [[ -n ${CORPUS:-} ]]; then
     say 'all of a corpus'
     CACHE_CONF=
-    make_fs corpus ext4 "$(($(du -sm "$CORPUS" | cut -f 1) * 8 + 64))M"
-    for format in "${FORMATS[@]}"; do mkdir "$WORK/corpus/$format"; done
-    chown -R "$TEST_USER" "$WORK/corpus"
     for format in "${FORMATS[@]}"; do corpus_takes "$format"; done
 fi
 kill -TERM "$POSTFIX_PID" "$DOVECOT_PID"
