@@ -484,7 +484,7 @@ const struct config_key config_global_keys[] = {
                 "Program that sends those notices.", PATH),
         HUB("socket", hub.socket, "inet:ADDRESS:PORT | unix:/PATH", "inet:127.0.0.1:8893",
                 "Where Postfix reaches storescan-hub.", SOCKET),
-        HUB("tmpdir", hub.tmpdir, "path", "/run/storescan-hub/scan",
+        HUB("tmpdir", hub.tmpdir, "path", "/run/storescan-hub/tmp/scan",
                 "Folder on tmpfs where the hub's workers unpack; made at start.", PATH),
         HUB("spool_size", hub.spool_size, "size", "512M",
                 "Most bytes of messages that are held at once; others are deferred.",

@@ -274,9 +274,10 @@ _Noreturn void hub_run(const struct config *config, FILE *errors) {
         end(&hub);
         if (hub.journal) {
                 print_counters(&hub);
-                journal_say(hub.journal, EVENT_HUB_STOPPED, NULL,
-                            "Mail waits at its senders from here on%s%s.",
-                            r < 0 ? ", after an error: " : "", r < 0 ? error_text(-r) : "");
+                if (hub.serving)
+                        journal_say(hub.journal, EVENT_HUB_STOPPED, NULL,
+                                    "Mail waits at its senders from here on%s%s.",
+                                    r < 0 ? ", after an error: " : "", r < 0 ? error_text(-r) : "");
         }
         hub.journal = journal_free(hub.journal);
         notify_close(&hub.notify);

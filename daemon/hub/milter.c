@@ -26,6 +26,7 @@ static struct networks trusted_networks;
 struct session {
         bool trusted;
         bool leading_space;       /* values of header lines come with the blank before them */
+        bool silent;              /* header lines are not answered: it was agreed on */
         bool in_message;          /* mail is begun */
         unsigned local, outgoing; /* recipients */
         char client[INET6_ADDRSTRLEN];
@@ -261,6 +262,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long offered_actions,
         /* Nothing of these is asked for, and nothing is answered before the end. */
         *ret_steps = offered_steps & (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NODATA |
                                       SMFIP_HDR_LEADSPC | SMFIP_NR_HDR);
+        s->silent = *ret_steps & SMFIP_NR_HDR;
         *ret2 = *ret3 = 0;
         return SMFIS_CONTINUE;
 }
@@ -320,7 +322,7 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value) {
         if (!s)
                 return SMFIS_TEMPFAIL;
         mail_header(&s->mail, name, value, s->leading_space);
-        return SMFIS_CONTINUE;
+        return s->silent ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 static sfsistat on_end_of_header(SMFICTX *ctx) {

@@ -410,7 +410,7 @@ START_TEST(printed_text) {
                           "\n"
                           "[hub]\n"
                           "socket = inet:127.0.0.1:8893 ; default\n"
-                          "tmpdir = /run/storescan-hub/scan ; default\n"
+                          "tmpdir = /run/storescan-hub/tmp/scan ; default\n"
                           "spool_size = 512M ; default\n"
                           "trusted_networks = 127.0.0.0/8 ::1 ; default\n"
                           "strip_outgoing = no ; default\n"
@@ -544,7 +544,7 @@ START_TEST(for_a_hub) {
 
         write_file("@/storescan.conf", DATABASE);
         ck_assert_int_eq(config_load_hub(path, stderr, &c), 0);
-        ck_assert_str_eq(c->tmpdir, "/run/storescan-hub/scan");
+        ck_assert_str_eq(c->tmpdir, "/run/storescan-hub/tmp/scan");
 }
 END_TEST
 
