@@ -14,12 +14,15 @@ need_program systemd-nspawn debootstrap meson jq
 ROOTFS=${STORESCAN_ROOTFS:-/var/tmp/storescan-rootfs}
 MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 LEADER=
+HUB=$BUILD/daemon/hub/storescan-hub
 
 # ---- The container ----
 
 # Debian packages of the libraries that our programs are linked to.
 library_packages() {
-    ldd "$STORESCAND" "$BUILD/daemon/worker/storescan-worker" "$STORESCANCTL" |
+    local programs=("$STORESCAND" "$BUILD/daemon/worker/storescan-worker" "$STORESCANCTL")
+    [[ ! -x $HUB ]] || programs+=("$HUB")
+    ldd "${programs[@]}" |
         awk '$3 ~ /^\// { print $3 }' | sort -u | while read -r library; do
         dpkg-query --search "$library" 2>/dev/null ||
             dpkg-query --search "$(readlink -f "$library")" 2>/dev/null || true
@@ -46,7 +49,7 @@ make_rootfs() {
 # in_container COMMAND...: as a process of its namespaces.
 in_container() { timeout 60 nsenter --target "$LEADER" --all --root --wd -- "$@"; }
 ctl() { in_container systemctl "$@"; }
-show() { ctl show --value -p "$1" storescand.service; }
+show() { ctl show --value -p "$1" "${2:-storescand}.service"; }
 
 has_booted() { [[ $(ctl is-system-running) =~ ^(running|degraded)$ ]]; }
 
@@ -116,9 +119,9 @@ denied_inside() {
     if error=$(read_inside "$1" 2>&1); then fail "was not blocked in the container: $1"; fi
     [[ $error == *'Operation not permitted'* ]] || fail "failed otherwise: $error"
 }
-is_active() { [[ $(ctl is-active storescand.service) == active ]]; }
-is_failed() { [[ $(ctl is-active storescand.service) == failed ]]; }
-main_pid() { show MainPID; }
+is_active() { [[ $(ctl is-active "${1:-storescand}.service") == active ]]; }
+is_failed() { [[ $(ctl is-active "${1:-storescand}.service") == failed ]]; }
+main_pid() { show MainPID "$@"; }
 # Of a process of the container, by its number there.
 status_of() { in_container awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"; }
 
@@ -286,6 +289,68 @@ for timer in quarantine notify; do
     [[ $(ctl show --value -p NextElapseUSecRealtime "storescan-$timer.timer") != '' ]] ||
         fail "storescan-$timer.timer has no next time"
 done
+
+test_hub() {
+    local port pid worker workers=0
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    ask_hub() { "$SOURCE/tests/system/milter-client" "$port" <"$1"; }
+
+    say 'the hub: its key is a credential, and it has no privilege'
+    in_container storescanctl key generate hub1
+    ctl restart storescand.service # it reads keys at its start
+    in_container bash -c 'printf "[hub]\nsocket = inet:127.0.0.1:%d\nkey = hub1\n" "$1" >/etc/storescan/conf.d/70-hub.conf' \
+        hub "$port"
+    in_container bash -c 'mkdir -p /etc/systemd/system/storescan-hub.service.d &&
+        printf "[Service]\nLoadCredential=storescan-key.hub1:/etc/storescan/keys/hub1\n" \
+            >/etc/systemd/system/storescan-hub.service.d/key.conf'
+    ctl daemon-reload
+    ctl enable --now storescan-hub.service 2>/dev/null ||
+        fail "the hub does not start: $(in_container journalctl --no-pager -b -n 20 -u storescan-hub.service)"
+    expect_equal "$(show StatusText storescan-hub)" 'Scanning mail.' 'status text of the hub'
+    pid=$(main_pid storescan-hub)
+    for worker in "$pid" $(in_container bash -c 'for exe in /proc/[0-9]*/exe; do
+        [[ $(readlink $exe) != */storescan-worker ]] || { exe=${exe#/proc/}; echo ${exe%/exe}; }; done'); do
+        [[ $(status_of "$worker" Uid) == "$(user storescan-hub)" ]] || continue
+        ((workers += 1))
+        expect_equal "$(status_of "$worker" CapPrm)" 0000000000000000 'capabilities of the hub'
+        expect_equal "$(status_of "$worker" CapBnd)" 0000000000000000 'bounding set of the hub'
+        expect_equal "$(status_of "$worker" NoNewPrivs)" 1 'no new privileges of the hub'
+        expect_equal "$(status_of "$worker" Seccomp)" 2 'seccomp of the hub'
+    done
+    ((workers >= 4)) || fail "$workers processes of the hub, with its loader there should be four"
+
+    say 'the hub: mail is stamped, or rejected; killed, it is up again'
+    make_mail "$WORK/clean" clean
+    ask_hub "$WORK/clean" >"$WORK/answer"
+    grep -q '^X-Storescan-Stamp: v=1; .* k=hub1;' "$WORK/answer" || fail "no stamp: $(<"$WORK/answer")"
+    expect_equal "$(tail -n 1 "$WORK/answer")" accepted 'answer to clean mail'
+    # The store there believes it.
+    { head -n -1 "$WORK/answer" && cat "$WORK/clean"; } | in_container tee /srv/mail/user/cur/stamped >/dev/null
+    read_inside /srv/mail/user/cur/stamped
+    expect_stamp "$WORK/store/user/cur/stamped" ch
+    [[ $(ask_hub "$WORK/virus") == '550 5.7.1 Message rejected: infected with '* ]] || fail 'a virus was not rejected'
+    in_container journalctl --sync
+    explained=$(in_container journalctl --no-pager -b -x STORESCAN_EVENT=hub-infected)
+    grep -q 'Infected mail in transit' <<<"$explained" || fail 'no catalog text of the rejected mail'
+    ! in_container journalctl --no-pager -b -u storescan-hub.service | grep 'milter claimed' >&2 ||
+        fail 'libmilter complains of the hub'
+    ctl kill --signal=SIGKILL --kill-whom=main storescan-hub.service
+    hub_restarted() { [[ $(main_pid storescan-hub) != 0 && $(main_pid storescan-hub) != "$pid" ]] && is_active storescan-hub; }
+    wait_until 30 hub_restarted || fail 'the hub was not started again'
+    expect_equal "$(ask_hub "$WORK/clean" | tail -n 1)" accepted 'answer after a restart'
+
+    say 'the hub: mistakes are refused once; stopped, nothing is left'
+    in_container sed -i 's/^key = .*/key = nobody/' /etc/storescan/conf.d/70-hub.conf
+    ctl restart storescan-hub.service 2>/dev/null && fail 'the hub started without its key'
+    wait_until 20 is_failed storescan-hub || fail "the hub is $(ctl is-active storescan-hub.service), not failed"
+    expect_equal "$(show ExecMainStatus storescan-hub)" 78 'exit status of the hub'
+    in_container sed -i 's/^key = .*/key = hub1/' /etc/storescan/conf.d/70-hub.conf
+    ctl start storescan-hub.service
+    ctl stop storescan-hub.service
+    expect_equal "$(show Result storescan-hub)" success 'result of the hub'
+    [[ -z $(in_container bash -c 'ls /run/storescan-hub 2>/dev/null') ]] || fail '/run/storescan-hub was left behind'
+}
+if [[ -x $HUB ]]; then test_hub; fi
 
 say 'stopped: nothing is left, the stores are open'
 denied_inside /srv/mail/user/cur/virus
