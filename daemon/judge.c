@@ -16,21 +16,23 @@
 #include "daemon/remedies.h"
 #include "daemon/stores.h"
 
-/* Reads the stamp of fd: whether there is one of the running generation that may still hold, and
- * what it is worth. OUTDATED with verdict UNKNOWN: there is none. */
-static enum stamp_check read_stamp(const struct judge *judge, int fd, const struct stat *st,
-                                   struct stamp *ret) {
-        const struct generation *running = pool_generation(judge->pool);
+/* Reads the stamp of fd, of whatever generation. False, and verdict UNKNOWN: there is none. */
+static bool find_stamp(const struct judge *judge, int fd, struct stamp *ret) {
         char text[STAMP_SIZE_MAX + 1];
-        ssize_t n;
+        ssize_t n = -1;
 
         ret->verdict = VERDICT_UNKNOWN;
-        if (!running || !judge->config->stamps)
-                return STAMP_OUTDATED;
-        n = fgetxattr(fd, STAMP_XATTR, text, sizeof(text));
-        if (n <= 0 || stamp_parse(text, (size_t)n, ret) < 0)
-                return STAMP_OUTDATED;
-        return stamp_check(ret, st, running);
+        if (pool_generation(judge->pool) && judge->config->stamps)
+                n = fgetxattr(fd, STAMP_XATTR, text, sizeof(text));
+        return n > 0 && stamp_parse(text, (size_t)n, ret) >= 0;
+}
+
+/* What a stamp is worth under the running generation. */
+static enum stamp_check check_running(const struct judge *judge, const struct stamp *stamp,
+                                      const struct stat *st) {
+        return stamp->verdict == VERDICT_UNKNOWN
+                       ? STAMP_OUTDATED
+                       : stamp_check(stamp, st, pool_generation(judge->pool));
 }
 
 /* What a stamp says of the content, whether or not its generation is the running one. */
@@ -75,9 +77,10 @@ struct stamped {
         bool older;             /* OUTDATED, and accepted all the same: it holds, and is clean */
 };
 
-static void look_at_stamp(const struct judge *judge, int fd, const struct stat *st,
-                          struct stamped *ret) {
-        ret->check = read_stamp(judge, fd, st, &ret->stamp);
+/* The stamp was found before. */
+static void weigh_stamp(const struct judge *judge, int fd, const struct stat *st,
+                        struct stamped *ret) {
+        ret->check = check_running(judge, &ret->stamp, st);
         ret->holds = ret->check == STAMP_VALID || (ret->check == STAMP_OUTDATED &&
                                                    check_content(&ret->stamp, st) == STAMP_VALID);
         ret->older = ret->holds && ret->check == STAMP_OUTDATED &&
@@ -184,7 +187,8 @@ static void judge_access(struct judge *judge, const struct gate_event *event,
                 return;
         stores_ask(judge->config, event->fd, st, path, &found);
         if (found.place == PLACE_ITEM && format_items(found.store->format) == ITEMS_MANY) {
-                look_at_stamp(judge, event->fd, st, &stamped);
+                (void)find_stamp(judge, event->fd, &stamped.stamp);
+                weigh_stamp(judge, event->fd, st, &stamped);
                 if (stamped.check == STAMP_OUTDATED && !stamped.older &&
                     left_to_sweep(judge, &found, st, &stamped.stamp)) {
                         judge->stats->left_to_sweep++;
@@ -216,7 +220,7 @@ void judge_event(void *userdata, const struct gate_event *event) {
         struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
         struct stamped stamped;
         struct stat st;
-        int fd = event->fd, r;
+        int fd = event->fd, lease = -ENOLCK, r;
 
         if (event->pid == judge->own_pid || pool_is_own(judge->pool, event->pid) ||
             remedies_is_own(judge->remedies, event->pid)) {
@@ -224,6 +228,10 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 gate_answer(judge->gate, fd, true, false);
                 return;
         }
+        /* In this order, since one look at the file then says all: whatever happened to it before there
+         * was a lease shows in its times. */
+        if (event->access == GATE_OPEN && find_stamp(judge, fd, &stamped.stamp))
+                lease = take_lease(fd);
         r = fstat(fd, &st);
         if (r >= 0 && event->access == GATE_OPEN)
                 many_heed(judge->many, fd, &st);
@@ -237,33 +245,21 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 judge_access(judge, event, &st);
                 return;
         }
-        look_at_stamp(judge, fd, &st, &stamped);
-        if (stamped.holds) {
-                r = take_lease(fd);
-                /* A writer may have come and gone since the stamp was read. */
-                if (r >= 0 &&
-                    (fstat(fd, &st) < 0 || check_content(&stamped.stamp, &st) != STAMP_VALID)) {
-                        if (stamped.check == STAMP_VALID)
-                                stamped.check = STAMP_TOUCHED;
-                        stamped.older = false;
-                }
-                if (r >= 0 && stamped.check == STAMP_VALID &&
-                    stamped.stamp.verdict == VERDICT_CLEAN) {
-                        judge->stats->stamp_hits++;
-                        gate_answer(judge->gate, fd, true,
-                                    becomes_hot(judge, fd, &st, &stamped.stamp));
-                        return;
-                }
-                if (r >= 0 && stamped.older) {
-                        judge->stats->older_hits++;
-                        gate_answer(judge->gate, fd, true, false);
-                        return;
-                }
-                subject.leased = r >= 0;
-                /* Not every change moves the change time: extents can be swapped, pages of tmpfs
-                 * stored to. Whoever does so has to open the file for writing first. */
-                subject.withdraw = r == -EAGAIN;
+        weigh_stamp(judge, fd, &st, &stamped);
+        if (lease >= 0 && stamped.check == STAMP_VALID && stamped.stamp.verdict == VERDICT_CLEAN) {
+                judge->stats->stamp_hits++;
+                gate_answer(judge->gate, fd, true, becomes_hot(judge, fd, &st, &stamped.stamp));
+                return;
         }
+        if (lease >= 0 && stamped.older) {
+                judge->stats->older_hits++;
+                gate_answer(judge->gate, fd, true, false);
+                return;
+        }
+        subject.leased = lease >= 0;
+        /* Not every change moves the change time: extents can be swapped, pages of tmpfs stored to.
+         * Whoever does so has to open the file for writing first. */
+        subject.withdraw = stamped.holds && lease == -EAGAIN;
         subject.st = &st;
         subject.stamp = stamp_helps(stamped.check) ? &stamped.stamp : NULL;
         judge_mail(judge, event, &subject, &stamped);
@@ -281,7 +277,8 @@ void judge_found(struct judge *judge, int fd, enum places_news news) {
                 scans_release(judge->scans, fd, false);
                 return;
         }
-        check = read_stamp(judge, fd, &st, &stamp);
+        (void)find_stamp(judge, fd, &stamp);
+        check = check_running(judge, &stamp, &st);
         subject.store = stores_find(judge->config, fd, &st, path, &place);
         subject.leased = place == PLACE_ITEM && take_lease(fd) >= 0;
         subject.st = &st;

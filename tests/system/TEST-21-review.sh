@@ -11,7 +11,8 @@ chmod 0755 "$WORK/fake-worker"
 SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}
 SCANNER_CONF+="
 scan_timeout = 2s
-worker_timeout = 30s"
+worker_timeout = 30s
+low_queue = 64" # half of them for what is found
 start() { start_storescand env STORESCAN_WORKER="$WORK/fake-worker"; }
 
 say 'a stop while a found file is judged: the gate ends in order, and who waits is denied'
