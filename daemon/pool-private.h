@@ -29,6 +29,8 @@ struct bay {
         uint64_t since_usec; /* when the state began */
         size_t filled;
         uint64_t told; /* of many items: up to which offset */
+        bool planned;  /* its plan was told, and this is the outcome: */
+        enum plan_outcome outcome;
 
         struct ring_op read_op, send_op;
         bool reading, sending;
@@ -36,7 +38,7 @@ struct bay {
         struct iovec send_iov;
         union {
                 struct cmsghdr align;
-                char buf[CMSG_SPACE(sizeof(int))];
+                char buf[CMSG_SPACE(2 * sizeof(int))];
         } send_control;
         struct proto_job message;
 };

@@ -245,11 +245,27 @@ static struct bay *bay_of(struct worker *w, uint64_t id) {
         return at && at->id == id ? at : NULL;
 }
 
+/* The result of a job for a plan, by what the plan says. */
+static bool plan_fits(const struct bay *at, const struct proto_result *m) {
+        if (!at->planned)
+                return false;
+        switch (at->outcome) {
+        case PLAN_MADE: return m->verdict == VERDICT_INFECTED;
+        case PLAN_NONE: return m->verdict == VERDICT_INFECTED || m->verdict == VERDICT_UNKNOWN;
+        case PLAN_NOT_INFECTED:
+                return m->verdict == VERDICT_CLEAN || m->verdict == VERDICT_UNSCANNABLE;
+        case PLAN_CHANGED: return m->verdict == VERDICT_UNKNOWN;
+        case _PLAN_OUTCOME_MAX:
+        default: return false;
+        }
+}
+
 static bool result_fits(struct worker *w) {
         const struct proto_result *m = &w->received.result;
         const struct bay *at = bay_of(w, m->id);
 
-        if (!at || (at->message.many && m->known != KNOWN_NOT))
+        if (!at || (at->message.many && m->known != KNOWN_NOT) ||
+            (at->message.plan && !plan_fits(at, m)))
                 return false;
         switch ((enum result_known)m->known) {
         case KNOWN_NOT: return true;
@@ -284,7 +300,7 @@ static bool worker_items(struct worker *w, uint64_t id, const struct proto_span 
                          const struct proto_item *item) {
         struct bay *bay = bay_of(w, id);
 
-        if (!bay || !bay->message.many || !items_fit(bay, spans, n))
+        if (!bay || !bay->message.many || bay->message.plan || !items_fit(bay, spans, n))
                 return false;
         for (size_t i = 0; i < n; i++)
                 bay->told += spans[i].size;
@@ -312,6 +328,20 @@ static bool worker_cover(struct worker *w, const struct proto_cover *m) {
         bay->message.cover = 0;
         if (bay->job)
                 bay->job->cover(bay->job, m);
+        return true;
+}
+
+static bool worker_plan(struct worker *w, const struct proto_plan *m) {
+        struct bay *bay = bay_of(w, m->id);
+        const struct proto_job *asked = bay ? &bay->message : NULL;
+
+        if (!bay || !asked->plan || bay->planned || m->offset != asked->from ||
+            m->size != (asked->many ? asked->to - asked->from : asked->size))
+                return false;
+        bay->planned = true;
+        bay->outcome = (enum plan_outcome)m->outcome;
+        if (bay->job)
+                bay->job->plan(bay->job, m);
         return true;
 }
 
@@ -367,7 +397,8 @@ static void worker_received(struct ring_op *op, int res) {
                 return;
         }
         if ((kind == PROTO_ATTACHMENT && worker_attachment(w, &w->received.attachment)) ||
-            (kind == PROTO_COVER && worker_cover(w, &w->received.cover))) {
+            (kind == PROTO_COVER && worker_cover(w, &w->received.cover)) ||
+            (kind == PROTO_PLAN && worker_plan(w, &w->received.plan))) {
                 worker_receive(w);
                 return;
         }
@@ -461,6 +492,9 @@ static void job_send(struct bay *bay, int fd) {
         bay->message.use_hub = job->use_hub;
         bay->message.attachments = job->attachment != NULL;
         bay->message.cover = job->cover != NULL;
+        bay->message.plan = job->plan != NULL;
+        bay->message.detached = job->detached;
+        bay->planned = false;
         if (job->many) {
                 bay->message.many = 1;
                 bay->message.from = bay->told = job->from;
@@ -477,15 +511,17 @@ static void job_send(struct bay *bay, int fd) {
         bay->send_iov = (struct iovec){ &bay->message, sizeof(bay->message) };
         bay->send_msg = (struct msghdr){ .msg_iov = &bay->send_iov, .msg_iovlen = 1 };
         if (fd >= 0) {
+                const int fds[] = { fd, job->plan ? job->planned_fd : -EBADF };
+                size_t size = job->plan ? sizeof(fds) : sizeof(fd);
                 struct cmsghdr *c;
 
                 bay->send_msg.msg_control = bay->send_control.buf;
-                bay->send_msg.msg_controllen = CMSG_LEN(sizeof(int));
+                bay->send_msg.msg_controllen = CMSG_LEN(size);
                 c = CMSG_FIRSTHDR(&bay->send_msg);
                 c->cmsg_level = SOL_SOCKET;
                 c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+                c->cmsg_len = CMSG_LEN(size);
+                memcpy(CMSG_DATA(c), fds, size);
         }
         sqe = ring_entry(w->pool->ring);
         io_uring_prep_sendmsg(sqe, w->channel, &bay->send_msg, MSG_NOSIGNAL);

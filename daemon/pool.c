@@ -26,7 +26,7 @@ void pool_job_fail(struct pool_job *job, enum reason reason, const char *text) {
 }
 
 bool pool_job_by_fd(const struct pool_job *job) {
-        return job->many || job->size >= PROTO_BAY_SIZE;
+        return job->many || job->plan || job->size >= PROTO_BAY_SIZE;
 }
 
 /* Whose opens take turns. Not asked of a job that is given to a worker at once. */

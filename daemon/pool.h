@@ -69,6 +69,17 @@ struct pool_job {
          * is clean, likewise. */
         void (*cover)(struct pool_job *job, const struct proto_cover *cover);
 
+        /* With it, a plan for the remedy is all that is wanted (proto.h, struct proto_plan; none of
+         * what can be asked for above): of the item that is [from, to), with many and wanted = from,
+         * else of the file, whose size is exactly that. planned_fd: a memfd of the item's size, sealed
+         * against other sizes, to be written to; it stays the owner's, and after a second worker holds
+         * what that one wrote. Told before done(), once by each worker that the job is given to: offset
+         * and size are those asked for, and the outcome fits the result. What no worker was at, or lost
+         * its last one, is done without. */
+        void (*plan)(struct pool_job *job, const struct proto_plan *plan);
+        int planned_fd;
+        bool detached; /* the file is an attachment that Dovecot keeps by itself (JOB_RAW) */
+
         void (*done)(struct pool_job *job, const struct pool_result *result);
 
         /* The pool's own. */

@@ -22,12 +22,13 @@ static const struct {
         [PROTO_REFUSED] = { sizeof(struct proto_refused), 0 },
         [PROTO_SPAWN] = { sizeof(struct proto_spawn), PROTO_FDS_MAX },
         [PROTO_HELLO] = { sizeof(struct proto_hello), 0 },
-        [PROTO_JOB] = { sizeof(struct proto_job), 1 },
+        [PROTO_JOB] = { sizeof(struct proto_job), 2 },
         [PROTO_ITEMS] = { sizeof(struct proto_items), 0 },
         [PROTO_ITEM] = { sizeof(struct proto_item), 0 },
         [PROTO_RESULT] = { sizeof(struct proto_result), 0 },
         [PROTO_ATTACHMENT] = { sizeof(struct proto_attachment), 0 },
         [PROTO_COVER] = { sizeof(struct proto_cover), 0 },
+        [PROTO_PLAN] = { sizeof(struct proto_plan), 0 },
 };
 
 static_assert(sizeof(union proto_message) <= UINT16_MAX, "sizes fit the header");
@@ -160,6 +161,15 @@ bool proto_is_distrusted(const struct proto_job *job, uint64_t offset) {
         return false;
 }
 
+/* A job for a plan asks for nothing else. */
+static bool plan_job_ok(const struct proto_job *m) {
+        if (!m->plan)
+                return m->detached == 0;
+        return m->plan == 1 && m->has_fd && !m->has_known && !m->use_cache && !m->use_hub &&
+               !m->attachments && !m->cover && m->from == m->wanted &&
+               m->detached <= (m->form == JOB_RAW);
+}
+
 static bool job_ok(const struct proto_job *m) {
         bool of_items = m->form == JOB_DBOX || m->form == JOB_MBOX;
 
@@ -169,7 +179,8 @@ static bool job_ok(const struct proto_job *m) {
                m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 &&
                m->use_hub <= (m->form != JOB_RAW) && m->attachments <= (m->form == JOB_MESSAGE) &&
                m->cover <= (m->form == JOB_MESSAGE) && range_ok(m) && distrusted_ok(m) &&
-               (m->has_fd || m->size <= PROTO_BAY_SIZE) && zero(m->reserved, sizeof(m->reserved));
+               plan_job_ok(m) && (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
+               zero(m->reserved, sizeof(m->reserved));
 }
 
 /* Of its own, without regard to whether the log has anything to say of it. */
@@ -259,6 +270,33 @@ static bool cover_ok(const struct proto_cover *m) {
                  zero(m->header_digest, sizeof(m->header_digest))));
 }
 
+static bool plan_ok(const struct proto_plan *m) {
+        bool made = m->outcome == PLAN_MADE;
+        bool infected = m->signature[0] != '\0';
+
+        if (m->outcome >= _PLAN_OUTCOME_MAX || m->has_digest > 1 ||
+            m->offset > UINT64_MAX - m->size || !zero(m->reserved, sizeof(m->reserved)) ||
+            (!m->has_digest && !zero(m->digest, sizeof(m->digest))) ||
+            !words_ok(made ? VERDICT_INFECTED : VERDICT_UNKNOWN, m->signature, &m->context))
+                return false;
+        if (!made && ((m->opaque | m->whole | m->noticed) != 0 || m->part != 0 ||
+                      !zero(m->planned, sizeof(m->planned))))
+                return false;
+        if (!infected && !zero((const uint8_t *)&m->context, sizeof(m->context)))
+                return false;
+        switch ((enum plan_outcome)m->outcome) {
+        case PLAN_MADE:
+                return m->size > 0 && m->opaque <= 1 && m->whole <= 1 && m->noticed <= 1 &&
+                       memcmp(m->planned, m->original, sizeof(m->planned)) != 0;
+        case PLAN_NONE: return true;
+        case PLAN_NOT_INFECTED: return !infected;
+        case PLAN_CHANGED:
+                return !infected && !m->has_digest && zero(m->original, sizeof(m->original));
+        case _PLAN_OUTCOME_MAX:
+        default: return false;
+        }
+}
+
 int proto_check(const union proto_message *message, size_t size) {
         const struct proto_header *h = &message->header;
         bool ok;
@@ -280,6 +318,7 @@ int proto_check(const union proto_message *message, size_t size) {
         case PROTO_ITEM: ok = item_ok(&message->item); break;
         case PROTO_RESULT: ok = result_ok(&message->result); break;
         case PROTO_COVER: ok = cover_ok(&message->cover); break;
+        case PROTO_PLAN: ok = plan_ok(&message->plan); break;
         case PROTO_ATTACHMENT: ok = attachment_ok(&message->attachment); break;
         case _PROTO_KIND_MAX:
         default: ok = false;

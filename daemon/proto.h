@@ -17,6 +17,8 @@
  *     gate ◀─ITEM───── worker        one of them that is worth a word in the log
  *     gate ◀─ATTACHMENT worker       before the result of a job that asks: what is not wanted in mail
  *     gate ◀─COVER──── worker        likewise: the digests that a hub's stamp of the message covers
+ *     gate ◀─PLAN───── worker        before the result of a job for a plan, always: what the item
+ *                                    would be replaced by is in the memfd that came with the job
  *     gate ◀─RESULT─── worker        the verdict; the bay is the gate's again
  *
  * Jobs are done in the order in which they come; one more may be sent before the result of the first.
@@ -64,6 +66,7 @@ enum proto_kind {
         PROTO_RESULT,
         PROTO_ATTACHMENT,
         PROTO_COVER,
+        PROTO_PLAN,
         _PROTO_KIND_MAX
 };
 
@@ -147,7 +150,9 @@ struct proto_job {
         uint8_t attachments; /* tell of those that LOAD's patterns do not want */
         uint8_t cover;       /* tell what a hub's stamp covers, if it is clean */
         uint8_t n_distrusted;
-        uint8_t reserved[6];
+        uint8_t plan;     /* nothing but a PLAN is wanted, and none of the above: see there */
+        uint8_t detached; /* of a plan: RAW content is an attachment that Dovecot keeps by itself */
+        uint8_t reserved[4];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
         uint64_t from, wanted, to;        /* with many: offsets, from <= wanted < to; else 0 */
@@ -232,6 +237,40 @@ struct proto_cover {
         uint8_t body[DIGEST_SIZE], header_digest[DIGEST_SIZE]; /* if GOOD, else zero */
 };
 
+/* How an infected item can be replaced by one of the same size that is clean. The job for it brings a
+ * second fd: a memfd of exactly the item's size, which is written to if the plan is MADE. Of a file of
+ * many items (many) the item is the one that is [from, to), with from = wanted, and no ITEMS are told;
+ * else it is the file, whose size must be the job's. */
+enum plan_outcome {
+        PLAN_MADE, /* what is in the memfd was scanned as a whole and is clean. RESULT: INFECTED */
+        PLAN_NONE, /* no way was found (INFECTED), or there was no time for it (UNKNOWN) */
+        PLAN_NOT_INFECTED, /* CLEAN or UNSCANNABLE */
+        PLAN_CHANGED,      /* there is no such item (UNKNOWN) */
+        _PLAN_OUTCOME_MAX
+};
+
+#define PROTO_PART_NONE UINT32_MAX
+
+struct proto_plan {
+        struct proto_header header;
+        uint64_t id;
+        uint64_t offset, size; /* of the item in the file, as asked for */
+        uint8_t outcome;       /* enum plan_outcome */
+        uint8_t has_digest;
+        /* MADE; else 0. */
+        uint8_t opaque;  /* the stored bytes are no text whose ends of lines stay */
+        uint8_t whole;   /* of all bodies of the message */
+        uint8_t noticed; /* there was room for the notice, or its first line */
+        uint8_t reserved[7];
+        uint32_t
+                part; /* the message's part that was replaced, from 0, if it is one alone; or NONE */
+        uint8_t original[DIGEST_SIZE]; /* SHA-256 of the item's bytes in the file; CHANGED: 0 */
+        uint8_t planned[DIGEST_SIZE];  /* of those in the memfd if MADE; else 0 */
+        uint8_t digest[DIGEST_SIZE]; /* by which the infected content is known and can be allowed */
+        char signature[PROTO_SIGNATURE_MAX]; /* what it is infected with, else "" */
+        struct context context;              /* of what is infected; else zero */
+};
+
 enum result_known {
         KNOWN_NOT,
         KNOWN_DIGEST, /* the digest asked for matched: verdict and reason are 0 */
@@ -253,6 +292,7 @@ union proto_message {
         struct proto_result result;
         struct proto_attachment attachment;
         struct proto_cover cover;
+        struct proto_plan plan;
 };
 
 /* Fills in the header of a message of this kind. */

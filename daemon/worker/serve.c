@@ -249,11 +249,11 @@ static void enter_sandbox(struct worker *w) {
                 die(w->setup, problem, NULL);
 }
 
-static void serve_job(struct worker *w, const struct proto_job *message, int fd) {
+static void serve_job(struct worker *w, const struct proto_job *message, int fd, int planned) {
         struct job job = { .message = message, .fd = fd };
         union proto_message reply;
 
-        if (message->has_fd != (fd >= 0))
+        if (message->has_fd != (fd >= 0) || message->plan || planned >= 0)
                 die(w->setup, "a job came with a file that it does not speak of, or without", NULL);
         proto_init(&reply, PROTO_RESULT);
         reply.result.id = message->id;
@@ -312,6 +312,6 @@ _Noreturn void serve(const struct serve_setup *setup, int channel, int slot, int
                         die(setup, "it can't take jobs", strerror(-r));
                 if (r != PROTO_JOB)
                         die(setup, "it was sent something that is not a job", NULL);
-                serve_job(&w, &message.job, fds[0]);
+                serve_job(&w, &message.job, fds[0], fds[1]);
         }
 }

@@ -78,6 +78,9 @@ static void check_promises(const union proto_message *m, int kind) {
                                         : (m->job.from | m->job.wanted | m->job.to) == 0);
                 FUZZ_ASSERT(m->job.n_distrusted <= PROTO_REFUSED_MAX);
                 FUZZ_ASSERT(m->job.n_distrusted == 0 || (m->job.many && m->job.use_hub));
+                FUZZ_ASSERT(m->job.plan <= 1 && m->job.detached <= m->job.plan);
+                FUZZ_ASSERT(!m->job.plan || (m->job.has_fd && m->job.from == m->job.wanted &&
+                                             !m->job.use_cache && !m->job.use_hub));
                 break;
         case PROTO_ITEMS:
                 FUZZ_ASSERT(m->items.n > 0 && m->items.n <= PROTO_SPANS_MAX);
@@ -111,6 +114,17 @@ static void check_promises(const union proto_message *m, int kind) {
                 break;
         case PROTO_COVER:
                 FUZZ_ASSERT(m->cover.check == HUB_GOOD || m->cover.check == HUB_IRREGULAR);
+                break;
+        case PROTO_PLAN:
+                FUZZ_ASSERT(m->plan.outcome < _PLAN_OUTCOME_MAX);
+                FUZZ_ASSERT(m->plan.offset <= UINT64_MAX - m->plan.size);
+                FUZZ_ASSERT(m->plan.outcome != PLAN_MADE ||
+                            (m->plan.signature[0] != '\0' &&
+                             memcmp(m->plan.planned, m->plan.original, DIGEST_SIZE) != 0));
+                FUZZ_ASSERT(m->plan.outcome == PLAN_MADE ||
+                            (m->plan.opaque | m->plan.whole | m->plan.noticed) == 0);
+                check_text(m->plan.signature, sizeof(m->plan.signature));
+                check_context(&m->plan.context);
                 break;
         case PROTO_ATTACHMENT:
                 FUZZ_ASSERT(m->attachment.by_type <= 1 && m->attachment.pattern[0] != '\0');

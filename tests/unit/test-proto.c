@@ -540,6 +540,138 @@ START_TEST(test_cover) {
 }
 END_TEST
 
+START_TEST(test_job_plan) {
+        proto_init(&m, PROTO_JOB);
+        m.job.plan = 1; /* of what lies in the bay */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.has_fd = 1;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.detached = 1;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.detached = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.detached = 1;
+        m.job.plan = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.plan = 1;
+        m.job.form = JOB_MESSAGE; /* which is no attachment */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.detached = 0;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.use_cache = 1; /* what is known is not planned */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.use_cache = 0;
+        m.job.use_hub = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.use_hub = 0;
+        m.job.cover = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.cover = 0;
+        m.job.attachments = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.attachments = 0;
+        m.job.has_known = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.has_known = 0;
+        m.job.plan = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_many();
+        m.job.plan = 1; /* of all that lies between */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.job.from = m.job.wanted;
+        ck_assert_int_eq(check(), PROTO_JOB);
+}
+END_TEST
+
+static void good_plan(void) {
+        proto_init(&m, PROTO_PLAN);
+        m.plan.offset = 7;
+        m.plan.size = 9;
+        m.plan.original[0] = 1;
+        m.plan.planned[0] = 2;
+        m.plan.part = PROTO_PART_NONE;
+        strcpy(m.plan.signature, "Some.Virus");
+        strcpy(m.plan.context.subject, "Hello");
+}
+
+START_TEST(test_plan_made) {
+        good_plan();
+        ck_assert_int_eq(check(), PROTO_PLAN);
+        m.plan.opaque = m.plan.whole = m.plan.noticed = 1;
+        ck_assert_int_eq(check(), PROTO_PLAN);
+        for (size_t i = 0; i < 3; i++) {
+                uint8_t *flags[] = { &m.plan.opaque, &m.plan.whole, &m.plan.noticed };
+
+                *flags[i] = 2;
+                ck_assert_int_eq(check(), -EBADMSG);
+                *flags[i] = 1;
+        }
+        m.plan.digest[5] = 1; /* that it has not */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.plan.has_digest = 1;
+        ck_assert_int_eq(check(), PROTO_PLAN);
+        m.plan.has_digest = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_plan();
+        m.plan.size = UINT64_MAX - 6; /* the end wraps around */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.plan.size = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_plan();
+        m.plan.planned[0] = 1; /* the infected item again */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_plan();
+        memset(m.plan.signature, 0, sizeof(m.plan.signature)); /* infected with what? */
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_plan();
+        m.plan.signature[3] = '\n';
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_plan();
+        m.plan.context.subject[2] = '\n';
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_plan();
+        m.plan.reserved[6] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_plan();
+        m.plan.outcome = _PLAN_OUTCOME_MAX;
+        m.plan.part = 0;
+        m.plan.planned[0] = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
+/* What was not planned says nothing of a plan. */
+START_TEST(test_plan_not_made) {
+        good_plan();
+        m.plan.outcome = PLAN_NONE;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.plan.part = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.plan.planned[0] = 0;
+        ck_assert_int_eq(check(), PROTO_PLAN);
+        m.plan.noticed = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.plan.noticed = 0;
+        m.plan.has_digest = 1;
+        ck_assert_int_eq(check(), PROTO_PLAN);
+
+        m.plan.outcome = PLAN_NOT_INFECTED; /* with Some.Virus */
+        ck_assert_int_eq(check(), -EBADMSG);
+        memset(m.plan.signature, 0, sizeof(m.plan.signature));
+        ck_assert_int_eq(check(), -EBADMSG);
+        memset(&m.plan.context, 0, sizeof(m.plan.context));
+        ck_assert_int_eq(check(), PROTO_PLAN);
+        m.plan.outcome = PLAN_NONE; /* there was no time to look */
+        ck_assert_int_eq(check(), PROTO_PLAN);
+        m.plan.outcome = PLAN_CHANGED; /* the digest of what? */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.plan.has_digest = 0;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.plan.original[0] = 0;
+        ck_assert_int_eq(check(), PROTO_PLAN);
+}
+END_TEST
+
 START_TEST(test_attachment) {
         proto_init(&m, PROTO_ATTACHMENT);
         ck_assert_int_eq(check(), -EBADMSG); /* by no rule */
@@ -693,5 +825,5 @@ END_TEST
 UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_hub,
           test_result_known, test_texts, test_text_cut, test_job, test_job_many, test_items,
           test_items_are_dull, test_item, test_item_hub, test_context, test_attachment, test_cover,
-          test_load, test_loaded, test_round_trip, test_surplus_fds, test_never_sleeps,
-          test_patience);
+          test_job_plan, test_plan_made, test_plan_not_made, test_load, test_loaded,
+          test_round_trip, test_surplus_fds, test_never_sleeps, test_patience);
