@@ -377,8 +377,8 @@ const char *config_hash_hint(const char *text) {
 #define DURATION(lo, hi) \
         .parse = config_parse_duration, .text = config_text_duration, .min = lo, .max = hi
 #define COUNT(lo, hi) .parse = parse_count, .text = text_count, .min = lo, .max = hi
-#define RESCAN                                                                              \
-        .parse = config_parse_rescan, .text = config_text_rescan, .min = 60 * USEC_PER_SEC, \
+#define RESCAN                                                                         \
+        .parse = config_parse_rescan, .text = config_text_rescan, .min = USEC_PER_SEC, \
         .max = 36500 * DAY
 #define UNTIL      .parse = config_parse_until, .text = config_text_until
 #define WORD(func) .parse = parse_word, .text = text_word, .word = func

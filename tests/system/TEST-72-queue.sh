@@ -4,7 +4,7 @@
 # nobody waits for; what a reader waits for, and what he meets behind his deadline.
 
 source "$(dirname "$0")/../lib.sh"
-need_program setpriv
+need_program setpriv debugfs
 setup
 make_fs store ext4 128M
 make_maildir "$WORK"/store/{alice,bob}
@@ -134,3 +134,140 @@ free_workers
 expect_denied "$WORK/public/team/new/storm-51"
 expect_readable "$WORK"/public/team/new/storm-{1..50}
 stop_storescand
+
+say 'a reader waits no longer than his store says; the scan goes on, and the next access is answered at once'
+STORES_CONF=
+add_store s "$WORK/store" scan_timeout=300ms
+add_store public "$WORK/public" kind=public-folder on_error=allow
+start_storescand
+echo SLOW >"$WORK/store/mailbox/cur/slow"
+expect_denied "$WORK/store/mailbox/cur/slow"
+expect_equal "$(counter timeouts)" 1 'timeouts'
+wait_for_line "Denied open of '.*/slow' by .*: could not be scanned \(timeout\)"
+expect_stamp "$WORK/store/mailbox/cur/slow" c
+before=$(counter scans)
+expect_readable "$WORK/store/mailbox/cur/slow"
+expect_equal "$(counter scans)" "$before" 'scans, after the access to what was scanned meanwhile'
+expect_equal "$(counter timeouts)" 1 'timeouts'
+stop_storescand
+
+# ---- What older signatures found clean; the real engine, whose signatures change between starts ----
+
+unset STORESCAN_WORKER
+cp -r "$SIGNATURES" "$WORK/signatures"
+SCANNER_CONF=${SCANNER_CONF/$SIGNATURES/$WORK/signatures}
+make_fs old ext4
+make_maildir "$WORK"/old/{access,sweep,age,outbreak,left}
+outbreak_ends=$(date -u -d '+1 day' +%Y-%m-%dT%H:%MZ)
+outbreak_ended=$(date -u -d '-1 minute' +%Y-%m-%dT%H:%MZ)
+set_stores() {
+    STORES_CONF=
+    add_store access "$WORK/old/access"
+    add_store sweep "$WORK/old/sweep" rescan=sweep
+    add_store age "$WORK/old/age" rescan="never-older-than ${1:-30d}"
+    add_store outbreak "$WORK/old/outbreak" rescan=sweep outbreak_until="${2:-$outbreak_ends}"
+    add_store left "$WORK/old/left" on_access_age="${3:-off}"
+}
+# new_signatures WORD: a message that has it is infected from now on.
+new_signatures() {
+    printf 'Test.%s:0:*:%s\n' "$1" "$(printf '%s' "$1" | od -An -tx1 -v | tr -d ' \n')" \
+        >>"$WORK/signatures/new.ndb"
+}
+# restart: with the stores as they are set now.
+restart() {
+    stop_storescand
+    start_storescand
+}
+message() { printf 'Subject: %s\n\n%s\n' "$1" "$2" >"$3"; }
+older_than_a_second() { (($(date +%s) > $(stat -c %Z "$WORK/old/age/cur/plain") + 2)); }
+folders=("$WORK"/old/{access,sweep,age,outbreak}/cur)
+
+set_stores
+start_storescand
+for folder in "${folders[@]}"; do
+    message plain "plain in $folder" "$folder/plain"
+    message worm "latent-worm in $folder" "$folder/worm"
+    make_mail "$folder/virus" eicar-base64
+    expect_readable "$folder/plain" "$folder/worm"
+    expect_denied "$folder/virus"
+    expect_stamp "$folder/worm" c
+    expect_stamp "$folder/plain" c
+    expect_stamp "$folder/virus" i
+done
+first=$(stamp_of "$WORK/old/sweep/cur/plain")
+
+say 'new signatures: what a stamp of older ones is worth'
+new_signatures latent-worm
+restart
+[[ -s $WORK/verdicts/generations ]] || fail 'no history of generations'
+expect_equal "$(grep -c ' ' "$WORK/verdicts/generations")" 5 'lines of the history, of three generations'
+expect_denied "$WORK/old/access/cur/worm" "$WORK/old/outbreak/cur/worm"
+expect_readable "$WORK"/old/{sweep,age}/cur/{worm,plain} "$WORK"/old/{access,outbreak}/cur/plain
+for folder in "${folders[@]}"; do expect_denied "$folder/virus"; done
+expect_equal "$(counter older_hits)" 4 'opens by older stamps'
+expect_equal "$(stamp_of "$WORK/old/sweep/cur/plain")" "$first" 'an older stamp'
+expect_stamp "$WORK/old/access/cur/worm" i
+# However often it is asked for: a hot file would be hidden from a sweep.
+expect_readable "$WORK/old/sweep/cur/plain" "$WORK/old/sweep/cur/plain" "$WORK/old/sweep/cur/plain"
+expect_equal "$(counter older_hits)" 7 'opens by older stamps'
+
+say 'what was changed since is scanned, whatever its old stamp says'
+chmod g+w "$WORK/old/sweep/cur/worm"
+expect_denied "$WORK/old/sweep/cur/worm"
+
+say 'who could write takes the older stamp off: changes may come that nothing shows'
+printf '' >>"$WORK/old/age/cur/plain"
+! has_stamp "$WORK/old/age/cur/plain" || fail 'the stamp was left to a writer'
+expect_readable "$WORK/old/age/cur/plain"
+expect_stamp "$WORK/old/age/cur/plain" c
+
+say 'newer ones still: a stamp too old, an outbreak over'
+new_signatures second-worm
+wait_until 10 older_than_a_second || fail 'time stands still'
+set_stores 1s "$outbreak_ended"
+restart
+before=$(counter scans)
+expect_denied "$WORK/old/age/cur/worm"
+expect_readable "$WORK"/old/{age,outbreak}/cur/plain
+expect_equal "$(counter older_hits)" 1 'opens by older stamps: that of the outbreak that is over'
+expect_equal "$(counter scans)" "$((before + 2))" 'scans'
+
+say 'mail from long ago is let through unscanned, and counted; not what was found infected, nor what is new'
+left=$WORK/old/left/cur
+message old "second-worm, never scanned" "$left/unscanned"
+message old "latent-worm, scanned" "$left/infected"
+expect_denied "$left/infected"
+expect_stamp "$left/infected" i
+stop_storescand
+umount "$WORK/old"
+for file in unscanned infected; do
+    for field in ctime mtime; do
+        debugfs -w -R "set_inode_field /left/cur/$file $field 202001010000" "$WORK/old.image" 2>/dev/null
+    done
+done
+mount_fs old
+new_signatures third-worm
+set_stores 1s "$outbreak_ended" since-install
+start_storescand
+message new "second-worm, new" "$left/new"
+expect_readable "$left/unscanned"
+expect_equal "$(counter left_to_sweep)" 1 'mail that is left to a sweep'
+expect_no_stamp "$left/unscanned"
+expect_denied "$left/infected" "$left/new"
+touch -d 2020-01-01 "$left/new"
+expect_denied "$left/new"
+set_stores 1s "$outbreak_ended"
+restart
+expect_denied "$left/unscanned"
+
+say 'a history that is damaged: nothing older is accepted'
+stop_storescand
+echo damage >>"$WORK/verdicts/generations"
+set_stores 30d "$outbreak_ended" since-install
+new_signatures fourth-worm
+start_storescand
+wait_for_line 'Failed to read .*/verdicts/generations: it is damaged'
+expect_readable "$WORK/old/sweep/cur/plain"
+expect_equal "$(counter older_hits)" 0 'opens by older stamps'
+stop_storescand
+grep -q '^damage$' "$WORK/verdicts/generations" || fail 'the damaged history was replaced'

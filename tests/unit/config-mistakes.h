@@ -306,8 +306,8 @@ static const struct {
           "outbreak | never-older-than duration.\n"
           LINE(7) S "outbreak_until: '2026-11-26 18:00' is not a time; write it like "
           "2026-11-26T18:00Z (UTC), or none.\n" },
-        { VALID "[store a]\nrescan = never-older-than 59s\n",
-          LINE(6) "[store a] rescan: '59s' is out of range; write 1min to 36500d.\n" },
+        { VALID "[store a]\nrescan = never-older-than 900ms\n",
+          LINE(6) "[store a] rescan: '900ms' is out of range; write 1s to 36500d.\n" },
 };
 
 /* clang-format on */
