@@ -244,6 +244,10 @@ static const char *word_limits(unsigned value) {
         return value != CONTENT_IGNORE ? word_rule(value) : NULL;
 }
 
+static const char *word_failure_or_inherit(unsigned value) {
+        return value == _ON_FAILURE_MAX ? "inherit" : word_failure(value);
+}
+
 static const char *word_age_or_inherit(unsigned value) {
         return value == _RESCAN_AGE_MAX ? "inherit" : word_age(value);
 }
@@ -438,6 +442,13 @@ const struct config_key config_global_keys[] = {
         SCANNER("on_access_age", on_access_age, "off | since-install | since-update", "off",
                 "Whether mail from before that is let through unscanned and left to a sweep.",
                 WORD(word_age)),
+        SCANNER("breaker", breaker, "deny | allow", "deny",
+                "What an open meets at once while the engine fails again and again.",
+                WORD(word_failure)),
+        SCANNER("breaker_failures", breaker_failures, "0 to 1000", "10",
+                "So many failed scans in a row make it so; 0 is never.", COUNT(0, 1000)),
+        SCANNER("breaker_time", breaker_time_usec, "duration", "5min",
+                "Within this time.", DURATION(USEC_PER_SEC, DAY)),
         SCANNER("limits", limits, "unscannable | infected", "unscannable",
                 "What content is that exceeds a limit.", WORD(word_limits)),
         SCANNER("encrypted", encrypted, "unscannable | infected | ignore", "unscannable",
@@ -552,6 +563,9 @@ const struct config_key config_store_keys[] = {
         STORE("on_access_age", on_access_age, "off | since-install | since-update | inherit",
                 "inherit", "Whether mail from before that is let through unscanned.",
                 WORD(word_age_or_inherit)),
+        STORE("breaker", breaker, "deny | allow | inherit", "inherit",
+                "What an open meets at once while the engine fails again and again.",
+                WORD(word_failure_or_inherit)),
 };
 #undef OBJECT
 /* clang-format on */

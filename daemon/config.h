@@ -76,6 +76,7 @@ struct config_store {
         struct config_rescan rescan;
         uint64_t outbreak_until_sec;   /* UINT64_MAX: that of [scanner] */
         enum rescan_age on_access_age; /* _RESCAN_AGE_MAX: that of [scanner] */
+        enum on_failure breaker;       /* _ON_FAILURE_MAX: that of [scanner] */
 };
 
 struct config_hub {
@@ -106,6 +107,9 @@ struct config {
         struct config_rescan rescan;
         uint64_t outbreak_until_sec; /* 0: none */
         enum rescan_age on_access_age;
+        enum on_failure breaker;
+        unsigned breaker_failures; /* 0: it never opens */
+        uint64_t breaker_time_usec;
         enum content_rule limits, encrypted, broken;
         bool pua, phishing;
         /* [stamp] */

@@ -2,7 +2,7 @@
 
 /*
  * Owns nothing but the order of questions about an open. Every path through judge_event() ends in
- * exactly one of: gate_answer(), scans_settle(), scans_join(), scans_begin(), many_opened(),
+ * exactly one of: gate_answer(), scans_settle(), scans_refuse(), scans_join(), scans_begin(), many_opened(),
  * many_accessed(), many_learn(). Must not block, and must not open or parse anything.
  */
 
@@ -167,9 +167,13 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
         } else {
                 if (!subject->leased && !subject->withdraw)
                         subject->leased = take_lease(subject->fd) >= 0;
-                if (scans_join(judge->scans, subject->fd, subject->pid, subject->st))
+                if (!scans_try(judge->scans))
+                        r = scans_refuse(judge->scans, subject,
+                                         stamped->stamp.verdict == VERDICT_INFECTED);
+                else if (scans_join(judge->scans, subject->fd, subject->pid, subject->st))
                         return;
-                r = scans_begin(judge->scans, subject);
+                else
+                        r = scans_begin(judge->scans, subject);
         }
         if (r < 0)
                 overloaded(judge, subject->fd, subject->store);
@@ -288,7 +292,7 @@ void judge_found(struct judge *judge, int fd, enum places_news news) {
         if (place != PLACE_ITEM || (news == PLACES_CREATED && !subject.leased) ||
             format_items(subject.store->format) == ITEMS_MANY ||
             (check == STAMP_VALID && subject.leased) || scans_has(judge->scans, &st) ||
-            scans_begin(judge->scans, &subject) < 0) {
+            !scans_try(judge->scans) || scans_begin(judge->scans, &subject) < 0) {
                 scans_release(judge->scans, fd, false);
                 return;
         }

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 
 #include "daemon/allow-list.h"
+#include "daemon/breaker.h"
 #include "daemon/bus.h"
 #include "daemon/clock.h"
 #include "daemon/gate.h"
@@ -66,6 +67,7 @@ struct manager {
         struct changes *changes;
         struct many *many;
         struct history *history;
+        struct breaker breaker;
         struct marker *marker;
         struct bus *bus; /* NULL: nobody can ask us */
 
@@ -316,6 +318,35 @@ static void on_found_done(void *userdata) {
                 marker_found_done(m->marker);
 }
 
+/* Tells the service manager how things are; ready: for the first time. */
+static void tell_status(const struct manager *m, bool ready) {
+        char status[256];
+
+        snprintf(status, sizeof(status), "%sSTATUS=Guarding %zu store%s.%s",
+                 ready ? "READY=1\n" : "", m->config->n_stores, m->config->n_stores == 1 ? "" : "s",
+                 m->breaker.state != BREAKER_CLOSED
+                         ? " The engine fails again and again: opens that need a scan are answered "
+                           "at once."
+                         : "");
+        (void)notify_send(&m->notify, status);
+}
+
+static void on_breaker(void *userdata, bool open) {
+        struct manager *m = userdata;
+
+        if (open)
+                journal_say(
+                        m->journal, EVENT_BREAKER_OPEN, NULL,
+                        "%u scans in a row failed: opens that need one are answered at once, by "
+                        "on_error and breaker; one scan is tried now and then.",
+                        m->breaker.failures);
+        else
+                journal_say(m->journal, EVENT_BREAKER_CLOSED, NULL,
+                            "A scan succeeded: opens are judged by scans again.");
+        if (m->guarding)
+                tell_status(m, false);
+}
+
 static void log_kernel(struct manager *m) {
         const struct gate_kernel *k = gate_kernel(m->gate);
 
@@ -412,6 +443,13 @@ static int start(struct manager *m) {
         open_allow_list(m);
         scans_set_allow_list(m->scans, m->allow_list);
         scans_set_keys(m->scans, m->keys);
+        m->breaker = (struct breaker){
+                .failures_max = m->config->breaker_failures,
+                .window_usec = m->config->breaker_time_usec,
+                .changed = on_breaker,
+                .userdata = m,
+        };
+        scans_set_breaker(m->scans, &m->breaker);
         r = hot_new(m->ring, m->gate, m->pool, scans_stamper(m->scans), &m->stats,
                     max_hot(m->config), m->config->hot_time_usec, &m->hot);
         if (r < 0)
@@ -562,7 +600,6 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                 .errors = errors,
                 .signal_fd = -EBADF,
         };
-        char status[128];
         int r;
 
         notify_open(&m.notify);
@@ -572,9 +609,7 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
 
                 journal_say(m.journal, EVENT_STARTED, NULL, "Guarding %zu store%s.",
                             config->n_stores, config->n_stores == 1 ? "" : "s");
-                snprintf(status, sizeof(status), "READY=1\nSTATUS=Guarding %zu store%s.",
-                         config->n_stores, config->n_stores == 1 ? "" : "s");
-                (void)notify_send(&m.notify, status);
+                tell_status(&m, true);
                 warn_of_policies(&m);
                 r = turn_until(&m, &never);
         }

@@ -128,6 +128,8 @@ static void count(struct many_file *file, const struct proto_span *span) {
         stats->scans++;
         stats->bytes += span->size;
         stats_count_verdict(stats, (enum verdict)span->verdict);
+        scans_tell_engine(file->many->p.scans, (enum verdict)span->verdict,
+                          (enum reason)span->reason);
 }
 
 /* Whether another engine came while the job was under way: which one judged is not known then. */
@@ -219,6 +221,9 @@ static void items(struct pool_job *job, const struct proto_span *spans, size_t n
 static void job_done(struct pool_job *job, const struct pool_result *result) {
         struct many_file *file = container_of(job, struct many_file, job);
         bool failed = result->verdict == VERDICT_UNKNOWN && result->reason != REASON_NONE;
+
+        if (failed)
+                scans_tell_engine(file->many->p.scans, result->verdict, result->reason);
 
         file->judging = false;
         file->many->n_judging--;

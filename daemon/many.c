@@ -297,7 +297,8 @@ static void answer_policy(struct many_file *file, const struct gate_event *event
         if (!note && verdict != VERDICT_UNKNOWN)
                 note = &nameless;
         find_store(file, event->fd);
-        allow = policy_allows(file->store, verdict);
+        allow = reason == REASON_BREAKER ? policy_breaker_allows(file->many->p.config, file->store)
+                                         : policy_allows(file->store, verdict);
         if (allow)
                 many_note_access(file, event);
         /* What is let through was told when it was found. */
@@ -368,6 +369,12 @@ static void weigh_new(struct many_file *file, const struct gate_event *event) {
                 return;
         case WEIGHT_WAIT:
         default: break;
+        }
+        if (!file->judging && !scans_try(file->many->p.scans)) {
+                file->many->p.stats->refused++;
+                answer_policy(file, event, now_usec(), VERDICT_UNKNOWN, REASON_BREAKER,
+                              answer.missing);
+                return;
         }
         wait = wait_new(file, event);
         if (wait)
@@ -601,6 +608,7 @@ static void deadline_passed(struct wait *wait) {
         struct many *many = file->many;
 
         many->p.stats->timeouts++;
+        scans_tell_late(many->p.scans, wait->arrived_usec);
         if (!wait->withdrawing) {
                 answer_policy(file, &wait->event, wait->arrived_usec, VERDICT_UNKNOWN,
                               REASON_TIMEOUT, 0);

@@ -14,3 +14,10 @@ bool policy_allows(const struct config_store *store, enum verdict verdict) {
         default: return store->on_error == ON_FAILURE_ALLOW;
         }
 }
+
+bool policy_breaker_allows(const struct config *config, const struct config_store *store) {
+        enum on_failure breaker =
+                store->breaker == _ON_FAILURE_MAX ? config->breaker : store->breaker;
+
+        return breaker == ON_FAILURE_ALLOW || policy_allows(store, VERDICT_UNKNOWN);
+}

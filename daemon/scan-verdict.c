@@ -7,12 +7,40 @@
 
 #include <time.h>
 
+#include "daemon/clock.h"
 #include "daemon/scans-private.h"
 
 bool scan_same_generation(const struct scan *scan) {
         const struct generation *running = pool_generation(scan->scans->pool);
 
         return running && memcmp(running, &scan->generation, sizeof(*running)) == 0;
+}
+
+/* ---- The breaker ---- */
+
+static enum breaker_result result_of(enum verdict verdict, enum reason reason) {
+        if (verdict != VERDICT_UNKNOWN)
+                return BREAKER_SUCCESS;
+        switch (reason) {
+        case REASON_ENGINE:
+        case REASON_CRASH:
+        case REASON_HANG:
+        case REASON_OVERLOAD:
+        case REASON_PROTOCOL: return BREAKER_FAILURE;
+        default: return BREAKER_NEITHER;
+        }
+}
+
+void scans_tell_engine(struct scans *scans, enum verdict verdict, enum reason reason) {
+        breaker_tell(scans->breaker, result_of(verdict, reason), now_usec());
+}
+
+void scans_tell_late(struct scans *scans, uint64_t since) {
+        breaker_tell_late(scans->breaker, since, now_usec());
+}
+
+bool scans_try(struct scans *scans) {
+        return breaker_lets(scans->breaker, now_usec());
 }
 
 /* ---- Stamps of hubs ---- */
@@ -55,6 +83,7 @@ bool scan_settled(struct scan *scan, const struct pool_result *result) {
                 if (!scan_same_generation(scan))
                         return false;
                 scans->stats->digest_hits++;
+                scans_tell_engine(scans, VERDICT_UNKNOWN, REASON_NONE);
                 scan->tier = LOG_TIER_DIGEST;
                 scan->verdict = scan->stamp.verdict;
                 scan->reason = scan->stamp.reason;
@@ -65,6 +94,7 @@ bool scan_settled(struct scan *scan, const struct pool_result *result) {
                     verdicts_lookup(scans->verdicts, result->digest, &scan->generation, &cached) !=
                             CACHE_HIT)
                         return false;
+                scans_tell_engine(scans, VERDICT_UNKNOWN, REASON_NONE);
                 scan->tier = LOG_TIER_CACHE;
                 scan->verdict = cached.verdict;
                 scan->reason = cached.reason;
@@ -72,6 +102,7 @@ bool scan_settled(struct scan *scan, const struct pool_result *result) {
         case KNOWN_HUB:
                 if (!scan_same_generation(scan) || !stamps_count(scan, result->hub))
                         return false;
+                scans_tell_engine(scans, VERDICT_UNKNOWN, REASON_NONE);
                 scan->tier = LOG_TIER_HUB;
                 scan->verdict = VERDICT_CLEAN;
                 scan->reason = REASON_NONE;
@@ -88,6 +119,7 @@ bool scan_settled(struct scan *scan, const struct pool_result *result) {
                 scan->verdict = result->verdict;
                 scan->reason = result->reason;
                 stats_count_verdict(scans->stats, scan->verdict);
+                scans_tell_engine(scans, scan->verdict, scan->reason);
                 if (result->has_digest && scan_same_generation(scan))
                         verdicts_store(scans->verdicts, result->digest, &scan->generation,
                                        scan->verdict, scan->reason);

@@ -8,6 +8,7 @@
 
 #include <sys/queue.h>
 
+#include "daemon/breaker.h"
 #include "daemon/scans.h"
 
 #define BUCKETS 1024
@@ -35,6 +36,8 @@ struct scan {
         bool leased;   /* a read lease is on fd */
         bool withdraw; /* the stamp on the file is to go before the answer */
         bool hashed;   /* in the table: may be joined */
+        bool late;     /* a deadline passed */
+        bool suspect;  /* older signatures found it infected */
         struct stamp stamp;
         dev_t dev;
         ino_t ino;
@@ -64,6 +67,7 @@ struct scans {
         struct allow_list *allow_list;
         struct names *names;
         const struct keys *keys; /* NULL: none */
+        struct breaker *breaker;
         struct stamper *stamper;
         struct verdicts *verdicts;
         struct stats *stats;

@@ -143,6 +143,13 @@ static bool is_released(const struct scan *scan) {
                allow_list_holds(scan->scans->allow_list, scan->digest, &scan->generation);
 }
 
+static bool scan_allowed(const struct scan *scan) {
+        if (scan->reason != REASON_BREAKER)
+                return policy_allows(scan->store, scan->verdict);
+        return policy_breaker_allows(scan->scans->config, scan->store) &&
+               (!scan->suspect || policy_allows(scan->store, VERDICT_INFECTED));
+}
+
 /* The scan's verdict is known: answers everybody who waits for it. */
 static void scan_decided(struct scan *scan) {
         struct stats *stats = scan->scans->stats;
@@ -150,7 +157,7 @@ static void scan_decided(struct scan *scan) {
         bool allow;
 
         scan->released = is_released(scan);
-        allow = scan->released || policy_allows(scan->store, scan->verdict);
+        allow = scan->released || scan_allowed(scan);
         stats->released += scan->released;
         scan->done_usec = now_usec();
         unhash(scan);
@@ -172,6 +179,13 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         scan_decided(scan);
 }
 
+/* By the kernel's workers, and the openers' deadline goes on: a frozen file system delays the writer,
+ * not us. */
+static void withdraw(struct scan *scan) {
+        scan->withdrawal.done = withdrawn;
+        stamper_withdraw(scan->scans->stamper, scan->fd, &scan->withdrawal);
+}
+
 static void scan_done(struct pool_job *job, const struct pool_result *result) {
         struct scan *scan = container_of(job, struct scan, job);
         struct scans *scans = scan->scans;
@@ -182,14 +196,10 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
                 pool_submit(scans->pool, job);
                 return;
         }
-        if (scan->withdraw) {
-                /* By the kernel's workers, and the openers' deadline goes on: a frozen file system
-                 * delays the writer, not us. */
-                scan->withdrawal.done = withdrawn;
-                stamper_withdraw(scans->stamper, scan->fd, &scan->withdrawal);
-                return;
-        }
-        scan_decided(scan);
+        if (scan->withdraw)
+                withdraw(scan);
+        else
+                scan_decided(scan);
 }
 
 /* Where all stores have the same timeout, the last to come is the last. */
@@ -311,6 +321,24 @@ int scans_settle(struct scans *scans, const struct scan_subject *subject) {
         return 0;
 }
 
+int scans_refuse(struct scans *scans, const struct scan_subject *subject, bool suspect) {
+        struct scan *scan = scan_new(scans, subject);
+
+        if (!scan)
+                return -ENOMEM;
+        scans->stats->refused++;
+        scan->tier = LOG_TIER_NONE;
+        scan->verdict = VERDICT_UNKNOWN;
+        scan->reason = REASON_BREAKER;
+        scan->suspect = suspect;
+        scan->leased = false;
+        if (scan->withdraw && scan_allowed(scan))
+                withdraw(scan);
+        else
+                scan_decided(scan);
+        return 0;
+}
+
 /* ---- After the answers ---- */
 
 static bool worth_a_stamp(const struct scan *scan) {
@@ -368,6 +396,9 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
         struct scan *scan = w->scan;
 
         scans->stats->timeouts++;
+        if (!scan->late)
+                scans_tell_late(scans, w->arrived_usec);
+        scan->late = true;
         answer(w, policy_allows(scan->store, VERDICT_UNKNOWN), now);
         gate_flush(scans->gate);
         scan->verdict = VERDICT_UNKNOWN;
@@ -447,6 +478,10 @@ void scans_set_gate(struct scans *scans, struct gate *gate) {
 
 void scans_set_keys(struct scans *scans, const struct keys *keys) {
         scans->keys = keys;
+}
+
+void scans_set_breaker(struct scans *scans, struct breaker *breaker) {
+        scans->breaker = breaker;
 }
 
 void scans_set_allow_list(struct scans *scans, struct allow_list *list) {

@@ -22,6 +22,7 @@
 #include "daemon/stats.h"
 #include "daemon/verdicts.h"
 
+struct breaker;
 struct scans;
 struct names;
 
@@ -52,6 +53,9 @@ void scans_set_gate(struct scans *scans, struct gate *gate);
 /* The keys by which stamps in headers are believed; NULL: none are looked for. */
 void scans_set_keys(struct scans *scans, const struct keys *keys);
 
+/* What stands between opens and an engine that fails again and again. */
+void scans_set_breaker(struct scans *scans, struct breaker *breaker);
+
 /* Likewise where content that is asked for again and again is kept. Its stamps are withdrawn by the
  * same stamper that writes them. */
 void scans_set_hot(struct scans *scans, struct hot *hot);
@@ -71,6 +75,16 @@ bool scans_has(struct scans *scans, const struct stat *st);
 /* Starts a scan. With a stamp whose content holds, it may end without the engine. -ENOMEM: fd is
  * not taken. */
 int scans_begin(struct scans *scans, const struct scan_subject *subject);
+
+/* Whether there is use in trying a scan now; if not, scans_refuse() answers at once. suspect: older
+ * signatures found the content infected. -ENOMEM: fd is not taken. */
+bool scans_try(struct scans *scans);
+int scans_refuse(struct scans *scans, const struct scan_subject *subject, bool suspect);
+
+/* Tells the breaker of a verdict that the engine gave, or of why it did not; and of an opener who has
+ * waited for one since then. */
+void scans_tell_engine(struct scans *scans, enum verdict verdict, enum reason reason);
+void scans_tell_late(struct scans *scans, uint64_t since);
 
 /* Answers and logs an open by its valid stamp. -ENOMEM: fd is not taken. */
 int scans_settle(struct scans *scans, const struct scan_subject *subject);

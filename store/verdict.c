@@ -31,6 +31,7 @@ static const struct {
         [REASON_SHUTDOWN] = { "shutdown", VERDICT_UNKNOWN },
         [REASON_STAMP] = { "stamp", VERDICT_UNKNOWN },
         [REASON_PROTOCOL] = { "protocol", VERDICT_UNKNOWN },
+        [REASON_BREAKER] = { "breaker", VERDICT_UNKNOWN },
 };
 
 static_assert(ELEMENTSOF(verdict_names) == _VERDICT_MAX, "a name for every verdict");

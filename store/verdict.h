@@ -34,6 +34,7 @@ enum reason {
         REASON_SHUTDOWN, /* storescand stopped before the scan ended */
         REASON_STAMP,    /* an old stamp could not be taken off a file that is written to */
         REASON_PROTOCOL, /* the worker answered nonsense */
+        REASON_BREAKER,  /* the engine failed again and again: it was not even tried */
         _REASON_MAX
 };
 

@@ -151,6 +151,64 @@ expect_equal "$(counter scans)" "$before" 'scans, after the access to what was s
 expect_equal "$(counter timeouts)" 1 'timeouts'
 stop_storescand
 
+say 'an engine that fails again and again: nobody waits for it, and one scan is tried now and then'
+# What the service manager is told.
+notified=$WORK/notified
+python3 - "$WORK/notify" "$notified" <<'END' &
+import socket, sys
+sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sock.bind(sys.argv[1])
+while True:
+    text = sock.recv(4096).decode()
+    with open(sys.argv[2], "a") as f:
+        f.write(text + "\n")
+END
+PIDS+=("$!")
+wait_until 10 test -S "$WORK/notify" || fail 'nobody listens'
+STORES_CONF=
+SCANNER_CONF+="
+breaker_failures = 3"
+make_fs lax ext4
+add_store s "$WORK/store"
+add_store public "$WORK/public" on_error=allow
+add_store lax "$WORK/lax" breaker=allow
+make_maildir "$WORK/lax/u"
+NOTIFY_SOCKET=$WORK/notify start_storescand
+mail=$WORK/store/mailbox/cur
+echo 'stamped' >"$mail/stamped"
+echo 'INFECTED' >"$mail/infected"
+echo 'INFECTED' >"$WORK/lax/u/cur/infected"
+expect_readable "$mail/stamped"
+expect_stamp "$mail/stamped" c
+expect_denied "$mail/infected" "$WORK/lax/u/cur/infected"
+for n in 1 2 3; do
+    echo "CRASH $n" >"$mail/crash-$n"
+    ! grep -q breaker-open "$LOG" || fail "the breaker opened after $((n - 1)) failures"
+    expect_denied "$mail/crash-$n"
+done
+wait_for_line '^storescand: breaker-open: 3 scans in a row failed'
+echo 'fine' >"$mail/fine"
+echo 'fine' >"$WORK/lax/u/cur/fine"
+echo 'fine' >"$WORK/public/team/cur/fine"
+scans=$(counter scans)
+expect_denied "$mail/fine"
+wait_for_line "Denied open of '.*/fine' by .*: could not be scanned \(breaker\)"
+expect_readable "$WORK/lax/u/cur/fine" "$WORK/public/team/cur/fine"
+wait_for_line "Allowed open of '.*/lax/u/cur/fine' by .*: could not be scanned \(breaker\)"
+expect_equal "$(counter scans)" "$scans" 'scans behind an open breaker'
+expect_equal "$(counter refused)" 3 'opens answered at once'
+expect_readable "$mail/stamped"
+expect_denied "$mail/infected" "$WORK/lax/u/cur/infected"
+expect_no_stamp "$mail/fine" "$WORK/lax/u/cur/fine"
+wait_until 5 grep -q '^STATUS=.*engine fails again' "$notified" || fail 'the status was not told'
+wait_until 20 read_file "$mail/fine" || fail 'the breaker does not close'
+wait_for_line '^storescand: breaker-closed: '
+expect_stamp "$mail/fine" c
+expect_denied "$mail/crash-1"
+expect_readable "$WORK/lax/u/cur/fine"
+grep '^STATUS=' "$notified" | tail -n 1 | grep -q 'stores\.$' || fail 'the status was not taken back'
+stop_storescand
+
 # ---- What older signatures found clean; the real engine, whose signatures change between starts ----
 
 unset STORESCAN_WORKER
@@ -160,6 +218,7 @@ make_fs old ext4
 make_maildir "$WORK"/old/{access,sweep,age,outbreak,left}
 outbreak_ends=$(date -u -d '+1 day' +%Y-%m-%dT%H:%MZ)
 outbreak_ended=$(date -u -d '-1 minute' +%Y-%m-%dT%H:%MZ)
+loop_is_gone() { [[ -z $(losetup -j "$WORK/old.image") ]]; }
 set_stores() {
     STORES_CONF=
     add_store access "$WORK/old/access"
@@ -240,12 +299,14 @@ expect_denied "$left/infected"
 expect_stamp "$left/infected" i
 stop_storescand
 umount "$WORK/old"
+wait_until 10 loop_is_gone || fail 'the loop device stays'
 for file in unscanned infected; do
     for field in ctime mtime; do
         debugfs -w -R "set_inode_field /left/cur/$file $field 202001010000" "$WORK/old.image" 2>/dev/null
     done
 done
 mount_fs old
+(($(stat -c %Z "$left/unscanned") < 1600000000)) || fail 'the change time was not set'
 new_signatures third-worm
 set_stores 1s "$outbreak_ended" since-install
 start_storescand

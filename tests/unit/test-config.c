@@ -68,7 +68,8 @@ static const char every_key_text[] =
         "scan_timeout = 1500ms\nworker_timeout = 24h\nlimits = infected\nencrypted = ignore\n"
         "broken = infected\npua = yes\nphishing = yes\nlow_queue = 128\n"
         "rescan = never-older-than 30d\noutbreak_until = 2026-11-26T18:00Z\n"
-        "on_access_age = since-update\n"
+        "on_access_age = since-update\nbreaker = allow\nbreaker_failures = 0\n"
+        "breaker_time = 1d\n"
         "[stamp]\nenabled = no\n"
         "[gate]\nmax_pending = 4096\nhot_files = 0\nhot_time = 24h\nlog_queue = 65536\n"
         "[cache]\nsize = 16G\ndirectory = @/verdicts\n"
@@ -82,7 +83,7 @@ static const char every_key_text[] =
         "[store B_1.x-]\npath = @/b\nkind = public-folder\nformat = maildir\n"
         "on_infected = detect\non_error = allow\non_unscannable = deny\nmarks = directories\n"
         "scan_timeout = 1h\nproactive = no\nrescan = sweep\noutbreak_until = none\n"
-        "on_access_age = off\n"
+        "on_access_age = off\nbreaker = deny\n"
         "[store a]\npath = @//a/\nmarks = filesystem\nformat = sis\n";
 
 START_TEST(every_key) {
@@ -108,6 +109,11 @@ START_TEST(every_key) {
         ck_assert_uint_eq(c->rescan.max_age_usec, 30 * 24 * 3600 * USEC_PER_SEC);
         ck_assert_uint_eq(c->outbreak_until_sec, 1795716000);
         ck_assert_int_eq(c->on_access_age, RESCAN_AGE_UPDATE);
+        ck_assert_int_eq(c->breaker, ON_FAILURE_ALLOW);
+        ck_assert_uint_eq(c->breaker_failures, 0);
+        ck_assert_uint_eq(c->breaker_time_usec, 24 * 3600 * USEC_PER_SEC);
+        ck_assert_int_eq(s[0].breaker, ON_FAILURE_DENY);
+        ck_assert_int_eq(s[1].breaker, _ON_FAILURE_MAX);
         ck_assert(!c->stamps);
         ck_assert_uint_eq(c->max_pending, 4096);
         ck_assert_uint_eq(c->hot_files, 0);
@@ -381,6 +387,9 @@ START_TEST(printed_text) {
                           "rescan = on-access ; default\n"
                           "outbreak_until = none ; default\n"
                           "on_access_age = off ; default\n"
+                          "breaker = deny ; default\n"
+                          "breaker_failures = 10 ; default\n"
+                          "breaker_time = 5min ; default\n"
                           "limits = unscannable ; default\n"
                           "encrypted = unscannable ; default\n"
                           "broken = unscannable ; default\n"
@@ -437,7 +446,8 @@ START_TEST(printed_text) {
                           "proactive = auto ; default\n"
                           "rescan = inherit ; default\n"
                           "outbreak_until = inherit ; default\n"
-                          "on_access_age = inherit ; default\n");
+                          "on_access_age = inherit ; default\n"
+                          "breaker = inherit ; default\n");
         ck_assert_str_eq(printed, expected);
 }
 END_TEST
