@@ -21,6 +21,10 @@
  *   says that whoever comes will raise one.
  * The mark goes first, the stamp next, the lease last: should the stamp take longer than
  * fs.lease-break-time (45 s: a frozen file system), readers at least raise events again.
+ *
+ * Which file goes when there are too many: least recently used can't be told, since readers are silent.
+ * Files go by age, the oldest first; one that is read on comes back at its very next open, as the
+ * youngest, others need two. So those in use stay, but for one event each hot_time.
  */
 
 #include "daemon/hot.h"
@@ -117,19 +121,20 @@ static struct sighting *sighting_of(struct hot *hot, uint64_t tag) {
         return oldest;
 }
 
-bool hot_seen(struct hot *hot, const struct stat *st) {
-        uint64_t now = clock_usec(CLOCK_MONOTONIC_COARSE), tag;
-        struct sighting *s;
-        bool again;
+/* Notes that it was asked for; whether it was before. */
+static bool note_sighting(struct hot *hot, dev_t dev, ino_t ino, const struct timespec *changed) {
+        uint64_t now = clock_usec(CLOCK_MONOTONIC_COARSE);
+        uint64_t tag = mix(file_hash(dev, ino) ^
+                           ((uint64_t)changed->tv_sec << 30 | (uint64_t)changed->tv_nsec));
+        struct sighting *s = sighting_of(hot, tag);
+        bool again = s->tag == tag && now - s->when_usec < hot->time_usec;
 
-        if (hot->max_files == 0)
-                return false;
-        tag = mix(file_hash(st->st_dev, st->st_ino) ^
-                  ((uint64_t)st->st_ctim.tv_sec << 30 | (uint64_t)st->st_ctim.tv_nsec));
-        s = sighting_of(hot, tag);
-        again = s->tag == tag && now - s->when_usec < hot->time_usec;
         *s = (struct sighting){ .tag = tag, .when_usec = now };
         return again;
+}
+
+bool hot_seen(struct hot *hot, const struct stat *st) {
+        return hot->max_files > 0 && note_sighting(hot, st->st_dev, st->st_ino, &st->st_ctim);
 }
 
 bool hot_keep(struct hot *hot, const struct hot_file *file) {
@@ -329,14 +334,16 @@ void hot_signal(struct hot *hot, uint32_t signo, int fd) {
 /* ---- Now and then ---- */
 
 /* Readers are silent, so nobody knows whether a file is still read: it goes by age, and comes back
- * if it is. */
+ * at once if it is. */
 static void drop_old(struct hot *hot, uint64_t now) {
         struct entry *e;
 
         for (unsigned i = 0;
              i < SLICE && (e = TAILQ_FIRST(&hot->files)) && now - e->since_usec >= hot->time_usec;
-             i++)
+             i++) {
+                (void)note_sighting(hot, e->dev, e->ino, &e->changed);
                 drop(e);
+        }
 }
 
 /* Deleted, renamed, or modified by one who read, which takes the mark away (O_RDONLY | O_TRUNC,

@@ -255,6 +255,15 @@ wait_until 10 holds 0 || fail 'hot files outlive hot_time'
 expect_equal "$(now_hot)" 0 'hot files after hot_time'
 stop_storescand
 
+say 'what is read on comes back at its next open'
+start_storescand
+make_hot "$CUR/again"
+before=$(counter hot)
+wait_until 10 holds 0 || fail 'a hot file outlives hot_time'
+expect_readable "$CUR/again"
+wait_until 10 counter_reaches hot $((before + 1)) || fail 'it did not come back at its next open'
+stop_storescand
+
 say 'a lost signal: the kernel sends SIGIO when it can queue no more'
 GATE_CONF=
 start_storescand prlimit --sigpending=0
