@@ -624,6 +624,35 @@ for fstype in ${FILE_SYSTEMS:-ext4 xfs btrfs tmpfs}; do
     stop_storescand
 done
 
+# ---- One mark on a file system, or one on each of its folders ----
+
+MARKED=(
+    'mail that is appended is judged before open sessions read it' open_sessions
+    'mail that is overwritten in place' overwrites
+    'stamps and digests save scans' stamps
+    'a clean mbox becomes hot, and cold by a writer' becomes_hot
+)
+
+for marks in filesystem directories; do
+    say "marks = $marks"
+    FSTYPE=ext4
+    make_fs "$marks" ext4
+    BOX=$WORK/$marks/mail
+    mkdir "$BOX"
+    STORES_CONF=
+    add_store mail "$WORK/$marks" format=mbox "marks=$marks"
+    start_storescand "${FAKE[@]}"
+    case $marks in
+    filesystem) wait_for_line "'mail' is guarded: one mark on the file system" ;;
+    directories) wait_for_line "'mail' is guarded: [0-9]+ folders marked" ;;
+    esac
+    for ((i = 0; i < ${#MARKED[@]}; i += 2)); do
+        [[ -n ${ONLY:-} && ! " $ONLY " == *" ${MARKED[i + 1]} "* ]] || run_point "${MARKED[i]}" "${MARKED[i + 1]}"
+    done
+    expect_equal "$(counter lost)" 0 'events lost'
+    stop_storescand
+done
+
 # ---- Workers that fail ----
 
 # tell NAME WORD NUMBER NUMBER-OR-FILE, and what it answers, later: hear NAME ANSWER.

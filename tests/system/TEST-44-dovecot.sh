@@ -146,6 +146,19 @@ test_virus() {
     expect_no_complaint 'after viruses'
 }
 
+# test_altmove FORMAT NUMBER...: those users' mail is written to other files, which have no stamps.
+test_altmove() {
+    local format=$1 n
+    shift
+    note_scans
+    for n; do
+        doveadm_ altmove -u "$format-$n" all
+        [[ -n $(find "$FS/alt/$format-$n" -name 'm.*') ]] || fail "$format-$n: nothing was moved"
+    done
+    read_all "$format" INBOX "$@"
+    expect_scans 0 "$format, in its second storage"
+}
+
 # test_known FORMAT...: with storescand running.
 test_known() {
     local format n seed=100
@@ -164,6 +177,7 @@ test_known() {
         done
         read_all "$format" Kept {30..32}
         expect_scans 0 "$format, copied, removed and purged"
+        [[ $format != *alt ]] || test_altmove "$format" {35..37}
     done
     say 'known after a restart'
     stop_storescand
@@ -173,6 +187,7 @@ test_known() {
         read_all "$format" Kept 31 32
         read_all "$format" INBOX 33 34
         expect_scans 0 "$format, after a restart"
+        [[ $format != *alt ]] || test_altmove "$format" {38..40}
     done
 }
 
