@@ -18,6 +18,7 @@ CLAMONACC=yes
 CHECK=no
 RAW_COPY=
 TRIES=4          # of a measurement that others disturb
+IDLE_MAX=600     # seconds in all that are waited for others to be done
 OTHER_PERCENT=8  # of the machine that others may use before it counts as disturbed
 LISTENER_CPU=
 
@@ -74,15 +75,18 @@ machine_ticks() {
     TOTAL=$((BUSY + idle + iowait))
 }
 
-# Until the machine has been idle for half a second; a minute at most.
+# Until the machine has been idle for half a second; a minute at most, and no longer than IDLE_MAX in
+# all, or a run on a machine that is never idle would never end.
+WAITED=0 # half seconds
 wait_idle() {
     local busy total n
-    for ((n = 0; n < 120; n++)); do
+    for ((n = 0; n < 120 && WAITED < IDLE_MAX * 2; n++)); do
         machine_ticks
         busy=$BUSY total=$TOTAL
         sleep 0.5
         machine_ticks
         (((BUSY - busy) * 100 > (TOTAL - total) * 5)) || return 0
+        WAITED=$((WAITED + 1))
     done
 }
 
