@@ -124,7 +124,9 @@ static void forget_others(struct names *names, const struct generation *generati
         if (memcmp(&names->generation, generation, sizeof(*generation)) == 0)
                 return;
         names->generation = *generation;
-        memset(names->remembered, 0, sizeof(names->remembered));
+        if (names->next > 0)
+                memset(names->remembered, 0, sizeof(names->remembered));
+        names->next = 0;
 }
 
 /* ---- Jobs ---- */
