@@ -112,6 +112,7 @@ struct config {
         uint64_t breaker_time_usec;
         enum content_rule limits, encrypted, broken;
         bool pua, phishing;
+        bool concurrent_reload; /* two engines in memory for a while */
         /* [stamp] */
         bool stamps; /* read and write trusted.avstamp */
         char *keys;  /* folder of the keys of stamps in headers */

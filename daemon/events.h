@@ -14,6 +14,9 @@
         X(KERNEL,         "kernel",         "5c1a8087a11744c2afce9c0a61797f46", LOG_INFO,    "what this kernel offers") \
         X(ENGINE_LOADED,  "engine-loaded",  "a92111c9081542f1aa7c8dd617838481", LOG_INFO,    "a signature set is loaded and found its canary") \
         X(ENGINE_FAILED,  "engine-failed",  "9f68ae6858644da087fa8d4cc4182a4e", LOG_ERR,     "the loader could not make an engine") \
+        X(GENERATION_CHANGED, "generation-changed", "b0e5c7f1a3c14c1f8d6cf0a4a5b1d9e7", LOG_NOTICE, "another signature set is in use: what the old one judged is judged anew") \
+        X(SIGNATURES_UNCHANGED, "signatures-unchanged", "2f7f0b9a51f24d0cb7f3c0f8e6a1c9d4", LOG_INFO, "signatures were looked at again, they are those in use") \
+        X(RELOAD_FAILED,  "reload-failed",  "6e0d5e2fb7a94b0e9f3a1d8c2b4f7a60", LOG_ERR,     "new signatures could not be loaded, the old ones go on") \
         X(STORE_GUARDED,  "store-guarded",  "6f8700bf0d224e8c8eea412f025f88ed", LOG_INFO,    "marks are in place on a store") \
         X(STORE_LOST,     "store-lost",     "b73e334225dd43d78aa2e7a26efb5bf5", LOG_WARNING, "a store's folder is gone: nothing to guard there") \
         X(MARK_FAILED,    "mark-failed",    "cfe6bb0738b2496fb1de420697babdd9", LOG_ERR,     "a folder could not be marked: opens there pass unscanned") \

@@ -383,6 +383,13 @@ static bool drain(struct hot *hot) {
         return true;
 }
 
+bool hot_is_current(const struct hot *hot) {
+        const struct generation *running = pool_generation(hot->pool);
+
+        return running && !hot->draining &&
+               memcmp(running, &hot->generation, sizeof(hot->generation)) == 0;
+}
+
 uint64_t hot_run(struct hot *hot, uint64_t now) {
         struct entry *e;
         bool again;

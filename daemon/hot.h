@@ -58,6 +58,9 @@ void hot_signal(struct hot *hot, uint32_t signo, int fd);
  * Called once a loop behind gate_flush(); returns when it wants to be called next. */
 uint64_t hot_run(struct hot *hot, uint64_t now);
 
+/* Whether nothing is hot that other signatures than those of the running generation found clean. */
+bool hot_is_current(const struct hot *hot);
+
 /* Lets go of all hot files, or of those on one file system (st_dev): it can be unmounted once
  * hot_busy() is false. */
 void hot_drop_all(struct hot *hot);

@@ -150,7 +150,7 @@ static void offer_to_oom_killer(void) {
 static _Noreturn void child(const struct loader_settings *settings, int sock, int program) {
         static char name[] = WORKER_PROGRAM;
         char *argv[] = { name, NULL }, *envp[] = { NULL };
-        const struct rlimit no_core = {};
+        const struct rlimit no_core = {}, usual_nice = { 20, 20 };
         sigset_t none;
 
         /* Both fds out of the way of the numbers they go to; the child's end of the socket first. */
@@ -162,6 +162,8 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
                 _exit(124);
 
         offer_to_oom_killer();
+        /* A loader that works in the background is to come back to the usual priority. */
+        (void)setrlimit(RLIMIT_NICE, &usual_nice);
 
         /* Without privileges nobody can become another user: the sandbox alone confines workers. */
         if (!settings->own_user &&
@@ -184,13 +186,16 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
         _exit(127);
 }
 
-static int send_load(struct loader *loader, const struct config *config) {
-        _cleanup_close_ int database = -EBADF;
+static int send_load(struct loader *loader, const struct config *config,
+                     const struct loader_request *request) {
+        _cleanup_close_ int opened = -EBADF;
+        int database = request ? request->database : -EBADF;
         _cleanup_free_ union proto_message *m = calloc(1, sizeof(*m));
 
         if (!m)
                 return -ENOMEM;
-        database = open(config->database, O_PATH | O_CLOEXEC);
+        if (database < 0)
+                database = opened = open(config->database, O_PATH | O_CLOEXEC);
         if (database < 0)
                 return -errno;
 
@@ -215,6 +220,14 @@ static int send_load(struct loader *loader, const struct config *config) {
                            config->hub.attachment_types);
         m->load.pua = config->pua;
         m->load.phishing = config->phishing;
+        if (request) {
+                m->load.background = 1;
+                m->load.only_compare = request->only_compare;
+        }
+        if (request && request->running) {
+                m->load.has_running = 1;
+                m->load.running = *request->running;
+        }
         return proto_send(loader->sock, m, &database, 1);
 }
 
@@ -232,6 +245,7 @@ static void received(struct ring_op *op, int res) {
 
         loader->receiving = false;
         if (loader->freed) {
+                close_fd(loader->sock);
                 free(loader);
                 return;
         }
@@ -240,7 +254,7 @@ static void received(struct ring_op *op, int res) {
                 return;
         }
         kind = res > 0 ? proto_check(&loader->message, (size_t)res) : -EBADMSG;
-        if (kind != PROTO_LOADED && kind != PROTO_REFUSED) {
+        if (kind != PROTO_LOADED && kind != PROTO_REFUSED && kind != PROTO_COMPARED) {
                 /* Its end, or nonsense: either way the engine can't be relied on. */
                 loader->on_end(loader->userdata);
                 return;
@@ -250,8 +264,8 @@ static void received(struct ring_op *op, int res) {
 }
 
 int loader_new(struct ring *ring, const struct loader_settings *settings,
-               loader_message_fn on_message, loader_end_fn on_end, void *userdata,
-               struct loader **ret) {
+               const struct loader_request *request, loader_message_fn on_message,
+               loader_end_fn on_end, void *userdata, struct loader **ret) {
         _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
         struct loader *loader;
         int pair[2], r;
@@ -283,7 +297,7 @@ int loader_new(struct ring *ring, const struct loader_settings *settings,
         }
         loader->sock = TAKE_FD(ours);
         loader->pidfd = (int)syscall(SYS_pidfd_open, loader->pid, 0);
-        r = loader->pidfd < 0 ? -errno : send_load(loader, settings->config);
+        r = loader->pidfd < 0 ? -errno : send_load(loader, settings->config, request);
         if (r < 0) {
                 loader_free(loader);
                 return r;
@@ -293,20 +307,27 @@ int loader_new(struct ring *ring, const struct loader_settings *settings,
         return 0;
 }
 
-struct loader *loader_free(struct loader *loader) {
+struct loader *loader_let_go(struct loader *loader) {
         if (!loader)
                 return NULL;
-        /* Never waits: it is reaped at SIGCHLD. */
-        (void)syscall(SYS_pidfd_send_signal, loader->pidfd, SIGKILL, NULL, 0);
         loader->pidfd = close_fd(loader->pidfd);
-        /* The receive under way, if any, ends by the shutdown and frees the object. */
+        /* The receive under way, if any, ends by the shutdown and frees the object; it may not have been
+         * submitted yet, and the number of its fd must not be another's then. */
         (void)shutdown(loader->sock, SHUT_RDWR);
-        loader->sock = close_fd(loader->sock);
         if (loader->receiving)
                 loader->freed = true;
-        else
+        else {
+                close_fd(loader->sock);
                 free(loader);
+        }
         return NULL;
+}
+
+struct loader *loader_free(struct loader *loader) {
+        /* Never waits: it is reaped at SIGCHLD. */
+        if (loader)
+                (void)syscall(SYS_pidfd_send_signal, loader->pidfd, SIGKILL, NULL, 0);
+        return loader_let_go(loader);
 }
 
 pid_t loader_pid(const struct loader *loader) {

@@ -30,19 +30,30 @@ struct loader_settings {
  * errors as one sentence with the fix. The fd in ret is the caller's. */
 int loader_settings_find(const struct config *config, FILE *errors, struct loader_settings *ret);
 
-/* message is PROTO_LOADED or PROTO_REFUSED. */
+/* How a loader differs from one that is the first and only one. */
+struct loader_request {
+        int database; /* what [scanner] database is, O_PATH; stays the caller's */
+        const struct generation *running; /* the engine that runs: none like it is loaded */
+        bool only_compare;                /* nor is any other: which it is will be told */
+};
+
+/* message is PROTO_LOADED, PROTO_REFUSED or PROTO_COMPARED. */
 typedef void (*loader_message_fn)(void *userdata, const union proto_message *message);
-/* The loader is gone (crash, kill, or after REFUSED). Nothing is called any more. */
+/* The loader is gone (crash, kill, or after REFUSED or COMPARED). Nothing is called any more. */
 typedef void (*loader_end_fn)(void *userdata);
 
-/* Starts the process. 0 or negative errno (the signature folder can't be opened, no process). */
+/* Starts the process. request may be NULL. 0 or negative errno (the signature folder can't be opened,
+ * no process). */
 int loader_new(struct ring *ring, const struct loader_settings *settings,
-               loader_message_fn on_message, loader_end_fn on_end, void *userdata,
-               struct loader **ret);
+               const struct loader_request *request, loader_message_fn on_message,
+               loader_end_fn on_end, void *userdata, struct loader **ret);
 
 /* Kills the process if it still runs, and every worker that it forked with it (they get SIGKILL
  * at their parent's death). */
 struct loader *loader_free(struct loader *loader);
+
+/* The process ends its workers, tidies up behind them, and goes. */
+struct loader *loader_let_go(struct loader *loader);
 
 pid_t loader_pid(const struct loader *loader);
 

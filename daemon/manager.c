@@ -35,6 +35,7 @@
 #include "daemon/names.h"
 #include "daemon/notify.h"
 #include "daemon/pool.h"
+#include "daemon/reload.h"
 #include "daemon/ring.h"
 #include "daemon/stats.h"
 #include "daemon/verdicts.h"
@@ -69,6 +70,7 @@ struct manager {
         struct history *history;
         struct breaker breaker;
         struct marker *marker;
+        struct reload *reload;
         struct bus *bus; /* NULL: nobody can ask us */
 
         int signal_fd;
@@ -97,22 +99,9 @@ static void print_stats(struct manager *m) {
         journal_say(m->journal, EVENT_STATS, NULL, "%s", text);
 }
 
-/* Only checks: what runs is not touched by what is on disk until a restart. */
-static void check_config(struct manager *m) {
-        _cleanup_(config_freep) struct config *config = NULL;
-        _cleanup_free_ char *text = NULL;
-        size_t size = 0;
-        FILE *errors = open_memstream(&text, &size);
-        int r;
-
-        if (!errors)
-                return;
-        r = config_load(m->config_path, errors, &config);
-        fclose(errors);
-        journal_say(m->journal, EVENT_CONFIG_CHECKED, NULL, "%s%s",
-                    r < 0 ? "The configuration on disk has mistakes, what runs is kept: "
-                          : "The configuration on disk is good; it takes effect at a restart.",
-                    r < 0 ? text : "");
+void manager_reload(struct manager *m) {
+        if (m->reload)
+                reload_ask(m->reload);
 }
 
 static void read_signal(struct manager *m) {
@@ -126,7 +115,7 @@ static void take_signal(struct manager *m, const struct signalfd_siginfo *info) 
         switch (info->ssi_signo) {
         case SIGTERM:
         case SIGINT: m->ending = true; break;
-        case SIGHUP: check_config(m); break;
+        case SIGHUP: manager_reload(m); break;
         case SIGUSR1: print_stats(m); break;
         case SIGCHLD:
                 while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -253,6 +242,8 @@ static int turn(struct manager *m, uint64_t *due) {
         now = now_usec();
         gate_flush(m->gate);
         *due = scans_run(m->scans, now);
+        if (!m->ending)
+                reload_run(m->reload);
         *due = MIN(*due, pool_run(m->pool, now));
         /* A job that ended in pool_run() has its answers in the batch. */
         gate_flush(m->gate);
@@ -261,6 +252,8 @@ static int turn(struct manager *m, uint64_t *due) {
         /* Behind it: a file that came to rest has a stamp in the making. */
         *due = MIN(*due, scans_run(m->scans, now));
         *due = MIN(*due, hot_run(m->hot, now));
+        if (m->guarding && hot_is_current(m->hot))
+                (void)reload_tell_generation(m->reload);
         *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
@@ -424,10 +417,22 @@ static int start(struct manager *m) {
                         .directory = m->config->cache_directory,
                 },
                 &m->stats, m->journal);
+        r = reload_new(
+                &(struct reload_parts){
+                        .ring = m->ring,
+                        .stats = &m->stats,
+                        .journal = m->journal,
+                        .config = m->config,
+                        .config_path = m->config_path,
+                },
+                &m->reload);
+        if (r < 0)
+                return r;
         r = pool_new(m->ring, m->config, &m->stats, m->journal, verdicts_fd(m->verdicts),
                      on_pool_ready, m, m->errors, &m->pool);
         if (r < 0)
                 return r;
+        reload_set_pool(m->reload, m->pool);
         r = scans_new(m->config, m->pool, m->ring, m->verdicts, &m->stats, m->journal,
                       on_found_done, m, &m->scans);
         if (r < 0)
@@ -569,6 +574,7 @@ static void end(struct manager *m) {
         if (!clean)
                 return;
         m->marker = marker_free(m->marker);
+        m->reload = reload_free(m->reload);
         m->pool = pool_free(m->pool);
         m->many = many_free(m->many);
         m->changes = changes_free(m->changes);
@@ -628,7 +634,7 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
                 m.history = history_free(m.history);
         }
         m.journal = journal_free(m.journal);
-        if (m.pool || m.marker || m.verdicts || m.allow_list || m.history)
+        if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         close_fd(m.signal_fd);

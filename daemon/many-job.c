@@ -136,7 +136,7 @@ static void count(struct many_file *file, const struct proto_span *span) {
 static bool outdated(const struct many_file *file) {
         const struct generation *running = pool_generation(file->many->p.pool);
 
-        return !running || memcmp(running, &file->job_generation, sizeof(*running)) != 0 ||
+        return !running || memcmp(running, &file->job.generation, sizeof(*running)) != 0 ||
                memcmp(running, &file->generation, sizeof(*running)) != 0;
 }
 
@@ -241,7 +241,6 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
         file->n_touched = 0;
         file->touched_all = false;
         file->judged_to = from;
-        file->job_generation = file->generation;
         file->judging = true;
         many->n_judging++;
         file->job = (struct pool_job){

@@ -129,12 +129,11 @@ struct many_file {
 
         /* The job under way. */
         bool judging, cache_failed;
-        bool hub_failed;                  /* too many stamps were refused */
-        bool by_hub;                      /* some of it was taken on the word of a hub */
-        bool verifying;                   /* all of it, under a lease on fd, for a stamp */
-        bool verified;                    /* tried already since the last use */
-        struct generation job_generation; /* when it began */
-        uint64_t judged_to;               /* it has told of the items up to there */
+        bool hub_failed;    /* too many stamps were refused */
+        bool by_hub;        /* some of it was taken on the word of a hub */
+        bool verifying;     /* all of it, under a lease on fd, for a stamp */
+        bool verified;      /* tried already since the last use */
+        uint64_t judged_to; /* it has told of the items up to there */
         struct pool_job job;
         struct range touched[TOUCHED_MAX]; /* since it began */
         size_t n_touched;

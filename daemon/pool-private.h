@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Shared by pool.c (queue, loader, the whole) and pool-worker.c (one worker and the job it has).
+ * Shared by pool.c (the queue, and the whole), pool-reload.c (from one engine to the next), team.c (an
+ * engine with its loader and workers) and pool-worker.c (one worker and the job it has).
  */
 
 #include <sys/socket.h>
@@ -45,6 +46,7 @@ struct bay {
 
 struct worker {
         struct pool *pool;
+        struct team *team;
         unsigned number;
         enum worker_state state;
         int channel, slot_fd, pidfd;
@@ -65,6 +67,22 @@ struct worker {
         union proto_message received;
 };
 
+/* An engine: its loader, and the workers that were forked from it. */
+struct team {
+        LIST_ENTRY(team) link; /* of those that are retired */
+        struct pool *pool;
+        struct loader *loader;
+        bool loaded;   /* the loader has an engine and takes SPAWNs */
+        bool refused;  /* the loader said why; its end is no news */
+        bool retired;  /* another engine took over: its workers end with the job they are at */
+        bool compares; /* its loader is only asked whether there is anything new */
+        uint64_t loaded_usec;
+        struct generation generation;
+        uint32_t database_version;
+        unsigned n_workers;
+        struct worker workers[WORKERS_MAX];
+};
+
 struct pool {
         struct ring *ring;
         const struct config *config;
@@ -77,19 +95,21 @@ struct pool {
         bool ready;
 
         struct loader_settings settings;
-        struct loader *loader;
-        bool loaded;         /* this loader has an engine and takes SPAWNs */
+        struct team *running;      /* that jobs are given to; never NULL */
+        struct team *next;         /* being loaded beside it; or NULL */
+        LIST_HEAD(, team) retired; /* with their last jobs */
+        struct pool_reload reload; /* the one under way */
+        bool reloading;
+        bool alone;          /* what ran is being let go before the next one is loaded */
         bool has_generation; /* of the last engine that was loaded: its stamps stay good while
                               * another loader starts */
         struct generation generation;
         uint32_t database_version;
         uint64_t restart_usec; /* when a new loader may be started; 0: none needed */
         unsigned failures;     /* loaders in a row that came to nothing */
-        bool refused;          /* the loader said why; its end is no news */
         bool ending;
 
         struct queue queue;
-        struct worker workers[WORKERS_MAX];
         uint64_t next_job_id;
         unsigned busy_ops; /* operations in the ring that point into the object */
 };
@@ -111,9 +131,54 @@ void pool_dispatch(struct pool *pool);
 /* A worker said hello (0), or there can be none (negative): told once. */
 void pool_set_ready(struct pool *pool, int error);
 
+/* The running engine's loader came to nothing: another one is tried after a while. */
+void pool_loader_failed(struct pool *pool, int error, const char *text);
+
+/* The running engine is another one. */
+void pool_take_generation(struct pool *pool, const struct team *team);
+
+/* ---- pool-reload.c ---- */
+
+/* The engine that is loaded beside the running one: what its loader says, that it is gone, that a
+ * worker of it says hello. */
+void pool_next_said(struct pool *pool, const union proto_message *m);
+void pool_next_ended(struct pool *pool);
+
+/* The engine that took the place of the one that was let go is loaded, or is not. */
+void pool_reload_settled(struct pool *pool, enum pool_reloaded how, const char *text);
+
+/* Swaps engines when the next one's workers are there, lets go of retired ones. Called once a loop. */
+uint64_t pool_run_reload(struct pool *pool, uint64_t now);
+
+/* ---- team.c ---- */
+
+/* Without a loader. */
+struct team *team_new(struct pool *pool);
+/* Kills what is left of it. None of its operations may be in the ring any more (team_lingers()). */
+struct team *team_free(struct team *team);
+
+/* 0 or negative errno. request may be NULL. */
+int team_load(struct team *team, const struct loader_request *request);
+
+/* Gives up loader and workers; their jobs go to others, or end with reason. */
+void team_end(struct team *team, enum reason reason);
+
+/* Another engine took over: jobs that nobody is at go back into the queue, the others end here. */
+void team_retire(struct team *team);
+
+/* Looks after the workers: kills those over their time, starts missing ones. */
+uint64_t team_run(struct team *team, uint64_t now);
+
+/* Whether a worker is there or on its way; whether operations of it are in the ring. */
+unsigned team_count(const struct team *team, enum worker_state state);
+bool team_lingers(const struct team *team);
+
+/* Logs what was loaded. */
+void team_log_loaded(const struct team *team, const struct proto_loaded *loaded);
+
 /* ---- pool-worker.c ---- */
 
-void worker_init(struct worker *w, struct pool *pool, unsigned number);
+void worker_init(struct worker *w, struct team *team, unsigned number);
 void worker_done(struct worker *w);
 
 /* Asks the loader for a worker in this place. 0 or negative errno. */
@@ -133,6 +198,10 @@ uint64_t worker_run(struct worker *w, uint64_t now);
 /* Gives up a worker, dead or to be killed; its job goes to another one, or ends with reason.
  * Operations that are still in the ring end by themselves and find the state changed. */
 void worker_lost(struct worker *w, enum reason reason);
+
+/* Takes back the jobs that it has not begun, or would tell all of again; without one that is left, it
+ * ends. */
+void worker_retire(struct worker *w);
 
 /* Whether operations of a lost worker are still in the ring: its place can't be used again yet. */
 bool worker_lingers(const struct worker *w);

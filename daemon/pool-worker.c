@@ -4,7 +4,7 @@
  * One worker as the gate sees it. Owns its channel, its slot, its pidfd; links to the jobs it has.
  *
  * Its life: ABSENT -> STARTING (channel made, SPAWN sent) -> RUNNING (HELLO came) -> ABSENT (channel
- * closed). A job's way: content is read into a free bay of the slot, the worker is told, its result
+ * shut down). A job's way: content is read into a free bay of the slot, the worker is told, its result
  * frees the bay. The second bay is for the job to go on with: only a short job is put there, and it
  * is taken back when the one before it turns out to be long. Whatever ends a worker passes through
  * worker_lost(), which gives its jobs to others or ends them. Must not believe anything that a
@@ -112,13 +112,19 @@ static void give_back(struct pool *pool, struct pool_job *job) {
         pool_enqueue(pool, job, true);
 }
 
+/* Has it end by itself, at once or behind the job that it is at. */
+static void worker_close(struct worker *w) {
+        w->pidfd = close_fd(w->pidfd);
+        /* Not closed yet: an operation on it may not have been submitted, and would meet whatever has
+         * its number then. */
+        if (w->channel >= 0)
+                (void)shutdown(w->channel, SHUT_RDWR);
+}
+
 static void worker_kill(struct worker *w) {
         if (w->pidfd >= 0)
                 (void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
-        w->pidfd = close_fd(w->pidfd);
-        if (w->channel >= 0)
-                (void)shutdown(w->channel, SHUT_RDWR);
-        w->channel = close_fd(w->channel);
+        worker_close(w);
 }
 
 void worker_lost(struct worker *w, enum reason reason) {
@@ -206,6 +212,29 @@ uint64_t worker_run(struct worker *w, uint64_t now) {
         return due;
 }
 
+/* Its jobs are given back or done. */
+static void worker_dismiss(struct worker *w) {
+        worker_close(w);
+        w->state = WORKER_ABSENT;
+        for (size_t i = 0; i < PROTO_BAYS; i++)
+                w->bays[i].state = BAY_FREE;
+}
+
+void worker_retire(struct worker *w) {
+        struct bay *at = current_bay(w);
+
+        if (w->state == WORKER_ABSENT)
+                return;
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                struct bay *bay = &w->bays[i];
+
+                if (bay->job && (bay != at || bay->job->many))
+                        give_back(w->pool, TAKE_PTR(bay->job));
+        }
+        if (!at || !at->job)
+                worker_dismiss(w);
+}
+
 static void worker_receive(struct worker *w);
 
 /* Takes back a job with its result. */
@@ -231,6 +260,8 @@ static void worker_result(struct worker *w, const struct proto_result *m) {
                 memcpy(result.signature, m->signature, sizeof(result.signature));
         }
         w->since_usec = now;
+        if (w->team->retired)
+                worker_dismiss(w);
         /* The next job is on its way before this one's openers are answered: both matter, and the
          * answers leave in the same turn of the loop. */
         pool_dispatch(w->pool);
@@ -366,8 +397,11 @@ static void worker_received(struct ring_op *op, int res) {
 
         w->receiving = false;
         w->pool->busy_ops--;
-        if (w->state == WORKER_ABSENT)
+        if (w->state == WORKER_ABSENT) {
+                if (!worker_lingers(w))
+                        w->channel = close_fd(w->channel);
                 return;
+        }
         if (res == -EINTR || res == -EAGAIN) {
                 worker_receive(w);
                 return;
@@ -385,7 +419,8 @@ static void worker_received(struct ring_op *op, int res) {
         if (kind == PROTO_RESULT && result_fits(w)) {
                 struct proto_result m = w->received.result;
 
-                worker_receive(w);
+                if (!w->team->retired)
+                        worker_receive(w);
                 worker_result(w, &m);
                 return;
         }
@@ -461,9 +496,10 @@ int worker_start(struct worker *w, uint64_t now) {
         theirs = pair[1];
         if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
                 return -errno;
-        r = loader_spawn(w->pool->loader, w->number, theirs, w->slot_fd, w->pool->cache_fd);
+        r = loader_spawn(w->team->loader, w->number, theirs, w->slot_fd, w->pool->cache_fd);
         if (r < 0)
                 return r;
+        close_fd(w->channel);
         w->channel = TAKE_FD(ours);
         w->state = WORKER_STARTING;
         w->since_usec = now;
@@ -598,6 +634,7 @@ void worker_take(struct worker *w, struct pool_job *job) {
         struct bay *bay = free_bay(w);
 
         job->attempts++;
+        job->generation = w->team->generation;
         job->dispatched_usec = now_usec();
         bay->job = job;
         bay->filled = 0;
@@ -619,8 +656,9 @@ bool worker_lingers(const struct worker *w) {
         return w->receiving;
 }
 
-void worker_init(struct worker *w, struct pool *pool, unsigned number) {
-        w->pool = pool;
+void worker_init(struct worker *w, struct team *team, unsigned number) {
+        w->pool = team->pool;
+        w->team = team;
         w->number = number;
         w->channel = w->slot_fd = w->pidfd = -EBADF;
         w->receive_op.done = worker_received;
@@ -633,6 +671,7 @@ void worker_init(struct worker *w, struct pool *pool, unsigned number) {
 }
 
 void worker_done(struct worker *w) {
+        w->channel = close_fd(w->channel);
         w->slot_fd = close_fd(w->slot_fd);
         if (w->slot)
                 (void)munmap(w->slot, PROTO_SLOT_SIZE);

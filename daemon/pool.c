@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Owns: the loader, the queue of jobs, the places of the workers. A job belongs to its owner
+ * Owns: the queue of jobs, the engine that runs (team.c). A job belongs to its owner
  * all the time; the pool only links it. Must not own: event fds, answers.
  */
 
@@ -65,18 +65,21 @@ static struct pool_job *dequeue(struct pool *pool) {
 }
 
 static struct worker *idle_worker(struct pool *pool) {
-        for (unsigned i = 0; i < pool->config->workers; i++)
-                if (worker_idle(&pool->workers[i]))
-                        return &pool->workers[i];
+        struct team *team = pool->running;
+
+        for (unsigned i = 0; i < team->n_workers; i++)
+                if (worker_idle(&team->workers[i]))
+                        return &team->workers[i];
         return NULL;
 }
 
 /* Of the workers that have room for a job to go on with, the one that will soonest be at it. */
 static struct worker *worker_with_room(struct pool *pool, uint64_t now) {
+        struct team *team = pool->running;
         struct worker *best = NULL;
 
-        for (unsigned i = 0; i < pool->config->workers; i++) {
-                struct worker *w = &pool->workers[i];
+        for (unsigned i = 0; i < team->n_workers; i++) {
+                struct worker *w = &team->workers[i];
 
                 if (worker_has_room(w, now) && (!best || w->since_usec < best->since_usec))
                         best = w;
@@ -170,7 +173,7 @@ void pool_set_ready(struct pool *pool, int error) {
         pool->errors = NULL;
 }
 
-static void loader_failed(struct pool *pool, int error, const char *text) {
+void pool_loader_failed(struct pool *pool, int error, const char *text) {
         pool->failures++;
         pool->restart_usec = now_usec() + (pool->failures > 1 ? RESTART_USEC : 0);
         if (!pool->ready) {
@@ -180,90 +183,30 @@ static void loader_failed(struct pool *pool, int error, const char *text) {
                 return;
         }
         journal_say(pool->journal, EVENT_ENGINE_FAILED, NULL, "%s", text);
+        pool_reload_settled(pool, POOL_FAILED, text);
 }
 
-static void loader_ended(void *userdata) {
-        struct pool *pool = userdata;
-
-        pool->loader = loader_free(pool->loader);
-        for (unsigned i = 0; i < pool->config->workers; i++)
-                worker_lost(&pool->workers[i], REASON_CRASH);
-        if (pool->ending || pool->refused)
-                return;
-        loader_failed(pool, -EPIPE,
-                      "The loader process ended unexpectedly; its messages above, or those of "
-                      "the kernel, say why.");
-}
-
-static void log_loaded(struct pool *pool, const struct proto_loaded *loaded) {
-        struct log_record *r = journal_get(pool->journal, EVENT_ENGINE_LOADED);
-
-        if (!r)
-                return;
-        generation_format(&pool->generation, r->generation);
-        snprintf(r->detail, sizeof(r->detail),
-                 "%s with %u signatures (database version %u) loaded in %llu ms; generation %s.",
-                 loaded->engine, loaded->signatures, loaded->database_version,
-                 (unsigned long long)(loaded->load_usec / 1000), r->generation);
-        journal_put(pool->journal, r);
-}
-
-static void loader_said(void *userdata, const union proto_message *m) {
-        struct pool *pool = userdata;
-
-        if (m->header.kind == PROTO_REFUSED) {
-                pool->refused = true;
-                loader_failed(pool, -ENOEXEC, m->refused.text);
-                return;
-        }
-        pool->generation = m->loaded.generation;
-        pool->database_version = m->loaded.database_version;
-        pool->has_generation = pool->loaded = true;
-        log_loaded(pool, &m->loaded);
-        for (unsigned i = 0; i < pool->config->workers; i++)
-                pool->workers[i].quick_death = false;
-        (void)pool_run(pool, now_usec());
-}
-
-static int start_loader(struct pool *pool) {
-        pool->restart_usec = 0;
-        pool->loaded = pool->refused = false;
-        return loader_new(pool->ring, &pool->settings, loader_said, loader_ended, pool,
-                          &pool->loader);
+void pool_take_generation(struct pool *pool, const struct team *team) {
+        pool->generation = team->generation;
+        pool->database_version = team->database_version;
+        pool->has_generation = true;
 }
 
 uint64_t pool_run(struct pool *pool, uint64_t now) {
-        uint64_t next = USEC_INFINITY;
+        uint64_t next;
 
         if (pool->ending)
-                return next;
-        if (!pool->loader && pool->restart_usec != 0) {
+                return USEC_INFINITY;
+        next = pool_run_reload(pool, now);
+        if (!pool->running->loader && pool->restart_usec != 0) {
                 if (now < pool->restart_usec)
-                        return pool->restart_usec;
-                if (start_loader(pool) < 0)
-                        loader_failed(pool, -EPIPE, "Failed to start the loader process.");
-                return pool->restart_usec ? pool->restart_usec : next;
+                        return MIN(next, pool->restart_usec);
+                pool->restart_usec = 0;
+                if (team_load(pool->running, NULL) < 0)
+                        pool_loader_failed(pool, -EPIPE, "Failed to start the loader process.");
+                return pool->restart_usec ? MIN(next, pool->restart_usec) : next;
         }
-        for (unsigned i = 0; i < pool->config->workers; i++) {
-                struct worker *w = &pool->workers[i];
-
-                next = MIN(next, worker_run(w, now));
-                if (w->state != WORKER_ABSENT || !pool->loader || !pool->loaded)
-                        continue;
-                /* Its operations must be out of the ring before the place is used again. */
-                if (worker_lingers(w))
-                        continue;
-                if (w->quick_death && now - w->since_usec < RESTART_USEC) {
-                        next = MIN(next, w->since_usec + RESTART_USEC);
-                        continue;
-                }
-                if (worker_start(w, now) < 0) {
-                        w->quick_death = true;
-                        w->since_usec = now;
-                        next = MIN(next, now + RESTART_USEC);
-                } else
-                        next = MIN(next, worker_run(w, now));
-        }
+        next = MIN(next, team_run(pool->running, now));
         pool_dispatch(pool);
         return next;
 }
@@ -287,15 +230,17 @@ int pool_new(struct ring *ring, const struct config *config, struct stats *stats
         pool->userdata = userdata;
         pool->errors = errors;
         queue_init(&pool->queue);
-        for (unsigned i = 0; i < WORKERS_MAX; i++)
-                worker_init(&pool->workers[i], pool, i);
+        LIST_INIT(&pool->retired);
+        pool->reload.database = -EBADF;
         r = loader_settings_find(config, errors, &pool->settings);
         if (r < 0)
                 return r;
-        r = start_loader(pool);
+        pool->running = team_new(pool);
+        r = pool->running ? team_load(pool->running, NULL) : -ENOMEM;
         if (r < 0) {
                 fprintf(errors, "Failed to start the loader process: %s.\n", strerror(-r));
                 close_fd(pool->settings.program_fd);
+                team_free(pool->running);
                 return r;
         }
         *ret = TAKE_PTR(pool);
@@ -303,12 +248,17 @@ int pool_new(struct ring *ring, const struct config *config, struct stats *stats
 }
 
 struct pool *pool_free(struct pool *pool) {
+        struct team *team;
+
         if (!pool)
                 return NULL;
         pool->ending = true;
-        pool->loader = loader_free(pool->loader);
-        for (unsigned i = 0; i < WORKERS_MAX; i++)
-                worker_lost(&pool->workers[i], REASON_SHUTDOWN);
+        close_fd(pool->reload.database);
+        team_end(pool->running, REASON_SHUTDOWN);
+        if (pool->next)
+                team_end(pool->next, REASON_SHUTDOWN);
+        LIST_FOREACH(team, &pool->retired, link)
+                team_end(team, REASON_SHUTDOWN);
         pool_fail_queued(pool, REASON_SHUTDOWN);
 
         /* The channels are shut down and the loader is dead: what is in the ring ends at once. A
@@ -318,8 +268,12 @@ struct pool *pool_free(struct pool *pool) {
         close_fd(pool->settings.program_fd);
         if (pool->busy_ops > 0)
                 return NULL;
-        for (unsigned i = 0; i < WORKERS_MAX; i++)
-                worker_done(&pool->workers[i]);
+        while ((team = LIST_FIRST(&pool->retired))) {
+                LIST_REMOVE(team, link);
+                team_free(team);
+        }
+        team_free(pool->next);
+        team_free(pool->running);
         free(pool);
         return NULL;
 }
@@ -332,24 +286,44 @@ uint32_t pool_database_version(const struct pool *pool) {
         return pool->has_generation ? pool->database_version : 0;
 }
 
-unsigned pool_patience(const struct pool *pool) {
-        unsigned waiting = 0;
-
-        for (unsigned i = 0; i < pool->config->workers; i++) {
-                const struct worker *w = &pool->workers[i];
+/* As pool_patience(); false: 0. */
+static bool count_waiting(const struct team *team, unsigned *waiting) {
+        for (unsigned i = 0; i < team->n_workers; i++) {
+                const struct worker *w = &team->workers[i];
                 unsigned sent = 0;
 
                 for (size_t k = 0; k < PROTO_BAYS; k++) {
                         if (w->bays[k].reading || w->bays[k].sending)
-                                return 0;
+                                return false;
                         sent += w->bays[k].state == BAY_SENT;
                 }
                 if (sent > 1)
-                        waiting += sent - 1;
+                        *waiting += sent - 1;
         }
+        return true;
+}
+
+unsigned pool_patience(const struct pool *pool) {
+        const struct team *team;
+        unsigned waiting = 0;
+
+        if (!count_waiting(pool->running, &waiting))
+                return 0;
+        LIST_FOREACH(team, &pool->retired, link)
+                if (!count_waiting(team, &waiting))
+                        return 0;
         return waiting;
 }
 
 bool pool_is_own(const struct pool *pool, pid_t pid) {
-        return pool->loader && loader_pid(pool->loader) == pid;
+        const struct team *team;
+
+        if (pool->running->loader && loader_pid(pool->running->loader) == pid)
+                return true;
+        if (pool->next && pool->next->loader && loader_pid(pool->next->loader) == pid)
+                return true;
+        LIST_FOREACH(team, &pool->retired, link)
+                if (team->loader && loader_pid(team->loader) == pid)
+                        return true;
+        return false;
 }

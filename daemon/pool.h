@@ -86,6 +86,8 @@ struct pool_job {
         struct queue_item turn;
         bool queued;
         unsigned attempts;
+        struct generation
+                generation; /* of the engine that has it, or had it last: for its owner, too */
         uint64_t submitted_usec, dispatched_usec, sent_usec;
 };
 
@@ -119,6 +121,28 @@ void pool_withdraw(struct pool *pool, struct pool_job *job, enum reason reason);
 
 /* Ends every job that no worker has, with UNKNOWN and this reason. */
 void pool_fail_queued(struct pool *pool, enum reason reason);
+
+/* How a reload of the signatures ended; told once for each pool_reload() that was begun. */
+enum pool_reloaded {
+        POOL_UNCHANGED, /* the set is the one that runs */
+        POOL_CHANGED,   /* new jobs go to the new engine */
+        POOL_REFUSED,   /* there is no engine in it: what ran goes on */
+        POOL_FAILED,    /* nor does what ran go on: it was let go first; tried again by itself */
+};
+typedef void (*pool_reloaded_fn)(void *userdata, enum pool_reloaded how, const char *text);
+
+struct pool_reload {
+        const struct config *config; /* whose [scanner] counts from now on */
+        int database;                /* O_PATH; taken */
+        bool always;                 /* also for the set that runs: [scanner] has changed */
+        pool_reloaded_fn done;
+        void *userdata;
+};
+
+/* Loads the signatures as they are now, beside the engine that runs or, by concurrent_reload, in its
+ * place. -EBUSY: an engine is being loaded, nothing is taken. Other negative errno: there is no
+ * process to be had. */
+int pool_reload(struct pool *pool, const struct pool_reload *reload);
 
 /* The running engine's generation; NULL while there is none. */
 const struct generation *pool_generation(const struct pool *pool);

@@ -29,6 +29,7 @@ static const struct {
         [PROTO_ATTACHMENT] = { sizeof(struct proto_attachment), 0 },
         [PROTO_COVER] = { sizeof(struct proto_cover), 0 },
         [PROTO_PLAN] = { sizeof(struct proto_plan), 0 },
+        [PROTO_COMPARED] = { sizeof(struct proto_compared), 0 },
 };
 
 static_assert(sizeof(union proto_message) <= UINT16_MAX, "sizes fit the header");
@@ -132,6 +133,8 @@ static bool load_ok(const struct proto_load *m) {
         return path_ok(m->database) && path_ok(m->tmpdir) && m->limits < _CONTENT_RULE_MAX &&
                m->limits != CONTENT_IGNORE && m->encrypted < _CONTENT_RULE_MAX &&
                m->broken < _CONTENT_RULE_MAX && m->pua <= 1 && m->phishing <= 1 &&
+               m->has_running <= 1 && m->only_compare <= m->has_running && m->background <= 1 &&
+               (m->has_running || zero(m->running.id, sizeof(m->running.id))) &&
                strnlen(m->attachment_names, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                strnlen(m->attachment_types, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                zero(m->reserved, sizeof(m->reserved));
@@ -310,6 +313,10 @@ int proto_check(const union proto_message *message, size_t size) {
         case PROTO_LOADED: ok = loaded_ok(&message->loaded); break;
         case PROTO_REFUSED:
                 ok = proto_text_ok(message->refused.text, sizeof(message->refused.text));
+                break;
+        case PROTO_COMPARED:
+                ok = message->compared.same <= 1 &&
+                     zero(message->compared.reserved, sizeof(message->compared.reserved));
                 break;
         case PROTO_SPAWN: ok = message->spawn.reserved == 0; break;
         case PROTO_HELLO: ok = true; break;

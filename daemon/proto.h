@@ -9,6 +9,7 @@
  *     gate ──LOAD────▶ loader        once: settings, with the signature folder's O_PATH fd
  *     gate ◀─LOADED─── loader        the engine is compiled and found its canary
  *     gate ◀─REFUSED── loader        why there is no engine; the loader then exits
+ *     gate ◀─COMPARED─ loader        the set is, or is not, the one that runs; the loader then exits
  *     gate ──SPAWN───▶ loader        with 2 fds: the worker's end of its channel, its slot's memfd;
  *                                    and the verdict cache's memory, read-only, if there is one
  *     gate ◀─HELLO──── worker        on its channel; the kernel's SCM_CREDENTIALS tell its pid
@@ -67,6 +68,7 @@ enum proto_kind {
         PROTO_ATTACHMENT,
         PROTO_COVER,
         PROTO_PLAN,
+        PROTO_COMPARED,
         _PROTO_KIND_MAX
 };
 
@@ -90,7 +92,11 @@ struct proto_load {
         uint8_t broken;
         uint8_t pua;
         uint8_t phishing;
-        uint8_t reserved[3];
+        uint8_t has_running;       /* an engine of this generation runs: none like it is loaded */
+        uint8_t only_compare;      /* nor is any other */
+        uint8_t background;        /* loads at low priority, since others scan meanwhile */
+        struct generation running; /* 0 without */
+        uint8_t reserved[2];
         char attachment_names[PROTO_PATTERNS_MAX]; /* that patterns_find() takes; "": none */
         char attachment_types[PROTO_PATTERNS_MAX];
 };
@@ -108,6 +114,12 @@ struct proto_loaded {
 struct proto_refused {
         struct proto_header header;
         char text[PROTO_TEXT_MAX]; /* one sentence: what is wrong and the fix */
+};
+
+struct proto_compared {
+        struct proto_header header;
+        uint8_t same;
+        uint8_t reserved[7];
 };
 
 struct proto_spawn {
@@ -284,6 +296,7 @@ union proto_message {
         struct proto_load load;
         struct proto_loaded loaded;
         struct proto_refused refused;
+        struct proto_compared compared;
         struct proto_spawn spawn;
         struct proto_hello hello;
         struct proto_job job;

@@ -118,6 +118,8 @@ bool scan_settled(struct scan *scan, const struct pool_result *result) {
                 scan->tier = LOG_TIER_SCAN;
                 scan->verdict = result->verdict;
                 scan->reason = result->reason;
+                /* It may have been made for another engine than the one that it was given to. */
+                scan->generation = scan->job.generation;
                 stats_count_verdict(scans->stats, scan->verdict);
                 scans_tell_engine(scans, scan->verdict, scan->reason);
                 if (result->has_digest && scan_same_generation(scan))

@@ -43,7 +43,8 @@ struct scan {
         ino_t ino;
         uint64_t size;
         const struct config_store *store;
-        struct generation generation; /* of the engine it is given to */
+        struct generation
+                generation; /* of the engine it is made for; behind its scan: that judged it */
         STAILQ_HEAD(, waiter) waiters;
 
         enum verdict verdict;

@@ -77,13 +77,22 @@ static size_t bucket_of(dev_t dev, ino_t ino) {
         return ((uint64_t)ino * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)dev) >> 32 & (BUCKETS - 1);
 }
 
+/* Whoever comes after new signatures is told what these say. */
+static bool is_current(const struct scan *scan) {
+        const struct generation *running = pool_generation(scan->scans->pool);
+
+        return scan->job.queued ||
+               (running && memcmp(&scan->job.generation, running, sizeof(*running)) == 0);
+}
+
 /* A scan under way of this very content: its lease says that nobody wrote since it began. */
 static struct scan *find_scan(struct scans *scans, const struct stat *st) {
         struct scan *scan;
 
         LIST_FOREACH(scan, &scans->buckets[bucket_of(st->st_dev, st->st_ino)], bucket)
                 if (scan->dev == st->st_dev && scan->ino == st->st_ino &&
-                    scan->size == (uint64_t)st->st_size && lease_holds(scan->fd))
+                    scan->size == (uint64_t)st->st_size && is_current(scan) &&
+                    lease_holds(scan->fd))
                         return scan;
         return NULL;
 }
@@ -342,7 +351,7 @@ int scans_refuse(struct scans *scans, const struct scan_subject *subject, bool s
 /* ---- After the answers ---- */
 
 static bool worth_a_stamp(const struct scan *scan) {
-        /* A scan may end under another engine than it began; which one judged it is not known. */
+        /* Signatures may have changed since it was judged. */
         return scan->scans->config->stamps && scan->leased && scan->verdict != VERDICT_UNKNOWN &&
                scan_same_generation(scan);
 }

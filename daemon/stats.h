@@ -75,6 +75,8 @@
         X(workers_started, "workers that said hello") \
         X(workers_died,    "workers that ended by themselves") \
         X(workers_hung,    "workers killed for taking too long") \
+        X(reloads,         "signature sets that took the place of another") \
+        X(reloads_failed,  "signature sets that could not be loaded") \
         X(retries,         "jobs given to a second worker") \
         X(taken_back,      "jobs taken back from behind a long one") \
         X(pressure,        "times that reading of events paused for want of fds") \

@@ -39,18 +39,24 @@ _printf_(2, 3) static int problem_set(char problem[static ENGINE_PROBLEM_MAX], c
 static struct {
         char text[ENGINE_PROBLEM_MAX];
         unsigned n;
+        bool named; /* the file with the mistake */
 } load_errors;
 
-/* The first says what is wrong, the second in which file, by the name that was given to cl_load(). */
-static void remember_load_error(const char *line) {
+/* The first says what is wrong, the second or a later one in which file, by the name that was given to
+ * cl_load(). Whether it is one of them. */
+static bool remember_load_error(const char *line) {
         static const char can_not_load[] = "Can't load ";
         const char *file = startswith(line, can_not_load),
                    *slash = file ? strrchr(file, '/') : NULL;
         size_t n = strlen(load_errors.text);
 
+        if (load_errors.n >= LOAD_ERRORS_MAX && (!slash || load_errors.named))
+                return false;
+        load_errors.named = load_errors.named || slash;
         (void)snprintf(load_errors.text + n, sizeof(load_errors.text) - n, "%s%s%s",
                        n > 0 ? ": " : "", slash ? can_not_load : "", slash ? slash + 1 : line);
         load_errors.n++;
+        return true;
 }
 
 static void message(enum cl_msg severity, const char *full, const char *text, void *context) {
@@ -62,9 +68,7 @@ static void message(enum cl_msg severity, const char *full, const char *text, vo
         line[strcspn(line, "\n")] = '\0';
         if (scan_message(line))
                 return;
-        if (severity >= CL_MSG_ERROR && load_errors.n < LOAD_ERRORS_MAX)
-                remember_load_error(line);
-        else
+        if (severity < CL_MSG_ERROR || !remember_load_error(line))
                 fprintf(stderr, "storescan-worker: libclamav: %s\n", line);
 }
 
@@ -260,6 +264,7 @@ uint32_t engine_database_version(const struct engine *engine) {
 static void forget_load_errors(void) {
         load_errors.text[0] = '\0';
         load_errors.n = 0;
+        load_errors.named = false;
 }
 
 static int load_failed(char problem[static ENGINE_PROBLEM_MAX], const char *what, cl_error_t e) {

@@ -14,32 +14,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/signature-names.h"
 #include "store/digest.h"
 #include "store/util.h"
 
 #define CHUNK_SIZE ((size_t)256 << 10)
 
 DEFINE_CLEANUP(struct digest_ctx *, digest_free);
-
-/* libclamav's own list (CLI_DBEXT of its readdb.h), to be compared with each new version of it. */
-static const char *const extensions[] = {
-        ".cat",  ".cbc",  ".cdb", ".cfg", ".cld", ".crb", ".cud", ".cvd",  ".db",   ".fp",
-        ".ftm",  ".gdb",  ".hdb", ".hdu", ".hsb", ".hsu", ".idb", ".ign",  ".ign2", ".imp",
-        ".info", ".ioc",  ".ldb", ".ldu", ".mdb", ".mdu", ".msb", ".msu",  ".ndb",  ".ndu",
-        ".pdb",  ".pwdb", ".rmd", ".sdb", ".sfp", ".wdb", ".yar", ".yara", ".zmd",
-};
-
-bool generation_is_signature_file(const char *name) {
-        size_t n = strlen(name);
-
-        for (size_t i = 0; i < ELEMENTSOF(extensions); i++) {
-                size_t k = strlen(extensions[i]);
-
-                if (n > k && strcasecmp(name + n - k, extensions[i]) == 0)
-                        return true;
-        }
-        return false;
-}
 
 _printf_(3, 4) static int failed(char problem[static ENGINE_PROBLEM_MAX], int error,
                                  const char *format, ...) {
@@ -118,7 +99,7 @@ static int add_file(const struct sums *sums, int fd, const char *name,
 }
 
 static int is_signature_entry(const struct dirent *de) {
-        return generation_is_signature_file(de->d_name);
+        return is_signature_name(de->d_name);
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b) {

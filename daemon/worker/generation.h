@@ -26,6 +26,3 @@ struct generation_source {
 int generation_compute(int database, const char *name, const struct engine_options *options,
                        struct generation *ret, struct generation_source *ret_source,
                        char problem[static ENGINE_PROBLEM_MAX]);
-
-/* Whether libclamav would load a file of this name as signatures. */
-bool generation_is_signature_file(const char *name);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/signature-names.h"
 #include "daemon/worker/generation.h"
 #include "daemon/worker/sandbox.h"
 #include "daemon/worker/spool.h"
@@ -29,6 +30,7 @@ struct loading {
         struct loaded *loaded;
         struct proto_loaded *reply;
         char *refusal; /* PROTO_TEXT_MAX */
+        bool same;     /* as what runs */
 };
 
 /* Paths are cut, so that what is wrong and the fix always fit. */
@@ -158,8 +160,7 @@ static int identify(struct loading *l, struct identity *ret) {
         struct stat st;
         int files;
 
-        if (fstat(l->database, &st) == 0 && !S_ISDIR(st.st_mode) &&
-            !generation_is_signature_file(name))
+        if (fstat(l->database, &st) == 0 && !S_ISDIR(st.st_mode) && !is_signature_name(name))
                 return refuse_database(l, "libclamav loads no file of such a name",
                                        "name a folder, or a file like main.cvd or own.ndb");
         memset(ret, 0, sizeof(*ret)); /* they are compared as a whole */
@@ -228,6 +229,17 @@ static int make_identified_engine(struct loading *l) {
                                "try again when the update of signatures is over");
 }
 
+/* Whether what is there now is what runs already. */
+static int compare(struct loading *l) {
+        struct identity now;
+        int r = identify(l, &now);
+
+        if (r < 0)
+                return r;
+        l->same = memcmp(&now.generation, &l->load->running, sizeof(now.generation)) == 0;
+        return l->same || l->load->only_compare;
+}
+
 static int load_all(struct loading *l) {
         char problem[ENGINE_PROBLEM_MAX];
         int r;
@@ -245,13 +257,15 @@ static int load_all(struct loading *l) {
         if (engine_init(problem) < 0)
                 return refuse(l, "%s.", problem);
         r = enter_sandbox(l);
+        if (r == 0 && l->load->has_running)
+                r = compare(l);
         if (r == 0)
                 r = make_identified_engine(l);
         return r;
 }
 
 int load_engine(const struct proto_load *load, int database, struct loaded *ret,
-                struct proto_loaded *reply, char refusal[static PROTO_TEXT_MAX]) {
+                struct proto_loaded *reply, bool *ret_same, char refusal[static PROTO_TEXT_MAX]) {
         struct loading l = {
                 .load = load,
                 .database = database,
@@ -281,9 +295,10 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
                 spool_name(name, "l", 0, getpid());
                 (void)spool_remove(load->tmpdir, name);
         }
-        if (r < 0) {
+        if (r != 0) {
                 ret->engine = engine_free(ret->engine);
                 ret->canary = canary_free(ret->canary);
+                *ret_same = l.same;
                 return r;
         }
         reply->database_version = engine_database_version(ret->engine);

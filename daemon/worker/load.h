@@ -17,6 +17,7 @@ struct loaded {
 };
 
 /* Loads what database (an O_PATH fd) is, proves it, and confines the process on the way. reply's
- * fields are filled in, but for load_usec. Negative errno: refusal says why and names the fix. */
+ * fields are filled in, but for load_usec. 1: it was only compared, and *ret_same says with which
+ * result. Negative errno: refusal says why and names the fix. */
 int load_engine(const struct proto_load *load, int database, struct loaded *ret,
-                struct proto_loaded *reply, char refusal[static PROTO_TEXT_MAX]);
+                struct proto_loaded *reply, bool *ret_same, char refusal[static PROTO_TEXT_MAX]);

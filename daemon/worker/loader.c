@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +22,8 @@
 #include "daemon/worker/serve.h"
 #include "daemon/worker/spool.h"
 #include "store/util.h"
+
+#define BACKGROUND_NICE 10
 
 #define CHILDREN_MAX (4 * WORKERS_MAX) /* those that the gate gave up may still be dying */
 
@@ -48,16 +51,33 @@ static uint64_t now_usec(void) {
 
 /* ---- Loading ---- */
 
+/* Others scan meanwhile. Only if there is a way back: workers inherit what we are at their fork. */
+static bool step_back(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NICE, &limit) < 0 || limit.rlim_cur < 20 ||
+            getpriority(PRIO_PROCESS, 0) != 0)
+                return false;
+        return setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE) == 0;
+}
+
+/* 0: there is an engine. 1: none was wanted. */
 static int answer_load(struct loader *loader, const struct proto_load *load, int database) {
+        bool behind = load->background && step_back(), same = false;
         char refusal[PROTO_TEXT_MAX];
         union proto_message reply;
         uint64_t started = now_usec();
-        int r;
+        int r, k;
 
         memcpy(loader->tmpdir, load->tmpdir, sizeof(loader->tmpdir));
         proto_init(&reply, PROTO_LOADED);
-        r = load_engine(load, database, &loader->loaded, &reply.loaded, refusal);
-        if (r < 0) {
+        r = load_engine(load, database, &loader->loaded, &reply.loaded, &same, refusal);
+        if (behind && setpriority(PRIO_PROCESS, 0, 0) < 0)
+                fprintf(stderr, "storescan-worker: its priority stays low: %m.\n");
+        if (r > 0) {
+                proto_init(&reply, PROTO_COMPARED);
+                reply.compared.same = same;
+        } else if (r < 0) {
                 proto_init(&reply, PROTO_REFUSED);
                 proto_text(reply.refused.text, sizeof(reply.refused.text), refusal);
                 fprintf(stderr, "storescan-worker: %s\n", reply.refused.text);
@@ -66,7 +86,8 @@ static int answer_load(struct loader *loader, const struct proto_load *load, int
                 loader->generation = reply.loaded.generation;
                 reply.loaded.load_usec = now_usec() - started;
         }
-        return MIN(proto_send(loader->control, &reply, NULL, 0), r);
+        k = proto_send(loader->control, &reply, NULL, 0);
+        return k < 0 ? k : r;
 }
 
 /* ---- Children ---- */
@@ -210,8 +231,8 @@ int loader_run(int control) {
         r = receive_load(&loader, &message, &database);
         if (r > 0) {
                 r = answer_load(&loader, &message.load, database);
-                if (r < 0)
-                        return EXIT_FAILURE; /* said already, unless the gate is gone */
+                if (r != 0) /* said already, unless the gate is gone */
+                        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
                 database = close_fd(database);
 
                 (void)sigemptyset(&signals);

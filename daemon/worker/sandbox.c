@@ -401,6 +401,11 @@ int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]) {
                                      SCMP_A0(SCMP_CMP_MASKED_EQ, forbidden, 0));
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+        /* Back from the background, before there are workers. */
+        if (r == 0)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 3,
+                                     SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0),
+                                     SCMP_A2(SCMP_CMP_EQ, 0));
         /* abort() of a worker; its own filter says more. */
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);

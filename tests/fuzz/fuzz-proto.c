@@ -64,11 +64,13 @@ static void check_promises(const union proto_message *m, int kind) {
                 FUZZ_ASSERT(m->load.limits < _CONTENT_RULE_MAX && m->load.limits != CONTENT_IGNORE);
                 FUZZ_ASSERT(m->load.encrypted < _CONTENT_RULE_MAX);
                 FUZZ_ASSERT(m->load.broken < _CONTENT_RULE_MAX);
+                FUZZ_ASSERT(m->load.only_compare <= m->load.has_running);
                 break;
         case PROTO_LOADED:
                 FUZZ_ASSERT(m->loaded.signatures > 0);
                 check_text(m->loaded.engine, sizeof(m->loaded.engine));
                 break;
+        case PROTO_COMPARED: FUZZ_ASSERT(m->compared.same <= 1); break;
         case PROTO_REFUSED: check_text(m->refused.text, sizeof(m->refused.text)); break;
         case PROTO_JOB:
                 FUZZ_ASSERT(m->job.has_fd || m->job.size <= PROTO_BAY_SIZE);

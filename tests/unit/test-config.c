@@ -37,6 +37,7 @@ START_TEST(defaults) {
         ck_assert_int_eq(c->broken, CONTENT_UNSCANNABLE);
         ck_assert(!c->pua);
         ck_assert(!c->phishing);
+        ck_assert(c->concurrent_reload);
         ck_assert(c->stamps);
         ck_assert_uint_eq(c->max_pending, 0);
         ck_assert_uint_eq(c->hot_files, 4096);
@@ -66,7 +67,7 @@ static const char every_key_text[] =
         "[scanner]\ndatabase = @/db\ntmpdir = @/scan\nuser = _scan.d-1\nworkers = 64\n"
         "max_file_size = 2047M\nmax_scan_size = 64G\nmax_files = 1000000\nmax_recursion = 100\n"
         "scan_timeout = 1500ms\nworker_timeout = 24h\nlimits = infected\nencrypted = ignore\n"
-        "broken = infected\npua = yes\nphishing = yes\nlow_queue = 128\n"
+        "broken = infected\npua = yes\nphishing = yes\nconcurrent_reload = no\nlow_queue = 128\n"
         "rescan = never-older-than 30d\noutbreak_until = 2026-11-26T18:00Z\n"
         "on_access_age = since-update\nbreaker = allow\nbreaker_failures = 0\n"
         "breaker_time = 1d\n"
@@ -104,6 +105,7 @@ START_TEST(every_key) {
         ck_assert_int_eq(c->broken, CONTENT_INFECTED);
         ck_assert(c->pua);
         ck_assert(c->phishing);
+        ck_assert(!c->concurrent_reload);
         ck_assert_uint_eq(c->low_queue, 128);
         ck_assert_int_eq(c->rescan.mode, RESCAN_NEVER_OLDER);
         ck_assert_uint_eq(c->rescan.max_age_usec, 30 * 24 * 3600 * USEC_PER_SEC);
@@ -395,6 +397,7 @@ START_TEST(printed_text) {
                           "broken = unscannable ; default\n"
                           "pua = no ; default\n"
                           "phishing = no ; default\n"
+                          "concurrent_reload = yes ; default\n"
                           "\n"
                           "[stamp]\n"
                           "enabled = yes ; default\n"

@@ -718,6 +718,19 @@ START_TEST(test_load) {
         ck_assert_int_eq(check(), -EBADMSG);
         m.load.attachment_names[0] = '\0';
         ck_assert_int_eq(check(), PROTO_LOAD);
+        m.load.running.id[0] = 1; /* of nothing that runs */
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.load.has_running = 1;
+        ck_assert_int_eq(check(), PROTO_LOAD);
+        m.load.only_compare = m.load.background = 1;
+        ck_assert_int_eq(check(), PROTO_LOAD);
+        m.load.has_running = 0;
+        memset(&m.load.running, 0, sizeof(m.load.running));
+        ck_assert_int_eq(check(), -EBADMSG); /* with what? */
+        m.load.only_compare = 0;
+        m.load.background = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.load.background = 0;
         memset(m.load.database, '/', sizeof(m.load.database));
         ck_assert_int_eq(check(), -EBADMSG);
 }
@@ -728,6 +741,16 @@ START_TEST(test_loaded) {
         ck_assert_int_eq(check(), -EBADMSG); /* scanning with nothing is not scanning */
         m.loaded.signatures = 1;
         ck_assert_int_eq(check(), PROTO_LOADED);
+
+        proto_init(&m, PROTO_COMPARED);
+        ck_assert_int_eq(check(), PROTO_COMPARED);
+        m.compared.same = 1;
+        ck_assert_int_eq(check(), PROTO_COMPARED);
+        m.compared.same = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.compared.same = 0;
+        m.compared.reserved[6] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
 }
 END_TEST
 

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "daemon/signature-names.h"
 #include "daemon/worker/canary.h"
 #include "daemon/worker/content.h"
 #include "daemon/worker/engine.h"
@@ -368,9 +369,9 @@ START_TEST(signature_files) {
                                           "mirrors.dat",   "x.ndbx", "x.lock", "" };
 
         for (size_t i = 0; i < ELEMENTSOF(yes); i++)
-                ck_assert_msg(generation_is_signature_file(yes[i]), "%s", yes[i]);
+                ck_assert_msg(is_signature_name(yes[i]), "%s", yes[i]);
         for (size_t i = 0; i < ELEMENTSOF(no); i++)
-                ck_assert_msg(!generation_is_signature_file(no[i]), "%s", no[i]);
+                ck_assert_msg(!is_signature_name(no[i]), "%s", no[i]);
 }
 END_TEST
 
