@@ -123,9 +123,10 @@ static int lock_by_file(struct store_lock *lock, const char *path, pid_t reader)
         }
         fd = open(lock->dotlock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0) {
-                bool still = errno == EEXIST && is_of_reader(lock->dotlock, reader);
-
-                r = still ? 0 : errno == EEXIST ? -EAGAIN : -errno;
+                r = -errno;
+                if (r == -EEXIST)
+                        r = is_of_reader(lock->dotlock, reader) ? 0 : -EAGAIN;
+                lock->exclusive = false;
                 lock->dotlock[0] = '\0';
                 vault_forget_dotlock(lock->vault);
                 return r;

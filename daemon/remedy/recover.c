@@ -131,9 +131,12 @@ int recover_all(const char *directory, recover_note_fn note, void *userdata) {
         for (size_t i = 0; i < shelf->n_ids; i++) {
                 unsigned line;
 
-                if (shelf_read(shelf, shelf->ids[i], q, &line) >= 0 &&
-                    q->state == QUARANTINE_REPLACING)
+                if (shelf_read(shelf, shelf->ids[i], q, &line) < 0)
+                        continue;
+                if (q->state == QUARANTINE_REPLACING)
                         waiting += recover(vault, shelf->ids[i], q, note, userdata);
+                else /* the very last step was interrupted */
+                        vault_drop_plan(vault, shelf->ids[i]);
         }
         return waiting;
 }

@@ -12,6 +12,9 @@ DRIVER=$BUILD/tests/system/remedy-driver
 REMEDY=$BUILD/daemon/remedy/storescan-remedy
 QUARANTINE=$WORK/quarantine
 
+CRASHING=$BUILD/daemon/remedy/crashing-remedy
+F=$WORK/store/f/cur/1.M1P1.vm:2,S # the file of most cases
+
 make_fs store ext4
 make_fs xfs xfs
 
@@ -110,4 +113,367 @@ for fs in store xfs; do
         touch -a -d '2020-01-02 03:04:05.123456789' "$file"
         expect_equal "$(stat -c '%X.%x %Y.%y %u %g %a %s %i' "$file")" "$before" "$format: times after the release"
     done
+done
+
+# fresh FORMAT: another file, another quarantine, a copy of it.
+fresh() {
+    rm -rf "$QUARANTINE" "$WORK/store/f"
+    make "$1" "$F"
+    cp "$F" "$WORK/before"
+}
+
+# refused OUTCOME REASON FORMAT [KEY=VALUE...]: and nothing changed.
+refused() {
+    remedy "$3" "$F" "$OFFSET" "$WORK/plan" "${@:4}"
+    says "^done $1 .*$2"
+    untouched "$F" "$WORK/before"
+    [[ ! -e $F.lock ]] || fail 'a lock file was left'
+}
+
+say 'plans that break a rule'
+fresh maildir
+sed -i 's/^Subject: one/Subject: two/' "$WORK/plan"
+refused refused 'it changes the header' maildir
+fresh maildir
+tr '\n' ' ' <"$WORK/item" | head -c -1 >"$WORK/plan"
+echo >>"$WORK/plan"
+refused refused 'it changes the header' maildir
+fresh maildir
+sed -i 's/^A notice.  $/A notice. \r/' "$WORK/plan"
+refused refused 'it changes an end of line' maildir
+fresh maildir
+sed -i 's/^A notice.  $/A notice.\n /' "$WORK/plan"
+refused refused 'it changes an end of line' maildir
+refused refused 'another size' maildir memory=5000
+refused refused 'another size' maildir memory=100000
+cp "$WORK/item" "$WORK/plan"
+refused refused 'it changes nothing' maildir
+fresh mbox
+sed -i 's/^A notice.  $/From a@b.de/' "$WORK/plan"
+refused refused 'a line that begins a message' mbox
+fresh mbox
+refused refused 'an mbox is text' mbox opaque=1
+for format in sdbox mdbox; do
+    fresh "$format"
+    sed -i 's/^V1234$/V9999/' "$WORK/plan"
+    refused refused "changes Dovecot's metadata" "$format"
+    refused refused "changes Dovecot's metadata" "$format" opaque=1
+    fresh "$format"
+    sed -i 's/^\(.*N  *\)0000/\10001/' "$WORK/plan"
+    refused refused "changes Dovecot's metadata" "$format" opaque=1
+    fresh "$format"
+    sed -i 's/^A notice.  $/A notice. \x01/' "$WORK/plan"
+    refused refused 'control character' "$format"
+done
+fresh sdbox
+sed -i 's/^2 M1e C6b04b343/2 M1e C6b04b344/' "$WORK/plan"
+refused refused "changes Dovecot's metadata" sdbox
+fresh maildir
+tr '[:lower:]' '[:upper:]' <"$WORK/item" >"$WORK/plan"
+remedy maildir "$F" 0 "$WORK/plan" opaque=1
+says '^done replaced '
+cmp "$F" "$WORK/plan" || fail 'opaque bytes were not replaced'
+
+say 'bytes that are not those planned for'
+fresh maildir
+cp "$WORK/item" "$WORK/other"
+echo Nothing >>"$F"
+cp "$F" "$WORK/before"
+remedy maildir "$F" 0 "$WORK/plan" # what is in front of what was appended is as it was
+says '^done replaced '
+fresh maildir
+sed -i 's/Good/Evil/' "$F"
+cp "$F" "$WORK/before"
+refused changed 'other bytes' maildir original="$WORK/other"
+exec 5<"$F"
+rm "$F"
+remedy maildir "/proc/$$/fd/5" 0 "$WORK/plan" "path=$F"
+says '^done changed .*not in the file any more'
+exec 5<&-
+
+say 'locks of others, and of the reader itself'
+# hold KIND FILE: in the background; its process in HOLDER.
+hold() {
+    rm -f "$WORK/held"
+    python3 - "$1" "$2" "$WORK/held" <<'END' &
+import fcntl, os, signal, socket, sys
+kind, path, held = sys.argv[1:]
+if kind in ("dotlock", "all"):
+    with open(path + ".lock", "x") as f:
+        f.write("%d:%s" % (os.getpid(), socket.gethostname()))
+f = open(path, "r+")
+if kind in ("fcntl", "all"):
+    fcntl.lockf(f, fcntl.LOCK_EX)
+if kind == "ranges":
+    fcntl.lockf(f, fcntl.LOCK_EX, 10, 100)
+    fcntl.lockf(f, fcntl.LOCK_EX, 10, 0)
+    fcntl.lockf(f, fcntl.LOCK_EX, 0, 200)
+if kind == "fcntl-shared":
+    shared = open(path)
+    fcntl.lockf(shared, fcntl.LOCK_SH)
+if kind == "flock":
+    fcntl.flock(f, fcntl.LOCK_EX)
+if kind == "flock-shared":
+    fcntl.flock(f, fcntl.LOCK_SH)
+open(held, "x").close()
+signal.pause()
+END
+    HOLDER=$!
+    PIDS+=("$HOLDER")
+    wait_until 10 test -e "$WORK/held" || fail "no lock: $1"
+}
+release_lock() {
+    kill "$HOLDER"
+    wait "$HOLDER" || true
+    rm -f "$F.lock"
+}
+# replaced FORMAT [KEY=VALUE...]
+replaced() {
+    remedy "$1" "$F" "$OFFSET" "$WORK/plan" "${@:2}"
+    says '^done replaced '
+    place "$F" | cmp - "$WORK/plan" || fail "$1: not replaced"
+}
+busy_then_not() {
+    fresh "$1"
+    hold "$2" "$F"
+    remedy "$1" "$F" "$OFFSET" "$WORK/plan"
+    says '^done busy '
+    untouched "$F" "$WORK/before"
+    remedy "$1" "$F" "$OFFSET" "$WORK/plan" pid=1
+    says '^done busy '
+    release_lock
+    replaced "$1"
+}
+still() {
+    fresh "$1"
+    hold "$2" "$F"
+    replaced "$1" ${3:+pid=$HOLDER}
+    [[ $2 != all && $2 != dotlock || -e $F.lock ]] || fail "another's lock file was taken away"
+    release_lock
+}
+busy_then_not mbox fcntl
+busy_then_not mbox ranges
+busy_then_not mbox dotlock
+busy_then_not mdbox flock
+still mbox fcntl reader
+still mbox ranges reader
+still mbox dotlock reader
+still mbox all reader
+still mbox fcntl-shared ''
+still mdbox flock reader
+still mdbox flock-shared ''
+for format in maildir sdbox cyrus mh sis files; do still "$format" all ''; done
+# The reader may have been appending when it stopped.
+fresh mbox
+head -c "$((OFFSET + $(stat -c %s "$WORK/item")))" "$F" >"$WORK/cut"
+cat "$WORK/cut" >"$F"
+cp "$F" "$WORK/before"
+hold all "$F"
+touch "$F"
+remedy mbox "$F" "$OFFSET" "$WORK/plan" "pid=$HOLDER"
+says '^done busy somebody may be appending'
+untouched "$F" "$WORK/before"
+touch -d '1 minute ago' "$F"
+replaced mbox "pid=$HOLDER"
+release_lock
+# Somebody else at the quarantine.
+fresh maildir
+mkdir -m 0700 "$QUARANTINE"
+exec 6<"$QUARANTINE"
+flock 6
+remedy maildir "$F" 0 "$WORK/plan"
+says '^done busy another process writes to the quarantine'
+exec 6<&-
+
+say 'read-only'
+fresh mbox
+mount -o remount,ro "$WORK/store"
+remedy mbox "$F" "$OFFSET" "$WORK/plan"
+says '^done refused its file system is read-only'
+mount -o remount,rw "$WORK/store"
+untouched "$F" "$WORK/before"
+mkdir -p "$WORK/view"
+mount --bind "$WORK/store" "$WORK/view"
+mount -o remount,ro,bind "$WORK/view"
+remedy mbox "$WORK/view/f/cur/${F##*/}" "$OFFSET" "$WORK/plan"
+says '^done refused its file system is read-only'
+untouched "$F" "$WORK/before"
+# By its path it can be written.
+remedy mbox "$WORK/view/f/cur/${F##*/}" "$OFFSET" "$WORK/plan" "path=$F"
+says '^done replaced '
+# And not by that of another file.
+fresh maildir
+cp "$F" "$WORK/store/f/other"
+remedy maildir "$WORK/view/f/cur/${F##*/}" 0 "$WORK/plan" "path=$WORK/store/f/other"
+says '^done refused its file system is read-only'
+umount "$WORK/view"
+chattr +i "$F"
+remedy maildir "$F" 0 "$WORK/plan"
+says '^done refused .*Operation not permitted'
+chattr -i "$F"
+untouched "$F" "$WORK/before"
+
+say 'a quarantine that is full, or no folder'
+make_fs tiny tmpfs 64k
+QUARANTINE=$WORK/tiny/quarantine
+for filled in 60 56 52 48 44 40; do
+    fresh maildir
+    rm -rf "$WORK/tiny"/*
+    head -c "${filled}k" /dev/zero >"$WORK/tiny/filler" 2>/dev/null || true
+    remedy maildir "$F" 0 "$WORK/plan"
+    [[ $OUTPUT != *'done replaced'* ]] || break
+    says '^done not-quarantined .*No space left'
+    untouched "$F" "$WORK/before"
+done
+[[ $OUTPUT == *'done replaced'* ]] || fail 'it never fitted'
+((filled < 60)) || fail 'it always fitted'
+QUARANTINE=$WORK/quarantine
+fresh maildir
+QUARANTINE=$WORK/nowhere/quarantine
+refused not-quarantined 'No such file' maildir
+QUARANTINE=$WORK/before
+remedy maildir "$F" 0 "$WORK/plan"
+says '^done not-quarantined .*(Not a directory|File exists)'
+QUARANTINE=$WORK/quarantine
+
+say 'killed at each step, and started again'
+for format in maildir mbox mdbox; do
+    for point in {1..9}; do
+        fresh "$format"
+        STORESCAN_REMEDY_CRASH=$point run_remedy "$CRASHING" "$format" "$F" "$OFFSET" "$WORK/plan"
+        says '^died '
+        if [[ $format == maildir ]]; then
+            mkdir -p "$WORK/store/f/new"
+            mv "$F" "$WORK/store/f/new/1.M1P1.vm"
+        fi
+        remedy
+        file=$F
+        [[ $format != maildir ]] || file=$WORK/store/f/new/1.M1P1.vm
+        if ((point < 4)); then
+            cmp "$file" "$WORK/before" || fail "$format, $point: changed too early"
+        else
+            place "$file" | cmp - "$WORK/plan" || fail "$format, $point: not completed"
+            META=$(ls "$QUARANTINE"/*.meta)
+            ID=$(basename "$META" .meta)
+            expect_equal "$(meta "$ID" state)" replaced "$format, $point: state"
+            cmp "$QUARANTINE/$ID.item" "$WORK/item" || fail "$format, $point: the original was lost"
+            [[ ! -e $QUARANTINE/$ID.plan ]] || fail "$format, $point: the plan was left"
+            # Others may have written to a mailbox meanwhile: its time stays what the kill left.
+            [[ $format != maildir && $point =~ [56] ]] ||
+                expect_equal "$(stat -c %Y "$file")" "$(date -d '2021-02-03 04:05:06' +%s)" "$format, $point: time"
+        fi
+        if ((point >= 4 && point <= 7)); then says '^note completed '; fi
+        [[ ! -e $F.lock ]] || fail "$format, $point: the lock file was left"
+        [[ ! -e $QUARANTINE/dotlock ]] || fail "$format, $point: the note of it was left"
+    done
+done
+
+# interrupted FORMAT: half of it written.
+interrupted() {
+    fresh "$1"
+    STORESCAN_REMEDY_CRASH=5 run_remedy "$CRASHING" "$1" "$F" "$OFFSET" "$WORK/plan"
+    says '^died '
+    ! cmp -s "$F" "$WORK/before" || fail 'nothing was written'
+    ! place "$F" | cmp -s - "$WORK/plan" || fail 'all was written'
+    ID=$(basename "$QUARANTINE"/*.meta .meta)
+}
+
+say 'what stands there is left when it is neither'
+interrupted maildir
+printf X | dd of="$F" bs=1 seek=60 conv=notrunc status=none
+cp "$F" "$WORK/before"
+remedy
+says "^note left $ID other bytes stand in its place"
+cmp "$F" "$WORK/before" || fail 'it was written to'
+expect_equal "$(meta "$ID" state)" left 'state'
+interrupted maildir
+rm "$F"
+remedy
+says "^note left $ID its file is gone"
+interrupted mbox
+truncate -s 100 "$F"
+remedy
+says "^note left $ID it is not in its file any more"
+interrupted mbox
+echo x >>"$QUARANTINE/$ID.plan"
+remedy
+says "^note left $ID its files in quarantine are damaged"
+
+say 'what can not be completed yet waits'
+interrupted mbox
+hold fcntl "$F"
+"$DRIVER" "$REMEDY" "$QUARANTINE" >"$WORK/said" &
+DRIVEN=$!
+PIDS+=("$DRIVEN")
+wait_until 10 grep -q '^ready 1$' "$WORK/said" || fail 'it did not wait for the lock'
+release_lock
+wait_until 10 grep -q "^note completed $ID" "$WORK/said" || fail 'it was not completed later'
+kill "$DRIVEN"
+wait "$DRIVEN" || true
+place "$F" | cmp - "$WORK/plan" || fail 'not completed'
+interrupted maildir
+mv "$WORK/store/f" "$WORK/store/away"
+"$DRIVER" "$REMEDY" "$QUARANTINE" >"$WORK/said" &
+DRIVEN=$!
+PIDS+=("$DRIVEN")
+wait_until 10 grep -q '^ready 1$' "$WORK/said" || fail 'it did not wait for the store'
+mv "$WORK/store/away" "$WORK/store/f"
+wait_until 10 grep -q "^note completed $ID" "$WORK/said" || fail 'it was not completed later'
+kill "$DRIVEN"
+wait "$DRIVEN" || true
+
+say 'release'
+# released STATUS REASON
+released() {
+    local status=0
+    OUTPUT=$("$REMEDY" --release "$QUARANTINE" "$ID" 2>&1) || status=$?
+    ((status == $1)) || fail "status $status, not $1: $OUTPUT"
+    says "$2"
+    (($(wc -l <<<"$OUTPUT") <= 1)) || fail "more than a line: $OUTPUT"
+}
+fresh mbox
+replaced mbox
+ID=$(item_of)
+hold fcntl "$F"
+(sleep 1 && kill "$HOLDER") &
+released 0 '^$'
+cmp "$F" "$WORK/before" || fail 'not put back'
+released 2 'it is released, nothing stands in its place'
+fresh maildir
+replaced maildir
+ID=$(item_of)
+mv "$F" "${F%S}RS"
+released 0 '^$'
+cmp "${F%S}RS" "$WORK/before" || fail 'not put back under its new flags'
+fresh maildir
+replaced maildir
+ID=$(item_of)
+printf X | dd of="$F" bs=1 seek=60 conv=notrunc status=none
+cp "$F" "$WORK/before"
+released 1 "^storescan-remedy: $ID: its notice does not stand in .* any more\.$"
+cmp "$F" "$WORK/before" || fail 'it was written to'
+rm "$F"
+released 1 'its file is gone'
+ID=${ID%?}0
+released 2 'not in quarantine'
+ID=../../x released 2 'not in quarantine'
+for point in 6 7; do
+    fresh maildir
+    replaced maildir
+    ID=$(item_of)
+    STORESCAN_REMEDY_CRASH=$point "$CRASHING" --release "$QUARANTINE" "$ID" 2>/dev/null && fail 'it was not killed'
+    cmp "$F" "$WORK/before" || fail 'not put back'
+    expect_equal "$(meta "$ID" state)" replacing 'state'
+    remedy
+    cmp "$F" "$WORK/plan" || fail 'the notice does not stand there again'
+    released 0 '^$'
+done
+
+say 'what it is'
+"$REMEDY" --help | grep -q 'storescan-remedy(8)'
+"$REMEDY" --version | grep -q '^storescan-remedy '
+for arguments in '' '--release' '--release a b c' 'nonsense'; do
+    # shellcheck disable=SC2086
+    if OUTPUT=$("$REMEDY" $arguments 2>&1 </dev/null); then fail "it took '$arguments'"; fi
+    says 'is started by storescand'
 done
