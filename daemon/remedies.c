@@ -355,6 +355,18 @@ uint64_t remedies_run(struct remedies *r, uint64_t now) {
 
 /* ---- Beginning and end ---- */
 
+/* What is only there for the process to have has no effect on the gate itself. Without privileges there is
+ * nothing to give up. */
+static void give_up_effect(void) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2] = {};
+
+        if (syscall(SYS_capget, &header, data) < 0)
+                return;
+        data[0].effective &= ~(1U << CAP_DAC_OVERRIDE | 1U << CAP_FOWNER);
+        (void)syscall(SYS_capset, &header, data);
+}
+
 int remedies_new(struct ring *ring, const struct config *config, struct stats *stats,
                  struct journal *journal, FILE *errors, struct remedies **ret) {
         struct remedies *r;
@@ -387,6 +399,7 @@ int remedies_new(struct ring *ring, const struct config *config, struct stats *s
                 free(r);
                 return error;
         }
+        give_up_effect();
         *ret = r;
         return 0;
 }

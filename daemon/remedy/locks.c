@@ -131,6 +131,9 @@ static int lock_by_file(struct store_lock *lock, const char *path, pid_t reader)
                 vault_forget_dotlock(lock->vault);
                 return r;
         }
+        /* Mail servers read in it whether its owner is alive. */
+        if (fchmod(fd, 0644) < 0)
+                return -errno;
         return write_full(fd, text, (size_t)n);
 }
 

@@ -454,7 +454,7 @@ released 1 "^storescan-remedy: $ID: its notice does not stand in .* any more\.$"
 cmp "$F" "$WORK/before" || fail 'it was written to'
 rm "$F"
 released 1 'its file is gone'
-ID=${ID%?}0
+ID=0000000000000001-0000000000000001
 released 2 'not in quarantine'
 ID=../../x released 2 'not in quarantine'
 for point in 6 7; do
@@ -477,3 +477,48 @@ for arguments in '' '--release' '--release a b c' 'nonsense'; do
     if OUTPUT=$("$REMEDY" $arguments 2>&1 </dev/null); then fail "it took '$arguments'"; fi
     says 'is started by storescand'
 done
+
+say 'released while storescand guards the store'
+# guarded FORMAT: replaced before storescand runs; released while it does.
+guarded() {
+    local file=$WORK/guarded/$1/cur/1.M1P1.vm:2,S
+    case $1 in
+    mdbox) file=$WORK/guarded/$1/storage/m.1 ;;
+    sdbox) file=$WORK/guarded/$1/dbox-Mails/u.1 ;;
+    mbox) file=$WORK/guarded/$1/user ;;
+    esac
+    make "$1" "$file"
+    cp "$file" "$WORK/$1.before"
+    remedy "$1" "$file" "$OFFSET" "$WORK/plan"
+    says '^done replaced '
+    IDS[$1]=$(item_of)
+    FILES[$1]=$file
+    add_store "$1" "$WORK/guarded/$1" "format=$1"
+}
+declare -A IDS=() FILES=()
+rm -rf "$QUARANTINE"
+make_fs guarded ext4
+make_mail "$WORK/virus" eicar-base64
+cp "$WORK/virus" "$WORK/bad"
+# Base64 of blanks, of the same length.
+sed -E '/^[A-Za-z0-9+\/]{60,}$/s/./I/g' "$WORK/virus" >"$WORK/good"
+! cmp -s "$WORK/bad" "$WORK/good" || fail 'no plan was made'
+for format in maildir sdbox mdbox mbox; do guarded "$format"; done
+write_config
+start_storescand
+for format in maildir sdbox mdbox mbox; do
+    ID=${IDS[$format]} file=${FILES[$format]}
+    expect_readable "$file"
+    # Hot, too: no event is raised, but a lease is held on it.
+    expect_readable "$file"
+    digest=$("$BUILD/tests/system/canon-digest" --full "$WORK/bad")
+    sed -i "s/^content: .*/content: $digest/" "$QUARANTINE/$ID.meta"
+    "$STORESCANCTL" --config "$CONF" quarantine release --forever "$ID" | grep -q "$ID: allowed, and put back" ||
+        fail "$format: not put back"
+    # Allowed as soon as storescand has read the list.
+    wait_until 10 cmp "$file" "$WORK/$format.before" || fail "$format: not what it was, or blocked"
+    expect_equal "$(meta "$ID" state)" released "$format: state"
+    "$STORESCANCTL" --config "$CONF" allow remove "$digest" >/dev/null
+    wait_until 20 sh -c "! cat '$file'" || fail "$format: it is let through, and nobody allows it"
+done
+stop_storescand
