@@ -76,8 +76,9 @@ static int lock_range(struct store_lock *lock, pid_t reader) {
 
 /* ---- Lock files ---- */
 
-static bool is_of_reader(const char *path, pid_t reader) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+static bool is_of_reader(int folder, const char *name, pid_t reader) {
+        _cleanup_close_ int fd =
+                openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         char text[128], *end;
         struct utsname host;
         ssize_t n;
@@ -97,44 +98,68 @@ static bool is_of_reader(const char *path, pid_t reader) {
         return *end != ':' || streq(end + 1, host.nodename);
 }
 
-static int lock_by_file(struct store_lock *lock, const char *path, pid_t reader) {
+/* The folder in which the file is by path, whoever moves folders about meanwhile. */
+static int open_folder(int file, const char *path) {
         _cleanup_close_ int fd = -EBADF;
-        char text[sizeof(struct utsname) + 32];
+        char folder[PATH_MAX], *slash;
         struct stat st, by_path;
-        struct utsname host;
-        int n, r;
 
-        if (fstat(lock->fd, &st) < 0 || uname(&host) < 0)
-                return -errno;
-        if (path[0] != '/' || lstat(path, &by_path) < 0 || by_path.st_dev != st.st_dev ||
-            by_path.st_ino != st.st_ino)
+        (void)snprintf(folder, sizeof(folder), "%s", path);
+        slash = strrchr(folder, '/');
+        if (!slash)
                 return -EXDEV;
-        n = snprintf(lock->dotlock, sizeof(lock->dotlock), "%s.lock", path);
-        if (n < 0 || n >= (int)sizeof(lock->dotlock)) {
-                lock->dotlock[0] = '\0';
-                return -ENAMETOOLONG;
-        }
-        n = snprintf(text, sizeof(text), "%d:%s", (int)getpid(), host.nodename);
-        /* Should we die, the next one takes it away. */
-        r = vault_note_dotlock(lock->vault, lock->dotlock, text);
-        if (r < 0) {
-                lock->dotlock[0] = '\0';
-                return r;
-        }
-        fd = open(lock->dotlock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        slash[slash == folder] = '\0';
+        fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fstat(file, &st) < 0 ||
+            fstatat(fd, strrchr(path, '/') + 1, &by_path, AT_SYMLINK_NOFOLLOW) < 0 ||
+            by_path.st_dev != st.st_dev || by_path.st_ino != st.st_ino)
+                return -EXDEV;
+        return TAKE_FD(fd);
+}
+
+/* Makes the file name in folder, of which the vault knows already. */
+static int make_dotlock(struct store_lock *lock, const char *name, const char *text, pid_t reader) {
+        _cleanup_close_ int fd = openat(lock->folder, name,
+                                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
         if (fd < 0) {
-                r = -errno;
-                if (r == -EEXIST)
-                        r = is_of_reader(lock->dotlock, reader) ? 0 : -EAGAIN;
+                if (errno != EEXIST)
+                        return -errno;
+                /* The reader may be writing. */
                 lock->exclusive = false;
-                lock->dotlock[0] = '\0';
-                vault_forget_dotlock(lock->vault);
-                return r;
+                return is_of_reader(lock->folder, name, reader) ? 0 : -EAGAIN;
         }
+        (void)snprintf(lock->dotlock, sizeof(lock->dotlock), "%s", name);
         /* Mail servers read in it whether its owner is alive. */
         if (fchmod(fd, 0644) < 0)
                 return -errno;
-        return write_full(fd, text, (size_t)n);
+        return write_full(fd, text, strlen(text));
+}
+
+static int lock_by_file(struct store_lock *lock, const char *path, pid_t reader) {
+        char text[sizeof(struct utsname) + 32], file[PATH_MAX];
+        struct utsname host;
+        const char *name;
+        int n, r;
+
+        if (uname(&host) < 0)
+                return -errno;
+        lock->folder = open_folder(lock->fd, path);
+        if (lock->folder < 0)
+                return lock->folder;
+        n = snprintf(file, sizeof(file), "%s.lock", path);
+        name = strrchr(file, '/') + 1;
+        if (n >= (int)sizeof(file) || strlen(name) >= sizeof(lock->dotlock))
+                return -ENAMETOOLONG;
+        (void)snprintf(text, sizeof(text), "%d:%s", (int)getpid(), host.nodename);
+        /* Should we die, the next one takes it away. */
+        r = vault_note_dotlock(lock->vault, file, text);
+        if (r < 0)
+                return r;
+        r = make_dotlock(lock, name, text, reader);
+        if (lock->dotlock[0] == '\0')
+                vault_forget_dotlock(lock->vault);
+        return r;
 }
 
 /* ---- flock ---- */
@@ -199,7 +224,7 @@ int store_lock(struct store_lock *lock, int fd, enum store_format format, const 
                pid_t reader, struct vault *vault) {
         int r = 0;
 
-        *lock = (struct store_lock){ .fd = fd, .vault = vault };
+        *lock = (struct store_lock){ .fd = fd, .folder = -EBADF, .vault = vault };
         switch (format) {
         case STORE_FORMAT_MBOX:
                 r = lock_range(lock, reader);
@@ -223,12 +248,13 @@ int store_lock(struct store_lock *lock, int fd, enum store_format format, const 
 
 void store_unlock(struct store_lock *lock) {
         if (lock->dotlock[0] != '\0') {
-                (void)unlink(lock->dotlock);
+                (void)unlinkat(lock->folder, lock->dotlock, 0);
                 vault_forget_dotlock(lock->vault);
         }
         if (lock->ranged)
                 (void)set_range(lock->fd, F_UNLCK);
         if (lock->whole)
                 (void)flock(lock->fd, LOCK_UN);
-        *lock = (struct store_lock){ .fd = -EBADF };
+        close_fd(lock->folder);
+        *lock = (struct store_lock){ .fd = -EBADF, .folder = -EBADF };
 }

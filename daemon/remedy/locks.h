@@ -20,7 +20,8 @@ struct store_lock {
         struct vault *vault;
         bool ranged, whole;     /* an OFD lock; a flock */
         bool exclusive;         /* nobody else writes, not even the reader */
-        char dotlock[PATH_MAX]; /* ours; "": none */
+        int folder;             /* with our lock file in it */
+        char dotlock[NAME_MAX]; /* its name; "": there is none */
 };
 
 /*

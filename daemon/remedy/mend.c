@@ -260,7 +260,7 @@ bool mend(const char *directory, const struct remedy_order *order, int fd, int p
                 .done = ret,
                 .vault.folder = -EBADF,
                 .target.fd = -EBADF,
-                .lock.fd = -EBADF,
+                .lock = { .fd = -EBADF, .folder = -EBADF },
         };
         bool later = run(&m, directory, fd, planned_fd);
 

@@ -40,7 +40,7 @@ static void restore_times(struct target *target, const struct quarantine *q,
 static int complete(struct recovery *r, enum store_format format) {
         struct target opened = { .fd = -EBADF };
         _cleanup_(target_closep) struct target *target = &opened;
-        struct store_lock held = { .fd = -EBADF };
+        struct store_lock held = { .fd = -EBADF, .folder = -EBADF };
         _cleanup_(store_unlockp) struct store_lock *lock = &held;
         _cleanup_free_ uint8_t *data = NULL;
         int k = target_find(format, r->q->path, target);

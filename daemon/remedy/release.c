@@ -178,7 +178,7 @@ int release(const char *directory, const char *id) {
                 .until_usec = now_usec() + PATIENCE_USEC,
                 .vault.folder = -EBADF,
                 .target.fd = -EBADF,
-                .lock.fd = -EBADF,
+                .lock = { .fd = -EBADF, .folder = -EBADF },
         };
         for (size_t i = 0; i < ELEMENTSOF(steps) && status == RELEASE_DONE; i++)
                 status = steps[i](r);

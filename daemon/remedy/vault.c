@@ -73,14 +73,42 @@ void vault_forget_dotlock(struct vault *vault) {
         (void)unlinkat(vault->folder, DOTLOCK_NAME, 0);
 }
 
-/* Takes away the lock file of a process that died: if it says what that one would have written, and was
- * made by our user and not before it was noted. */
+/* Takes away a lock file in its folder, if it says what its maker would have written, and was made by our
+ * user and not before it was noted. */
+static void take_away(const char *path, const char *text, const struct stat *noted) {
+        _cleanup_close_ int folder = -EBADF, fd = -EBADF;
+        char above[PATH_MAX], actual[256], *slash;
+        struct stat st;
+        ssize_t n;
+
+        (void)snprintf(above, sizeof(above), "%s", path);
+        slash = strrchr(above, '/');
+        if (!slash)
+                return;
+        slash[slash == above] = '\0';
+        path = strrchr(path, '/') + 1;
+        folder = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (folder < 0)
+                return;
+        fd = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
+            st.st_mtim.tv_sec < noted->st_mtim.tv_sec)
+                return;
+        n = read_full(fd, actual, sizeof(actual) - 1);
+        if (n < 0)
+                return;
+        actual[n] = '\0';
+        /* Nothing is in it yet, if its maker died early. */
+        if (n == 0 || streq(actual, text))
+                (void)unlinkat(folder, path, 0);
+}
+
+/* What the process noted that had the vault before and died. */
 static void take_dotlock_away(struct vault *vault) {
         _cleanup_close_ int fd =
                 openat(vault->folder, DOTLOCK_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        _cleanup_close_ int lock = -EBADF;
-        char note[PATH_MAX + 256], text[256], *path;
-        struct stat noted, made;
+        char note[PATH_MAX + 256], *path;
+        struct stat noted;
         ssize_t n;
 
         if (fd < 0 || fstat(fd, &noted) < 0)
@@ -90,16 +118,7 @@ static void take_dotlock_away(struct vault *vault) {
         path = strchr(note, '\n');
         if (path) {
                 *path++ = '\0';
-                lock = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-                n = lock < 0 || fstat(lock, &made) < 0 ? -1
-                                                       : read_full(lock, text, sizeof(text) - 1);
-                if (n >= 0) {
-                        text[n] = '\0';
-                        /* Nothing is in it yet, if we died early. */
-                        if ((n == 0 || streq(text, note)) && made.st_uid == geteuid() &&
-                            made.st_mtim.tv_sec >= noted.st_mtim.tv_sec)
-                                (void)unlink(path);
-                }
+                take_away(path, note, &noted);
         }
         vault_forget_dotlock(vault);
 }
