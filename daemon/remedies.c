@@ -355,9 +355,7 @@ uint64_t remedies_run(struct remedies *r, uint64_t now) {
 
 /* ---- Beginning and end ---- */
 
-/* What is only there for the process to have has no effect on the gate itself. Without privileges there is
- * nothing to give up. */
-static void give_up_effect(void) {
+void remedies_reserve_privileges(void) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[2] = {};
 
@@ -399,7 +397,6 @@ int remedies_new(struct ring *ring, const struct config *config, struct stats *s
                 free(r);
                 return error;
         }
-        give_up_effect();
         *ret = r;
         return 0;
 }

@@ -45,6 +45,10 @@ struct remedy_job {
         struct remedy_job *next;
 };
 
+/* What only the process is to be able to do has no effect on the calling thread, and those that it starts,
+ * any more. Without privileges there is nothing to give up. */
+void remedies_reserve_privileges(void);
+
 /* Finds the program and starts it. 0 or negative errno, after a sentence in errors. */
 int remedies_new(struct ring *ring, const struct config *config, struct stats *stats,
                  struct journal *journal, FILE *errors, struct remedies **ret);

@@ -10,6 +10,7 @@
 
 #include "daemon/config.h"
 #include "daemon/manager.h"
+#include "daemon/remedies.h"
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_PRINT, ACTION_DONE };
 
@@ -81,6 +82,7 @@ int main(int argc, char *argv[]) {
         if (action != ACTION_RUN)
                 return EXIT_SUCCESS;
 
+        remedies_reserve_privileges();
         r = manager_run(config, path, stderr);
         return r >= 0 ? EXIT_SUCCESS : r == -ENOEXEC ? EX_CONFIG : EXIT_FAILURE;
 }
