@@ -299,6 +299,7 @@ static void check_store_outbreak(struct config_builder *b, size_t i) {
 
 int config_check(struct config_builder *b) {
         _cleanup_free_ bool *good = calloc(b->config->n_stores + 1, sizeof(*good));
+        int r;
 
         if (!good)
                 return -ENOMEM;
@@ -311,6 +312,9 @@ int config_check(struct config_builder *b) {
                 check_folder(b, SECTION_CACHE, "directory", b->config->cache_directory);
                 check_folder(b, SECTION_QUARANTINE, "directory", b->config->quarantine_directory);
         }
+        r = config_read_notice(b);
+        if (r < 0)
+                return r;
         check_timeouts(b);
         check_outbreak(b, SECTION_SCANNER, 0, &b->config->rescan, b->config->outbreak_until_sec);
         if (b->hub)

@@ -395,6 +395,7 @@ const char *config_hash_hint(const char *text) {
 #define GATE(...)       KEY(SECTION_GATE, __VA_ARGS__)
 #define CACHE(...)      KEY(SECTION_CACHE, __VA_ARGS__)
 #define QUARANTINE(...) KEY(SECTION_QUARANTINE, __VA_ARGS__)
+#define REMEDY(...)     KEY(SECTION_REMEDY, __VA_ARGS__)
 #define HUB(...)        KEY(SECTION_HUB, __VA_ARGS__)
 #define STORE(...)      KEY(SECTION_STORE, __VA_ARGS__)
 
@@ -496,6 +497,9 @@ const struct config_key config_global_keys[] = {
                 "Whether owners are told of replaced mail, once a day at most.", YES_NO),
         QUARANTINE("sendmail", quarantine_sendmail, "path", "/usr/sbin/sendmail",
                 "Program that sends those notices.", PATH),
+        REMEDY("notice", notice, "path", STORESCAN_CONFDIR "/notice.txt",
+                "Text that stands where something infected was; without the file a built-in one.",
+                PATH),
         HUB("socket", hub.socket, "inet:ADDRESS:PORT | unix:/PATH", "inet:127.0.0.1:8893",
                 "Where Postfix reaches storescan-hub.", SOCKET),
         HUB("tmpdir", hub.tmpdir, "path", "/run/storescan-hub/tmp/scan",

@@ -9,6 +9,7 @@
  *     config-read.c   one file: lines, sections, keys
  *     config-keys.c   the key table, texts to values and back
  *     config-hub.c    values that only [hub] has
+ *     config-notice.c the file that [remedy] notice names
  *     config-rescan.c values that say what is scanned again, and when
  *     config-table.c  finding keys, sections, values and origins
  *     config-print.c  the object as a file again
@@ -30,6 +31,7 @@ enum config_section {
         SECTION_GATE,
         SECTION_CACHE,
         SECTION_QUARANTINE,
+        SECTION_REMEDY,
         SECTION_HUB,
         SECTION_STORE,
         _SECTION_MAX
@@ -177,6 +179,10 @@ int config_read_text(struct config_builder *b, const char *file, const char *dat
 
 /* Judges the whole. Mistakes are counted. 0 or -ENOMEM. */
 int config_check(struct config_builder *b);
+
+/* Reads and checks the notice's template; the built-in one where there is none. Mistakes are counted. 0
+ * or -ENOMEM. */
+int config_read_notice(struct config_builder *b);
 
 /* ": found mdbox, by '/srv/mail/a/storage/m.1'", of a store of format = auto that was looked into;
  * else NULL, without memory too. Owned by the caller. */

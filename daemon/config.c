@@ -36,6 +36,8 @@ struct config *config_free(struct config *config) {
         free(config->cache_directory);
         free(config->quarantine_directory);
         free(config->quarantine_sendmail);
+        free(config->notice);
+        free(config->notice_text);
         free(config->keys);
         free(config->hub.socket);
         free(config->hub.tmpdir);

@@ -130,6 +130,8 @@ struct config {
         uint64_t quarantine_max_size;  /* bytes, after a clean-up; 0: no limit */
         bool quarantine_notify;        /* owners get mail */
         char *quarantine_sendmail;     /* by this program */
+        /* [remedy] */
+        char *notice, *notice_text; /* the template's file, and what was in it or is built in */
         /* [hub] */
         struct config_hub hub;
         /* [store NAME] */

@@ -245,9 +245,27 @@ START_TEST(example_loads) {
 }
 END_TEST
 
+/* What is built in says the same as the notice that is installed. */
+START_TEST(shipped_notice) {
+        _cleanup_free_ char *file = read_source("etc/notice.txt");
+        struct config *config;
+
+        write_bytes("@/notice.txt", file, strlen(file));
+        config = load_good(VALID "[remedy]\nnotice = @/notice.txt\n");
+        ck_assert_str_eq(config->notice_text, file);
+        config_free(config);
+        if (access(STORESCAN_CONFDIR "/notice.txt", F_OK) == 0)
+                return;
+        config = load_good(VALID);
+        ck_assert_str_eq(config->notice_text, file);
+        config_free(config);
+}
+END_TEST
+
 int main(void) {
-        const TTest *const tests[] = { man_page, shipped_file, shipped_file_loads,
-                                       shown_defaults_load, example_loads };
+        const TTest *const tests[] = { man_page,           shipped_file,
+                                       shipped_file_loads, shown_defaults_load,
+                                       example_loads,      shipped_notice };
         Suite *suite = suite_create("config-docs");
         TCase *tcase = tcase_create("config-docs");
 

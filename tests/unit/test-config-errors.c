@@ -270,6 +270,36 @@ START_TEST(large_file) {
 }
 END_TEST
 
+/* The notice's file, line by line; by its own name. */
+START_TEST(notices) {
+        static const struct {
+                const char *text, *error;
+        } cases[] = {
+                { "Gone.\n%{virus}\n", ":2: unknown variable; known are %{signature}, %{item}, "
+                                       "%{sender}, %{date} and %{host}; a percent sign is %%.\n" },
+                { "\xff\n", ":1: no valid UTF-8; save the file as UTF-8.\n" },
+                { "", ": there is no text in it; write some.\n" },
+        };
+        _cleanup_free_ char *file = expand("@/n");
+        char error[512];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                write_file("@/n", cases[i].text);
+                (void)snprintf(error, sizeof(error), "@/n%s", cases[i].error);
+                load_bad(VALID "[remedy]\nnotice = @/n\n", error);
+        }
+        ck_assert_int_eq(truncate(file, 4097), 0);
+        load_bad(VALID "[remedy]\nnotice = @/n\n", "@/n: longer than 4096 bytes; shorten it.\n");
+        load_bad(VALID "[remedy]\nnotice = @/a\n",
+                 LINE(6) "[remedy] notice: '@/a' can't be read: not a regular file; make it a file "
+                         "that can be.\n");
+        load_bad(
+                VALID "[remedy]\nnotice = @/none\n",
+                LINE(6) "[remedy] notice: '@/none' can't be read: No such file or directory; write "
+                        "it, or remove the line for a notice that is built in.\n");
+}
+END_TEST
+
 /* What is reported stays one line each, whatever the files are called. */
 START_TEST(hostile_names) {
         write_file("@/conf.d/a\nb:1: [gate].conf", "[gate]\nlog_queue = 1\n" VALID);
@@ -298,6 +328,7 @@ int main(void) {
                 dropins_no_folder,
                 large_file,
                 hostile_names,
+                notices,
         };
         Suite *suite = suite_create("config-errors");
         TCase *tcase = tcase_create("config-errors");
