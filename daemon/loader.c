@@ -186,6 +186,14 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
         _exit(127);
 }
 
+static void put_notice(struct proto_load *load, const struct config *config) {
+        char host[PROTO_HOST_MAX] = "";
+
+        memccpy(load->notice, config->notice_text, '\0', sizeof(load->notice) - 1);
+        if (gethostname(host, sizeof(host) - 1) == 0)
+                proto_text(load->host, sizeof(load->host), host);
+}
+
 static int send_load(struct loader *loader, const struct config *config,
                      const struct loader_request *request) {
         _cleanup_close_ int opened = -EBADF;
@@ -220,6 +228,7 @@ static int send_load(struct loader *loader, const struct config *config,
                            config->hub.attachment_types);
         m->load.pua = config->pua;
         m->load.phishing = config->phishing;
+        put_notice(&m->load, config);
         if (request) {
                 m->load.background = 1;
                 m->load.only_compare = request->only_compare;

@@ -129,6 +129,13 @@ static bool path_ok(const char *field) {
         return field[0] == '/' && strnlen(field, PATH_MAX) < PATH_MAX;
 }
 
+static bool notice_ok(const char field[static PROTO_NOTICE_MAX]) {
+        size_t n = strnlen(field, PROTO_NOTICE_MAX);
+        struct notice_error error;
+
+        return n < PROTO_NOTICE_MAX && notice_check(field, n, &error) == 0;
+}
+
 static bool load_ok(const struct proto_load *m) {
         return path_ok(m->database) && path_ok(m->tmpdir) && m->limits < _CONTENT_RULE_MAX &&
                m->limits != CONTENT_IGNORE && m->encrypted < _CONTENT_RULE_MAX &&
@@ -137,6 +144,7 @@ static bool load_ok(const struct proto_load *m) {
                (m->has_running || zero(m->running.id, sizeof(m->running.id))) &&
                strnlen(m->attachment_names, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                strnlen(m->attachment_types, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
+               notice_ok(m->notice) && proto_text_ok(m->host, sizeof(m->host)) &&
                zero(m->reserved, sizeof(m->reserved));
 }
 

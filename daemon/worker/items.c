@@ -101,7 +101,7 @@ static int judge_item(struct walk *w, const struct item *item, struct judgement 
                 .use_hub = w->job->use_hub && item->state != ITEM_IN_PROGRESS &&
                            !proto_is_distrusted(w->job, item->offset),
         };
-        bool claims = item->claimed_size > 0, large;
+        bool large;
         int r;
 
         if (item->state == ITEM_HEADER) {
@@ -117,15 +117,8 @@ static int judge_item(struct walk *w, const struct item *item, struct judgement 
                 return r;
 
         trust_begin(&w->judge->trust);
-        /* What others are claimed to be a part of it is no part of its digest. */
-        if (claims || parts_item_is_odd(w->format, item, w->content.data))
-                parts_judge_item(w->judge, w->format, item, w->content.data,
-                                 claims ? NULL : &question, ret);
-        else
-                judge_message(w->judge, CANON_MESSAGE,
-                              w->content.data + (item->message_offset - item->offset),
-                              (size_t)item->message_size, &question, ret);
-        if (claims && ret->scan.verdict != VERDICT_INFECTED)
+        parts_judge_item(w->judge, w->format, item, w->content.data, &question, ret);
+        if (item->claimed_size > 0 && ret->scan.verdict != VERDICT_INFECTED)
                 r = judge_claim(w, item, ret);
         return r;
 }

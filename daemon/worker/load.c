@@ -289,6 +289,8 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
                              .pua = load->pua,
                              .phishing = load->phishing },
         };
+        memcpy(ret->notice, load->notice, sizeof(ret->notice));
+        memcpy(ret->host, load->host, sizeof(ret->host));
         r = load_all(&l);
         if (l.spool.dir) {
                 spool_close(&l.spool);

@@ -13,7 +13,8 @@ struct loaded {
         struct engine *engine;
         struct canary *canary;
         struct engine_options options;
-        struct attachments attachments; /* as yet, nothing was found */
+        struct attachments attachments;                      /* as yet, nothing was found */
+        char notice[PROTO_NOTICE_MAX], host[PROTO_HOST_MAX]; /* as in LOAD */
 };
 
 /* Loads what database (an O_PATH fd) is, proves it, and confines the process on the way. reply's

@@ -137,12 +137,13 @@ static void scan_item(struct judge *judge, enum reader_format format, const stru
                 scan_pieces(judge, item, memory, ret);
 }
 
-bool parts_item_is_odd(enum reader_format format, const struct item *item, const uint8_t *data) {
+static bool is_odd(enum reader_format format, const struct item *item, const uint8_t *data) {
         return item->state != ITEM_WHOLE || item->has_from_lines ||
                !frame_is_regular(format, item, data);
 }
 
-void parts_judge_item(struct judge *judge, enum reader_format format, const struct item *item,
+/* question NULL: with no digest, always by scans. */
+static void judge_odd(struct judge *judge, enum reader_format format, const struct item *item,
                       const uint8_t *data, const struct question *question, struct judgement *ret) {
         struct memory memory = { data, (size_t)item->size };
         bool regular = item->state == ITEM_WHOLE && frame_is_regular(format, item, data);
@@ -157,6 +158,43 @@ void parts_judge_item(struct judge *judge, enum reader_format format, const stru
         ret->scan_usec = trust_now_usec();
         scan_set(&ret->scan, VERDICT_CLEAN, REASON_NONE, "");
         scan_item(judge, format, item, regular, &memory, ret);
+}
+
+void parts_judge_item(struct judge *judge, enum reader_format format, const struct item *item,
+                      const uint8_t *data, const struct question *question, struct judgement *ret) {
+        /* What others are claimed to be a part of it is no part of its digest. */
+        bool claims = item->claimed_size > 0;
+
+        if (claims || is_odd(format, item, data))
+                judge_odd(judge, format, item, data, claims ? NULL : question, ret);
+        else
+                judge_message(judge, CANON_MESSAGE, data + (item->message_offset - item->offset),
+                              (size_t)item->message_size, question, ret);
+}
+
+int parts_same_mbox(const uint8_t *a, const uint8_t *b, size_t size) {
+        _cleanup_(reader_freep) struct reader *reader_a = NULL, *reader_b = NULL;
+        struct memory memory_a = { a, size }, memory_b = { b, size };
+        struct item item_a, item_b;
+        int r;
+
+        r = read_items(READER_MBOX, &memory_a, 0, &reader_a);
+        if (r == 0)
+                r = read_items(READER_MBOX, &memory_b, 0, &reader_b);
+        while (r == 0) {
+                r = reader_next(reader_a, &item_a);
+                if (r >= 0 && reader_next(reader_b, &item_b) != r)
+                        return 0;
+                if (r <= 0)
+                        return r < 0 ? r : 1;
+                if (item_a.offset != item_b.offset || item_a.size != item_b.size ||
+                    item_a.message_offset != item_b.message_offset ||
+                    item_a.message_size != item_b.message_size || item_a.state != item_b.state ||
+                    (item_b.has_from_lines && !item_a.has_from_lines))
+                        return 0;
+                r = 0;
+        }
+        return r;
 }
 
 /* ---- dbox files ---- */
@@ -208,10 +246,22 @@ static int find_only_message(struct memory *memory, struct item *ret) {
                 r = header.state == ITEM_HEADER ? reader_next(reader, &item) : 0;
         if (r <= 0)
                 return r;
-        if (!item.last || parts_item_is_odd(READER_DBOX, &item, memory->data + item.offset))
+        if (!item.last || is_odd(READER_DBOX, &item, memory->data + item.offset))
                 return 0;
         *ret = item;
         return 1;
+}
+
+int parts_find_message(const uint8_t *data, size_t size, size_t *ret_at, size_t *ret_size) {
+        struct memory memory = { data, size };
+        struct item item;
+        int r = find_only_message(&memory, &item);
+
+        if (r > 0) {
+                *ret_at = (size_t)item.message_offset;
+                *ret_size = (size_t)item.message_size;
+        }
+        return r;
 }
 
 void parts_judge_dbox(struct judge *judge, const uint8_t *data, size_t size,

@@ -18,6 +18,7 @@
 #include "daemon/worker/items.h"
 #include "daemon/worker/memory.h"
 #include "daemon/worker/parts.h"
+#include "daemon/worker/plan.h"
 #include "daemon/worker/sandbox.h"
 #include "store/util.h"
 
@@ -142,6 +143,19 @@ static void tell_cover(struct worker *w, const struct job *job, const struct jud
         send_message(w, &message);
 }
 
+static void answer(const struct judgement *j, struct proto_result *ret) {
+        ret->known = (uint8_t)j->known;
+        ret->has_digest = j->has_digest;
+        if (j->has_digest)
+                memcpy(ret->digest, j->digest, sizeof(ret->digest));
+        ret->hub = j->hub;
+        ret->verdict = (uint8_t)j->scan.verdict;
+        ret->reason = (uint8_t)j->scan.reason;
+        memcpy(ret->signature, j->scan.text, sizeof(ret->signature));
+        if (j->scan.verdict != VERDICT_CLEAN)
+                ret->context = j->context;
+}
+
 static void do_one(struct worker *w, struct job *job, struct proto_result *ret) {
         uint64_t started = trust_now_usec(), now;
         struct judgement j = {};
@@ -150,17 +164,8 @@ static void do_one(struct worker *w, struct job *job, struct proto_result *ret) 
         now = trust_now_usec();
         ret->digest_usec = span_usec(started, j.scan_usec ? j.scan_usec : now);
         ret->scan_usec = j.scan_usec ? span_usec(j.scan_usec, now) : 0;
-        ret->known = (uint8_t)j.known;
-        ret->has_digest = j.has_digest;
-        if (j.has_digest)
-                memcpy(ret->digest, j.digest, sizeof(ret->digest));
-        ret->hub = j.hub;
         tell_cover(w, job, &j);
-        ret->verdict = (uint8_t)j.scan.verdict;
-        ret->reason = (uint8_t)j.scan.reason;
-        memcpy(ret->signature, j.scan.text, sizeof(ret->signature));
-        if (j.scan.verdict != VERDICT_CLEAN)
-                ret->context = j.context;
+        answer(&j, ret);
 }
 
 /* Of the job that was just done. */
@@ -189,6 +194,22 @@ static void do_many(struct worker *w, struct job *job, struct proto_result *ret)
         ret->verdict = (uint8_t)scan.verdict;
         ret->reason = (uint8_t)scan.reason;
         memcpy(ret->signature, scan.text, sizeof(ret->signature));
+}
+
+/* Tells of the plan, before its result. */
+static void do_plan(struct worker *w, const struct job *job, int planned,
+                    struct proto_result *ret) {
+        const struct plan_words words = { .notice = w->setup->notice, .host = w->setup->host };
+        uint64_t started = trust_now_usec();
+        union proto_message message;
+        struct judgement j = {};
+
+        proto_init(&message, PROTO_PLAN);
+        message.plan.id = job->message->id;
+        plan_make(&w->judge, &words, job->message, job->fd, planned, &message.plan, &j);
+        ret->scan_usec = span_usec(started, trust_now_usec());
+        answer(&j, ret);
+        send_message(w, &message);
 }
 
 /* ---- The process ---- */
@@ -253,16 +274,19 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd,
         struct job job = { .message = message, .fd = fd };
         union proto_message reply;
 
-        if (message->has_fd != (fd >= 0) || message->plan || planned >= 0)
+        if (message->has_fd != (fd >= 0) || message->plan != (planned >= 0))
                 die(w->setup, "a job came with a file that it does not speak of, or without", NULL);
         proto_init(&reply, PROTO_RESULT);
         reply.result.id = message->id;
         attachments_begin(w->setup->attachments);
-        if (message->many)
+        if (message->plan)
+                do_plan(w, &job, planned, &reply.result);
+        else if (message->many)
                 do_many(w, &job, &reply.result);
         else
                 do_one(w, &job, &reply.result);
         close_fd(fd);
+        close_fd(planned);
         tell_attachment(w, &job);
         send_message(w, &reply);
         if (job.size > LARGE_SIZE || reply.result.scan_usec > LARGE_USEC)

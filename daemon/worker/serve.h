@@ -17,6 +17,7 @@ struct serve_setup {
         const struct engine_options *options;
         struct attachments *attachments;     /* of this process, once it was forked */
         const struct generation *generation; /* of the engine */
+        const char *notice, *host;           /* of plans */
         const char *tmpdir;
         const char *folder; /* name of the folder to be made in tmpdir */
         uint64_t address_space;

@@ -89,18 +89,14 @@ static void judge_item(struct judge *judge, enum reader_format format, const str
         const uint8_t *data = begin + item->offset;
         struct judgement j = {}, again = {};
         struct question known = { .known = j.digest };
+        struct item own = *item;
 
         if (item->state == ITEM_HEADER)
                 return;
-        if (parts_item_is_odd(format, item, data)) {
-                parts_judge_item(judge, format, item, data, &(struct question){}, &j);
-                parts_judge_item(judge, format, item, data, &known, &again);
-        } else {
-                judge_message(judge, CANON_MESSAGE, begin + item->message_offset,
-                              (size_t)item->message_size, &(struct question){}, &j);
-                judge_message(judge, CANON_MESSAGE, begin + item->message_offset,
-                              (size_t)item->message_size, &known, &again);
-        }
+        /* What lies beyond the item is for others to scan. */
+        own.claimed_size = 0;
+        parts_judge_item(judge, format, &own, data, &(struct question){}, &j);
+        parts_judge_item(judge, format, &own, data, &known, &again);
         check_judgement(&j, &again);
         check_scanned(item, &j);
 }

@@ -120,6 +120,8 @@ void gate_load_init(union proto_message *load, const char *database, const char 
         load->load.limits = CONTENT_UNSCANNABLE;
         load->load.encrypted = CONTENT_UNSCANNABLE;
         load->load.broken = CONTENT_UNSCANNABLE;
+        (void)snprintf(load->load.notice, sizeof(load->load.notice), "%s", GATE_NOTICE);
+        (void)snprintf(load->load.host, sizeof(load->load.host), "mail.example.org");
 }
 
 int gate_load(struct gate *gate, const union proto_message *load, union proto_message *ret) {
@@ -278,7 +280,12 @@ int gate_submit(struct gate_worker *worker, const struct gate_job *job) {
                 memcpy(worker->slot, job->data, job->size);
         else
                 message.job.has_fd = 1;
-        return proto_send(worker->channel, &message, &job->fd, job->data ? 0 : 1);
+        message.job.plan = job->plan;
+        message.job.detached = job->detached;
+        return proto_send(worker->channel, &message, (int[]){ job->fd, job->planned_fd },
+                          job->data   ? 0
+                          : job->plan ? 2
+                                      : 1);
 }
 
 int gate_wait(struct gate_worker *worker, union proto_message *ret) {
@@ -300,6 +307,28 @@ int gate_scan(struct gate_worker *worker, const struct gate_job *job, struct pro
         r = gate_submit(worker, job);
         if (r == 0)
                 r = gate_wait(worker, &message);
+        if (r == 0)
+                *ret = message.result;
+        return r;
+}
+
+int gate_plan(struct gate_worker *worker, const struct gate_job *job, struct proto_plan *ret_plan,
+              struct proto_result *ret) {
+        union proto_message message;
+        int fds[PROTO_FDS_MAX], r;
+
+        r = gate_submit(worker, job);
+        if (r == 0)
+                r = wait_readable(worker->channel);
+        if (r < 0)
+                return r;
+        r = proto_receive(worker->channel, &message, fds);
+        if (r <= 0)
+                return r < 0 ? r : -EPIPE;
+        if (r != PROTO_PLAN || message.plan.id != worker->last_id)
+                return -EBADMSG;
+        *ret_plan = message.plan;
+        r = gate_wait(worker, &message);
         if (r == 0)
                 *ret = message.result;
         return r;

@@ -12,6 +12,7 @@
 #include "daemon/proto.h"
 
 #define GATE_WAIT_MSEC 30000
+#define GATE_NOTICE    "Removed: %{signature}\nItem %{item} of %{sender} on %{host}.\n"
 
 struct gate {
         pid_t loader;
@@ -62,10 +63,16 @@ struct gate_job {
         bool use_cache, use_hub, many;
         uint64_t from, wanted, to; /* with many */
         uint64_t distrusted;       /* with use_hub: an item's offset; 0: none */
+        bool plan, detached;
+        int planned_fd; /* with plan */
 };
 int gate_submit(struct gate_worker *worker, const struct gate_job *job);
 int gate_wait(struct gate_worker *worker, union proto_message *ret);
 int gate_scan(struct gate_worker *worker, const struct gate_job *job, struct proto_result *ret);
+
+/* A job with plan: what was told of it, once, and its result. */
+int gate_plan(struct gate_worker *worker, const struct gate_job *job, struct proto_plan *ret_plan,
+              struct proto_result *ret);
 
 /* What was told of a file of many items, in its order. */
 struct gate_item {

@@ -2,7 +2,7 @@
 
 /* Members of a wanted size: valid to the last byte, for zlib and for our own unpacking. */
 
-#include "daemon/remedy/gzip-exact.h"
+#include "daemon/worker/gzip-exact.h"
 
 #include <zlib.h>
 

@@ -706,7 +706,14 @@ START_TEST(test_load) {
         strcpy(m.load.tmpdir, "relative");
         ck_assert_int_eq(check(), -EBADMSG);
         strcpy(m.load.tmpdir, "/tmp");
+        ck_assert_int_eq(check(), -EBADMSG); /* no notice */
+        strcpy(m.load.notice, "Removed: %{virus}");
+        ck_assert_int_eq(check(), -EBADMSG);
+        strcpy(m.load.notice, "Removed: %{signature}");
         ck_assert_int_eq(check(), PROTO_LOAD);
+        m.load.host[0] = '\n';
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.load.host[0] = '\0';
         m.load.limits = CONTENT_IGNORE; /* what was not scanned is never clean */
         ck_assert_int_eq(check(), -EBADMSG);
         m.load.limits = CONTENT_INFECTED;

@@ -5,7 +5,7 @@
  * deflated data, checksum. Blocks pad by 5, so the name pads by 1 to 4.
  */
 
-#include "daemon/remedy/gzip-exact.h"
+#include "daemon/worker/gzip-exact.h"
 
 #include <endian.h>
 #include <limits.h>
