@@ -209,7 +209,7 @@ held() { postqueue -c "$POSTFIX/etc" -j | grep -c '"queue_name": "hold"' || true
 # But for what is on hold.
 all_delivered() { ! postqueue -c "$POSTFIX/etc" -j | grep -v '"queue_name": "hold"' >/dev/null; }
 # The counters of stamps that are not 0.
-stamp_sums() { grep '^storescand: stats: ' "$LOG" | tail -n 1 | tr ' ' '\n' | grep '^hub_.*=[^0]' | paste -sd ' '; }
+stamp_sums() { grep '^storescand: stats: ' "$LOG" | tail -n 1 | tr ' ' '\n' | sed -n '/^hub_.*=[^0]/p' | paste -sd ' '; }
 
 # A store is alone, so that the counters are its own; and who looks at what has come begins anew, since
 # while mail comes files of many messages are also scanned as they are with a half-written one.
