@@ -368,10 +368,14 @@ int config_load(const char *path, FILE *errors, struct config **ret) {
         return load(path, STORESCAN_CONFDIR, false, errors, ret);
 }
 
+int config_load_without_stores(const char *path, FILE *errors, struct config **ret) {
+        return load(path, STORESCAN_CONFDIR, true, errors, ret);
+}
+
 int config_load_hub(const char *path, FILE *errors, struct config **ret) {
         struct config *config = NULL;
         char *tmpdir;
-        int r = load(path, STORESCAN_CONFDIR, true, errors, &config);
+        int r = config_load_without_stores(path, errors, &config);
 
         if (r < 0)
                 return r;

@@ -150,8 +150,10 @@ struct config {
  * -EINVAL after mistakes; -ENOMEM. */
 int config_load(const char *path, FILE *errors, struct config **ret);
 
-/* The same for storescan-hub: stores are neither needed nor looked for, and workers are of the user and
- * in the folder of the hub. */
+/* The same, where stores are neither needed nor looked for. */
+int config_load_without_stores(const char *path, FILE *errors, struct config **ret);
+
+/* Likewise for storescan-hub: workers are of the user and in the folder of the hub. */
 int config_load_hub(const char *path, FILE *errors, struct config **ret);
 
 /* A [hub] socket in libmilter's words. 0; -EINVAL; -ENAMETOOLONG. */

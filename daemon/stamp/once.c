@@ -126,6 +126,7 @@ int once_judge(const struct once_request *request, FILE *errors, struct once *re
         r = journal_new(64, &journal);
         if (r < 0)
                 return r;
+        journal_set_name(journal, "storescan-stamp");
         r = ring_new(errors, &ring);
         if (r < 0)
                 return r;

@@ -14,8 +14,10 @@ int settings_load(const struct tool *tool, bool stores, struct config **ret) {
         _cleanup_(config_freep) struct config *config = NULL;
         int r;
 
-        if (stores || geteuid() == 0)
+        if (stores)
                 r = config_load(tool->config, stderr, &config);
+        else if (geteuid() == 0)
+                r = config_load_without_stores(tool->config, stderr, &config);
         else
                 r = config_load_hub(tool->config, stderr, &config);
         if (r < 0)
