@@ -55,10 +55,12 @@ key generate --keys "$WORK/other-keys" hub1
 
 make_fs mail ext4
 mkdir "$ROOT/mbox" "$ROOT/mdbox"
-make_maildir "$ROOT/alice" "$ROOT/ignore" "$ROOT/old" "$ROOT/access"
+make_maildir "$ROOT/alice" "$ROOT/ignore" "$ROOT/old" "$ROOT/access" "$ROOT/early" "$ROOT/early-access"
 add_store alice "$ROOT/alice" on_infected=block marks=directories
 add_store ignore "$ROOT/ignore" stamps=ignore marks=directories
 add_store access "$ROOT/access" stamps=honour-on-access-only marks=directories
+add_store early "$ROOT/early" proactive=yes marks=directories
+add_store early-access "$ROOT/early-access" proactive=yes stamps=honour-on-access-only marks=directories
 for format in mbox mdbox; do
     add_store "$format" "$ROOT/$format" "format=$format" on_infected=block marks=directories
 done
@@ -178,11 +180,21 @@ box() {
     "$SOURCE/tests/data/make-store-formats" "$format" "$WORK/box" "${@/#/$MADE/}" >"$WORK/layout"
     cp "$WORK/box" "$ROOT/$format/$name"
 }
+# A file that rests is looked at once more, and nothing of it is scanned twice.
+stop_storescand
+CACHE_CONF=
+start_storescand
+seed=100
 for format in mbox mdbox; do
     name=$ROOT/$format/m.
+    for n in {1..29}; do
+        ((seed += 1))
+        if ((n < 9)); then message "$seed" | stamp "stamped$n"; fi
+        message "$seed" | "$MAKE_STAMP" --key "$WORK/other-keys/hub1" >"$MADE/forged$n"
+    done
     before=$(counter scans)
     accepted=$(counter hub_accepted)
-    box "$format" m.1 good3 good4 good5
+    box "$format" m.1 stamped{1..3}
     read_file "${name}1" | cmp - "$WORK/box" || fail "not byte by byte: ${name}1"
     expect_equal "$(counter scans)" "$before" "scans of stamped mail, $format"
     (($(counter hub_accepted) >= accepted + 3)) || fail "stamps were not honoured, $format"
@@ -192,7 +204,7 @@ for format in mbox mdbox; do
     before=$(counter scans)
     accepted=$(counter hub_accepted)
     refused=$(counter hub_signature)
-    box "$format" m.2 good3 forged good4 good5
+    box "$format" m.2 stamped1 forged29 stamped{2..3}
     read_file "${name}2" | cmp - "$WORK/box" || fail "not byte by byte: ${name}2"
     expect_equal "$(counter scans)" $((before + 1)) "scans beside a forged one, $format"
     expect_equal "$(counter hub_accepted)" $((accepted + 3)) "stamps accepted beside a forged one, $format"
@@ -201,20 +213,18 @@ for format in mbox mdbox; do
     # What was accepted once is known when more comes.
     accepted=$(counter hub_accepted)
     for n in {1..3}; do
-        message "1$n" | stamp "more$n"
-        "$SOURCE/tests/data/make-store-formats" "$format" "$WORK/box" "$MADE/more$n" >"$WORK/layout"
+        "$SOURCE/tests/data/make-store-formats" "$format" "$WORK/box" "$MADE/stamped$((n + 3))" >"$WORK/layout"
         if [[ $format == mbox ]]; then cat "$WORK/box"; else tail -n +2 "$WORK/box"; fi >>"${name}1"
         expect_readable "${name}1"
         expect_equal "$(counter hub_accepted)" $((accepted + n)) "stamps accepted as $format grows"
     done
     # Too many forged ones cost the others their stamps, and no more than that.
     before=$(counter scans)
-    for n in {1..20}; do message "2$n" | "$MAKE_STAMP" --key "$WORK/other-keys/hub1" >"$MADE/forged$n"; done
-    box "$format" m.4 good3 forged{1..20} good4
+    box "$format" m.4 stamped7 forged{9..28} stamped8
     expect_readable "${name}4"
     (($(counter scans) <= before + 22 && $(counter scans) >= before + 20)) ||
         fail "$(($(counter scans) - before)) scans of 20 forged messages and two good ones, $format"
-    box "$format" m.3 good3 virus good4
+    box "$format" m.3 stamped1 virus stamped2
     if read_file "${name}3" >/dev/null 2>&1; then fail "a virus under a stamp, $format"; fi
 done
 
@@ -227,7 +237,8 @@ refusals() {
 
 say 'a message that is still being written is scanned as it is, and nobody calls its stamp refused'
 message 30 | stamp growing
-box mbox growing good3
+message 31 | stamp whole
+box mbox growing whole
 before=$(counter scans)
 accepted=$(counter hub_accepted)
 refused=$(refusals)
@@ -247,17 +258,27 @@ expect_equal "$(counter scans)" $((before + 1)) 'scans once it is all there'
 expect_equal "$(counter hub_accepted)" $((accepted + 2)) 'stamps accepted once it is all there'
 expect_equal "$(refusals)" "$refused" 'stamps refused while it was written'
 
+say 'new mail that is looked at before anybody asks'
+before=$(counter scans)
+message 32 | stamp early
+cp "$MADE/early" "$ROOT/early/new/mail"
+expect_stamp "$ROOT/early/new/mail" ch
+expect_equal "$(counter scans)" "$before" 'scans of stamped mail that is delivered'
+cp "$MADE/early" "$ROOT/early-access/new/mail"
+expect_stamp "$ROOT/early-access/new/mail" cl
+expect_equal "$(counter scans)" $((before + 1)) 'scans where stamps count for those who open mail alone'
+
 say 'stamps that count for those who open mail alone'
 before=$(counter scans)
 found=$(counter found)
 make_maildir "$ROOT/moved"
-message | stamp moved
+message 33 | stamp moved
 cp "$MADE/moved" "$ROOT/moved/cur/mail"
 mv "$ROOT/moved" "$ROOT/access/.moved"
 wait_until 10 counter_reaches found $((found + 1)) || fail 'a folder that was moved in was not found'
 expect_stamp "$ROOT/access/.moved/cur/mail" cl
 expect_equal "$(counter scans)" $((before + 1)) 'scans of what nobody waits for'
-message | stamp opened
+message 34 | stamp opened
 cp "$MADE/opened" "$ROOT/access/cur/opened"
 expect_readable "$ROOT/access/cur/opened"
 expect_stamp "$ROOT/access/cur/opened" ch
