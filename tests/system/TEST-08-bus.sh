@@ -62,9 +62,10 @@ expect_equal "$(property Guarding)" 'b true' 'Guarding'
 expect_equal "$(property Waiting)" 'u 0' 'Waiting'
 expect_equal "$(busctl get-property org.storescan /org/storescan/store/odd_2ename org.storescan.Store Path)" \
     "s \"$WORK/store\"" 'path of the store'
-busctl tree --list org.storescan | grep -qx '/org/storescan/store/odd_2ename' || fail 'the store is not listed'
-busctl introspect org.storescan /org/storescan org.storescan.Manager | grep -q '^\.Counters ' ||
-    fail 'no introspection'
+busctl tree --list org.storescan >"$WORK/tree"
+grep -qx '/org/storescan/store/odd_2ename' "$WORK/tree" || fail 'the store is not listed'
+busctl introspect org.storescan /org/storescan org.storescan.Manager >"$WORK/introspection"
+grep -q '^\.Counters ' "$WORK/introspection" || fail 'no introspection'
 
 say 'storescanctl status and stats'
 "$STORESCANCTL" status >"$WORK/status" || fail "status: $(<"$WORK/status")"
@@ -73,7 +74,8 @@ grep -Eq 'Found +1 infected' "$WORK/status" || fail "status: $(<"$WORK/status")"
 json=$("$STORESCANCTL" --json status)
 expect_equal "$(jq -r '[.guarding, .waiting, .counters.infected, .counters.denied] | @csv' <<<"$json")" \
     'true,0,1,1' 'status in JSON'
-"$STORESCANCTL" stats | grep -Eq '^infected +1 ' || fail 'stats'
+"$STORESCANCTL" stats >"$WORK/stats"
+grep -Eq '^infected +1 ' "$WORK/stats" || fail 'stats'
 expect_equal "$("$STORESCANCTL" --json stats | jq .infected)" 1 'stats in JSON'
 
 say 'for everybody to read'
