@@ -68,6 +68,15 @@ static int get_counters(sd_bus *sd, const char *path, const char *interface, con
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int reload(struct bus *bus, sd_bus_message *message, sd_bus_error *error) {
+        bus->calls.reload(bus->calls.userdata);
+        return 0;
+}
+
+static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, reload);
+}
+
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -77,6 +86,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Waiting", "u", get_waiting, 0, 0),
         SD_BUS_PROPERTY("OldestWaitUSec", "t", get_oldest, 0, 0),
         SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
+        SD_BUS_METHOD("Reload", "", "", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by bus.c (the connection) and bus-objects.c (what is said on it). */
+/* Shared by bus.c (the connection), bus-objects.c (what is said on it) and bus-requests.c (who may ask). */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -23,6 +23,15 @@ struct bus {
 /* ---- bus.c ---- */
 
 void bus_dispatch(struct bus *bus);
+
+/* ---- bus-requests.c ---- */
+
+/* Does what root asked for; or sets the error. Negative errno after that. */
+typedef int bus_act_fn(struct bus *bus, sd_bus_message *message, sd_bus_error *error);
+
+/* Has it done, and replied to, once the bus has said that the sender is root. To be returned by a
+ * method's handler. */
+int bus_if_root(struct bus *bus, sd_bus_message *message, bus_act_fn *act);
 
 /* ---- bus-objects.c ---- */
 

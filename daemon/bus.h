@@ -34,6 +34,8 @@ struct bus_view {
 /* Called on the gate thread. What is NULL is not offered. */
 struct bus_calls {
         void (*look)(void *userdata, struct bus_view *ret);
+        void (*reload)(
+                void *userdata); /* signatures and configuration; the log tells what came of it */
         void *userdata;
 };
 

@@ -363,6 +363,10 @@ static void open_allow_list(struct manager *m) {
                             m->config->cache_directory, error_text(-r));
 }
 
+static void bus_reload(void *userdata) {
+        manager_reload(userdata);
+}
+
 static void look(void *userdata, struct bus_view *ret) {
         struct manager *m = userdata;
 
@@ -498,7 +502,8 @@ static int start(struct manager *m) {
                 .own_pid = getpid(),
         };
         log_kernel(m);
-        (void)bus_new(m->ring, m->journal, &(struct bus_calls){ .look = look, .userdata = m },
+        (void)bus_new(m->ring, m->journal,
+                      &(struct bus_calls){ .look = look, .reload = bus_reload, .userdata = m },
                       &m->bus);
 
         (void)notify_send(&m->notify, "STATUS=Loading signatures.");

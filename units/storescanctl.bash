@@ -8,6 +8,7 @@ _storescanctl() {
     local -A commands=(
         [status]=''
         [stats]=''
+        [reload]=''
         [stamp]='show verify clear'
         [quarantine]='list show export release delete clean notify'
         [allow]='list add remove'

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The verbs "status" and "stats": what the running storescand says of itself. */
+/* The verbs "status", "stats" and "reload": what the running storescand says of itself, and is told. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -176,4 +176,14 @@ int verb_stats(const struct ctl *ctl, char **args, int n) {
         STATS_TABLE(X)
 #undef X
         return STATUS_OK;
+}
+
+int verb_reload(const struct ctl *ctl, char **args, int n) {
+        int r = ctl_bus_call("Reload", "");
+
+        if (r == STATUS_OK)
+                printf("storescand looks at signatures and configuration; its log tells what comes "
+                       "of "
+                       "it:\n    journalctl -u storescand -n 20\n");
+        return r;
 }

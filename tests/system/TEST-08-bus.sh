@@ -82,6 +82,14 @@ say 'for everybody to read'
 cp "$STORESCANCTL" "$WORK/storescanctl"
 as_nobody "$WORK/storescanctl" status >/dev/null || fail 'status for a user'
 
+say 'what root may ask, and nobody else'
+"$STORESCANCTL" reload >/dev/null || fail 'reload'
+wait_for_line ' config-checked: '
+status=0
+output=$(as_nobody "$WORK/storescanctl" reload 2>&1) || status=$?
+expect_equal "$status" 2 'reload for a user'
+[[ $output == *'for root'* ]] || fail "does not say who may: $output"
+
 say 'a bus that hangs keeps nobody waiting'
 kill -STOP "$BUS"
 busctl --timeout=1 get-property org.storescan /org/storescan org.storescan.Manager Waiting 2>/dev/null &&
@@ -94,8 +102,15 @@ say 'a bus that goes, and another one that comes'
 kill "$BUS"
 wait "$BUS" 2>/dev/null || true
 expect_readable "$WORK/store/alice/cur"/*clean*
+# This one lets everybody through: storescand asks who calls all the same.
+sed -i 's|<include>.*|<policy context="default"><allow own="*"/><allow send_destination="*"/></policy>|' "$WORK/bus.conf"
 start_bus
 wait_until 30 has_name || fail 'not on the second bus'
+status=0
+output=$(as_nobody "$WORK/storescanctl" reload 2>&1) || status=$?
+expect_equal "$status" 2 'reload for a user, by a bus without a policy'
+[[ $output == *'for root'* ]] || fail "does not say who may: $output"
+"$STORESCANCTL" reload >/dev/null || fail 'reload on the second bus'
 stop_storescand
 has_name && fail 'still on the bus after its end'
 exit 0
