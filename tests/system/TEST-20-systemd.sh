@@ -230,6 +230,7 @@ ctl restart storescand.service
 pid=$(main_pid)
 in_container bash -c 'kill -STOP "$1"' kill "$pid"
 wait_until 30 restarted || fail 'the watchdog did not act'
+in_container journalctl --sync
 in_container journalctl --no-pager -b -u storescand.service | grep -q -i 'watchdog timeout' ||
     fail 'it was restarted, but not by the watchdog'
 denied_inside /srv/mail/user/cur/virus
