@@ -15,14 +15,15 @@
 #include "daemon/remedy/recover.h"
 #include "store/util.h"
 
-/* Nothing tells when a lock is free, or a store mounted. */
-#define AGAIN_MSEC 1000
+/* Nothing tells when a lock is free, or a store mounted. Each look is at the whole quarantine. */
+#define AGAIN_MSEC     500
+#define AGAIN_MAX_MSEC 30000
 
 struct server {
         int sock;
         char directory[PATH_MAX];
-        bool waiting; /* something is to be completed */
-        int error;    /* the gate is gone */
+        int again_msec; /* when something is to be completed; -1: nothing is */
+        int error;      /* the gate is gone */
 };
 
 static void send_note(void *userdata, const char *id, const struct quarantine *q,
@@ -48,7 +49,11 @@ static void send_note(void *userdata, const char *id, const struct quarantine *q
 static unsigned look_again(struct server *s) {
         int r = recover_all(s->directory, send_note, s);
 
-        s->waiting = r > 0 || r == -EAGAIN;
+        if (r <= 0 && r != -EAGAIN)
+                s->again_msec = -1;
+        else
+                s->again_msec =
+                        s->again_msec < 0 ? AGAIN_MSEC : MIN(s->again_msec * 2, AGAIN_MAX_MSEC);
         if (r < 0 && r != -ENOENT && r != -EAGAIN)
                 fprintf(stderr, "storescan-remedy: %s can't be looked at: %s.\n", s->directory,
                         error_text(-r));
@@ -69,7 +74,8 @@ static int do_job(struct server *s, const struct remedy_order *order, const int 
 
         remedy_init(&m, REMEDY_DONE);
         m.done.id = order->id;
-        s->waiting = mend(s->directory, order, fds[0], fds[1], &m.done) || s->waiting;
+        if (mend(s->directory, order, fds[0], fds[1], &m.done))
+                s->again_msec = AGAIN_MSEC;
         return remedy_send(s->sock, &m, NULL, 0, true);
 }
 
@@ -91,12 +97,12 @@ static int take_message(struct server *s) {
 }
 
 int serve(int sock) {
-        struct server s = { .sock = sock };
+        struct server s = { .sock = sock, .again_msec = -1 };
         int r = 1;
 
         while (r > 0 && s.error >= 0) {
                 struct pollfd p = { .fd = sock, .events = POLLIN };
-                int n = poll(&p, 1, s.waiting ? AGAIN_MSEC : -1);
+                int n = poll(&p, 1, s.again_msec);
 
                 if (n < 0 && errno != EINTR)
                         r = -errno;
