@@ -211,8 +211,8 @@ static unsigned auto_zero(void) {
         }                                                                            \
         struct _words_semicolon_
 
-DEFINE_WORDS(word_infected,
-             _ON_INFECTED_MAX, [ON_INFECTED_BLOCK] = "block", [ON_INFECTED_DETECT] = "detect");
+DEFINE_WORDS(word_infected, _ON_INFECTED_MAX, [ON_INFECTED_REPLACE] = "replace",
+             [ON_INFECTED_BLOCK] = "block", [ON_INFECTED_DETECT] = "detect");
 DEFINE_WORDS(word_failure,
              _ON_FAILURE_MAX, [ON_FAILURE_DENY] = "deny", [ON_FAILURE_ALLOW] = "allow");
 DEFINE_WORDS(word_rule, _CONTENT_RULE_MAX, [CONTENT_UNSCANNABLE] = "unscannable",
@@ -538,8 +538,8 @@ const struct config_key config_store_keys[] = {
         STORE("format", format_choice,
                 "maildir | sdbox | mdbox | mbox | cyrus | mh | sis | files | auto", "maildir",
                 "How mail is kept.", WORD(word_format)),
-        STORE("on_infected", on_infected, "block | detect", "block",
-                "What an open of infected mail meets.", WORD(word_infected)),
+        STORE("on_infected", on_infected, "replace | block | detect", "replace",
+                "What is done about infected mail.", WORD(word_infected)),
         STORE("on_error", on_error, "deny | allow", "deny",
                 "What an open meets when the scan failed or took too long.", WORD(word_failure)),
         STORE("on_unscannable", on_unscannable, "deny | allow", "allow",

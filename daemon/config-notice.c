@@ -14,11 +14,11 @@
 
 /* Where nobody put a file. The same text as etc/notice.txt. */
 static const char builtin[] =
-        "Infected content was removed from this place: %{signature}\n"
+        "Infected content was removed from this place.\n"
         "\n"
-        "The mail server %{host} found malware in this message on %{date}, and put this\n"
-        "notice in its place. The original is kept in quarantine. If you need it, ask your\n"
-        "postmaster and name this item: %{item}\n"
+        "The mail server %{host} found %{signature} in this message on %{date},\n"
+        "and put this notice in its place. The original is kept in quarantine. If you need\n"
+        "it, ask your postmaster and name this item: %{item}\n"
         "\n"
         "Sender of the message: %{sender}\n";
 

@@ -17,7 +17,8 @@
 #include "store/util.h"
 #include "store/verdict.h"
 
-enum on_infected { ON_INFECTED_BLOCK, ON_INFECTED_DETECT, _ON_INFECTED_MAX };
+/* What is meant; what it comes to in the store's format is policy.h's. */
+enum on_infected { ON_INFECTED_REPLACE, ON_INFECTED_BLOCK, ON_INFECTED_DETECT, _ON_INFECTED_MAX };
 enum on_failure { ON_FAILURE_DENY, ON_FAILURE_ALLOW, _ON_FAILURE_MAX };
 
 /* How a class of content that libclamav recognises but can't look into is taken. */

@@ -41,7 +41,7 @@
         X(HISTORY_FAILED, "history-failed", "a85d735f8cc14f79ae5e9eca77fe4e37", LOG_WARNING, "what this host has scanned with could not be read or written") \
         X(MAIL_CRYPT,     "mail-crypt",     "7720756f20914c7e9315f68fb6af77d3", LOG_WARNING, "a store holds mail that is encrypted by Dovecot; told once a store") \
         X(BUS_REFUSED,    "bus-refused",    "b4f5a5b0c2a34a7a9d7f1a1d0f7c6e52", LOG_WARNING, "the system bus does not give storescand its name") \
-        X(POLICY_HAZARD,  "policy-hazard",  "ba57e290cd924e84915f309adafc5079", LOG_WARNING, "a policy that can make a mailbox unusable") \
+        X(POLICY_HAZARD,  "policy-hazard",  "ba57e290cd924e84915f309adafc5079", LOG_WARNING, "a policy that would do damage in the format of the store") \
         X(HUB_REFUSED,    "hub-refused",    "4704e7704842434dabfd555e63e16ab0", LOG_NOTICE,  "a stamp in a message's header was refused; the message is scanned") \
         X(HUB_STARTED,     "hub-started",     "3dee63fb1f6942ecafe9b8d40b5f0db0", LOG_INFO,    "storescan-hub takes mail") \
         X(HUB_STOPPED,     "hub-stopped",     "0f46072a41784c5f868d9911422ac633", LOG_NOTICE,  "storescan-hub was stopped: mail waits at its senders") \

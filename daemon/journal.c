@@ -195,6 +195,25 @@ static void text_add_context(struct text *t, const struct context *context) {
                 text_add(t, ")");
 }
 
+static void text_add_place(struct text *t, const struct log_record *r) {
+        if (r->has_item)
+                text_add(t, "the message at byte %llu of ", (unsigned long long)r->item_offset);
+        text_add(t, "'");
+        text_add_escaped(t, r->path[0] ? r->path : "(unknown path)");
+        text_add(t, "'");
+}
+
+static void text_add_remedy(struct text *t, const struct log_record *r) {
+        text_add(t, "%s what is infected in ",
+                 r->kind == EVENT_REPLACED ? "Replaced" : "Could not replace");
+        text_add_place(t, r);
+        text_add(t, " with a notice: %s", r->signature[0] ? r->signature : "unknown signature");
+        if (r->quarantine_id[0] != '\0')
+                text_add(t, "; original in quarantine as %s", r->quarantine_id);
+        text_add_context(t, &r->context);
+        text_add(t, ".%s%s", r->detail[0] ? " " : "", r->detail);
+}
+
 size_t journal_message(const struct log_record *r, char *out, size_t size) {
         struct text t = { .out = out, .size = size };
 
@@ -212,16 +231,16 @@ size_t journal_message(const struct log_record *r, char *out, size_t size) {
                 text_add(&t, ".");
                 return t.n;
         }
+        if (r->kind == EVENT_REPLACED || r->kind == EVENT_REMEDY_FAILED) {
+                text_add_remedy(&t, r);
+                return t.n;
+        }
         text_add(&t, "%s ",
                  r->action == LOG_ACTION_DENIED ? r->is_read ? "Denied access to" : "Denied open of"
                  : r->action == LOG_ACTION_ALLOWED
                          ? r->is_read ? "Allowed access to" : "Allowed open of"
                          : "Found");
-        if (r->has_item)
-                text_add(&t, "the message at byte %llu of ", (unsigned long long)r->item_offset);
-        text_add(&t, "'");
-        text_add_escaped(&t, r->path[0] ? r->path : "(unknown path)");
-        text_add(&t, "'");
+        text_add_place(&t, r);
         text_add_opener(&t, r);
         text_add(&t, ": ");
         text_add_verdict(&t, r);
@@ -274,6 +293,8 @@ static void fields_of_file(struct fields *f, const struct log_record *r) {
                         (void)snprintf(text + 2 * i, 3, "%02x", r->digest[i]);
                 field(f, "STORESCAN_DIGEST=%s", text);
         }
+        if (r->quarantine_id[0] != '\0')
+                field(f, "STORESCAN_QUARANTINE_ID=%s", r->quarantine_id);
         if (r->has_item) {
                 field(f, "STORESCAN_ITEM_OFFSET=%llu", (unsigned long long)r->item_offset);
                 if (r->item_size > 0)

@@ -15,6 +15,7 @@
 
 #include "daemon/events.h"
 #include "daemon/proto.h"
+#include "store/quarantine.h"
 #include "store/util.h"
 #include "store/verdict.h"
 
@@ -51,6 +52,7 @@ struct log_record {
         char comm[LOG_COMM_MAX + 1];
         char generation[GENERATION_LENGTH + 1];
         char signature[PROTO_SIGNATURE_MAX];
+        char quarantine_id[QUARANTINE_ID_SIZE]; /* of the original of what was replaced; or "" */
         char detail[LOG_DETAIL_MAX]; /* a sentence, for kinds that are not about a file */
         char path[PATH_MAX];         /* raw bytes; "" when there is none */
 };

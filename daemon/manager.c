@@ -25,6 +25,7 @@
 #include "daemon/breaker.h"
 #include "daemon/bus.h"
 #include "daemon/clock.h"
+#include "daemon/cures.h"
 #include "daemon/gate.h"
 #include "daemon/history.h"
 #include "daemon/hot.h"
@@ -34,8 +35,10 @@
 #include "daemon/marker.h"
 #include "daemon/names.h"
 #include "daemon/notify.h"
+#include "daemon/policy.h"
 #include "daemon/pool.h"
 #include "daemon/reload.h"
+#include "daemon/remedies.h"
 #include "daemon/ring.h"
 #include "daemon/stats.h"
 #include "daemon/verdicts.h"
@@ -47,6 +50,7 @@
 #define SIGNALS_MAX      16     /* signals a read */
 #define END_USEC         (5 * USEC_PER_SEC)
 #define STALL_SLACK_USEC (5 * USEC_PER_SEC)
+#define MENDING_USEC     (5 * USEC_PER_SEC) /* for what a crash interrupted, before the start */
 
 struct manager {
         const struct config *config;
@@ -61,6 +65,8 @@ struct manager {
         struct pool *pool;
         struct keys *keys;
         struct names *names;
+        struct remedies *remedies; /* NULL: nothing is replaced */
+        struct cures *cures;
         struct scans *scans;
         struct judge judge;
         struct gate *gate;
@@ -228,6 +234,16 @@ static void tell_pressure(struct manager *m, uint64_t now) {
                     max_held(m->config));
 }
 
+static uint64_t run_cures(struct manager *m, uint64_t now) {
+        uint64_t due;
+
+        if (!m->cures)
+                return USEC_INFINITY;
+        due = cures_run(m->cures, now); /* what is tried again is sent by the next line */
+        due = MIN(due, remedies_run(m->remedies, now));
+        return MIN(due, cures_run(m->cures, now));
+}
+
 /* One turn: sleep, dispatch, answer, and then everything that comes after the answers. */
 static int turn(struct manager *m, uint64_t *due) {
         uint64_t now = now_usec();
@@ -240,14 +256,17 @@ static int turn(struct manager *m, uint64_t *due) {
         if (r < 0)
                 return r;
         now = now_usec();
+        *due = run_cures(m, now);
         gate_flush(m->gate);
-        *due = scans_run(m->scans, now);
+        *due = MIN(*due, scans_run(m->scans, now));
         if (!m->ending)
                 reload_run(m->reload);
         *due = MIN(*due, pool_run(m->pool, now));
         /* A job that ended in pool_run() has its answers in the batch. */
         gate_flush(m->gate);
         *due = MIN(*due, many_run(m->many, now));
+        /* Infections that turned up since. */
+        *due = MIN(*due, run_cures(m, now));
         gate_flush(m->gate);
         /* Behind it: a file that came to rest has a stamp in the making. */
         *due = MIN(*due, scans_run(m->scans, now));
@@ -382,6 +401,37 @@ static void look(void *userdata, struct bus_view *ret) {
         };
 }
 
+/* storescan-remedy is there for those who replace; without it they would block. */
+static int start_remedies(struct manager *m) {
+        bool wanted = false;
+        int r;
+
+        for (size_t i = 0; i < m->config->n_stores; i++)
+                wanted = wanted || policy_deed(&m->config->stores[i]) == DEED_REPLACE;
+        if (!wanted)
+                return 0;
+        r = remedies_new(m->ring, m->config, &m->stats, m->journal, m->errors, &m->remedies);
+        if (r < 0)
+                return r;
+        return cures_new(m->config, m->pool, m->remedies, &m->cures);
+}
+
+/* What a crash interrupted is completed before anybody is let at it, unless it is locked. */
+static int finish_interrupted(struct manager *m) {
+        uint64_t until = now_usec() + MENDING_USEC, due = 0;
+
+        while (m->remedies && !remedies_ready(m->remedies) && !m->ending && m->error >= 0 &&
+               now_usec() < until) {
+                int r;
+
+                due = MIN(due, until);
+                r = turn(m, &due);
+                if (r < 0)
+                        return r;
+        }
+        return m->error;
+}
+
 static int start(struct manager *m) {
         const struct marker_events events = {
                 .placed = on_placed,
@@ -444,11 +494,15 @@ static int start(struct manager *m) {
         r = gate_new(m->ring, held, judge_event, &m->judge, &m->stats, m->errors, &m->gate);
         if (r < 0)
                 return r;
+        r = start_remedies(m);
+        if (r < 0)
+                return r;
         scans_set_gate(m->scans, m->gate);
         r = names_new(m->config, m->pool, &m->stats, m->journal, &m->names);
         if (r < 0)
                 return r;
         scans_set_names(m->scans, m->names);
+        scans_set_cures(m->scans, m->cures);
         open_allow_list(m);
         scans_set_allow_list(m->scans, m->allow_list);
         scans_set_keys(m->scans, m->keys);
@@ -479,6 +533,8 @@ static int start(struct manager *m) {
                         .gate = m->gate,
                         .scans = m->scans,
                         .hot = m->hot,
+                        .cures = m->cures,
+                        .remedies = m->remedies,
                         .changes = m->changes,
                         .verdicts = m->verdicts,
                         .allow_list = m->allow_list,
@@ -496,6 +552,7 @@ static int start(struct manager *m) {
                 .hot = m->hot,
                 .many = m->many,
                 .history = m->history,
+                .remedies = m->remedies,
                 .gate = m->gate,
                 .stats = &m->stats,
                 .journal = m->journal,
@@ -508,6 +565,8 @@ static int start(struct manager *m) {
 
         (void)notify_send(&m->notify, "STATUS=Loading signatures.");
         r = turn_until(m, &m->workers_ready);
+        if (r >= 0 && !m->ending)
+                r = finish_interrupted(m);
         if (r < 0 || m->ending)
                 return r;
         (void)notify_send(&m->notify, "STATUS=Marking stores.");
@@ -557,6 +616,8 @@ static bool end_gate(struct manager *m) {
         }
         hot_stop(m->hot);
         names_stop(m->names);
+        if (m->cures)
+                cures_stop(m->cures);
         gate_drain(m->gate);
         clean = turn_until_idle(m, files_are_idle) && clean;
         scans_give_up(m->scans, REASON_SHUTDOWN);
@@ -586,6 +647,8 @@ static void end(struct manager *m) {
         m->hot = hot_free(m->hot);
         m->scans = scans_free(m->scans);
         m->names = names_free(m->names);
+        m->cures = cures_free(m->cures);
+        m->remedies = remedies_free(m->remedies);
         m->keys = keys_free(m->keys);
         m->gate = gate_free(m->gate);
 }
@@ -594,13 +657,12 @@ static void warn_of_policies(struct manager *m) {
         for (size_t i = 0; i < m->config->n_stores; i++) {
                 const struct config_store *s = &m->config->stores[i];
 
-                if (s->on_infected == ON_INFECTED_BLOCK && !format_may_block(s->format))
-                        journal_say(
-                                m->journal, EVENT_POLICY_HAZARD, s->name,
-                                "Store '%s' is %s with on_infected = block: an infected message "
-                                "can make its mailbox unusable, and keep new mail out of it, "
-                                "until it is removed.",
-                                s->name, store_format_name(s->format));
+                if (policy_hazard(s))
+                        journal_say(m->journal, EVENT_POLICY_HAZARD, s->name,
+                                    "Store '%s' is %s with on_infected = %s: %s.", s->name,
+                                    store_format_name(s->format),
+                                    s->on_infected == ON_INFECTED_BLOCK ? "block" : "replace",
+                                    policy_hazard(s));
         }
 }
 

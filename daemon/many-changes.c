@@ -58,7 +58,7 @@ static void modified(void *userdata, const struct changes_key *key, pid_t pid) {
         struct many_file *file = many_find_key(userdata, key);
         const struct client *client;
 
-        if (!file)
+        if (!file || remedies_is_own(file->many->p.remedies, pid))
                 return;
         file->modified = true;
         /* 0: of another pid namespace. */
@@ -400,6 +400,16 @@ void many_look_withdrawn(struct many_file *file) {
         if (fstat(file->fd, &st) >= 0 && !file->modified && file->size == (uint64_t)st.st_size &&
             same_time(&file->mtime, &st.st_mtim))
                 file->ctime = st.st_ctim;
+}
+
+void many_look_cured(struct many_file *file, uint64_t offset, uint64_t size) {
+        /* The remedy leaves the modification time as it was. */
+        many_look_withdrawn(file);
+        spans_touch(&file->spans, offset, size);
+        touch(file, offset, size);
+        for (size_t i = 0; i < NOTES_MAX; i++)
+                if (file->notes[i].offset == offset)
+                        file->notes[i].size = 0;
 }
 
 void many_look_now(struct many_file *file) {

@@ -3,7 +3,8 @@
 
 /*
  * Shared by many.c (the table, and who waits), many-changes.c (what is still true of a file),
- * many-job.c (having items judged) and many-stamps.c (stamps of hubs in them).
+ * many-job.c (having items judged), many-stamps.c (stamps of hubs in them) and many-cure.c (having a
+ * notice put in the place of infected ones).
  */
 
 #include <sys/queue.h>
@@ -82,6 +83,7 @@ struct wait {
         /* The stamp is being taken off for a writer: that has to end before the fd may be closed. */
         struct stamper_withdrawal withdrawal;
         bool withdrawing, answered;
+        bool suspect; /* for an infected item to be replaced: nothing but what is clean is served */
 };
 
 struct many_file {
@@ -144,6 +146,10 @@ struct many_file {
         size_t next_refusal, n_refused; /* n_refused: by this job */
         uint64_t distrusted[REFUSALS_MAX];
 
+        /* The item that is being replaced. */
+        bool curing;
+        struct range cured;
+
         struct note notes[NOTES_MAX]; /* round robin */
         size_t next_note;
         struct wait_list waits;
@@ -159,7 +165,7 @@ struct many {
         LIST_HEAD(, many_file) buckets[MANY_BUCKETS];
         LIST_HEAD(, many_file) key_buckets[MANY_BUCKETS];
         struct used_list used, resting;
-        unsigned n_used, n_resting, n_judging, n_withdrawing;
+        unsigned n_used, n_resting, n_judging, n_withdrawing, n_curing;
         struct ring_op poll_op;
         bool polling;
         uint64_t poll_usec; /* not before */
@@ -187,6 +193,10 @@ void many_look_now(struct many_file *file);
 /* A stamp of ours was just taken off, which moves the change time: whoever changes content with that
  * time alone to show for it is told of (FAN_MODIFY), or moves the other one, too. */
 void many_look_withdrawn(struct many_file *file);
+
+/* The item at offset, of size bytes, may be another one by now: a notice was put there by us, or it was
+ * seen otherwise. */
+void many_look_cured(struct many_file *file, uint64_t offset, uint64_t size);
 
 /* Notes that a process is let at a range. */
 void many_note_access(struct many_file *file, const struct gate_event *event);
@@ -230,6 +240,18 @@ bool many_stamps_absent(struct many_file *file, const struct proto_span *span);
 /* To be called of each item that was told. Why its stamps were refused, if the log is to tell of it
  * now; else GOOD. */
 enum hub_check many_stamps_refused(struct many_file *file, const struct proto_span *span);
+
+/* ---- many-cure.c ---- */
+
+/* Whether the item that answer tells of, the worst of what somebody asks for, is to be replaced. */
+bool many_wants_cure(const struct many_file *file, const struct spans_answer *answer);
+
+/* Whether somebody is at an item that overlaps this range. */
+bool many_is_curing(const struct many_file *file, uint64_t offset, uint64_t size);
+
+/* Has it replaced, for somebody who waits, or waits for the one that is under way; then everybody is
+ * looked at again. False: it can't be. */
+bool many_cure(struct many_file *file, struct wait *wait, const struct spans_answer *answer);
 
 /* ---- many.c ---- */
 

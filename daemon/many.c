@@ -47,7 +47,8 @@ static struct many_file *find_file(struct many *many, const struct stat *st) {
 }
 
 static bool file_busy(const struct many_file *file) {
-        return file->judging || file->n_withdrawing > 0 || !TAILQ_EMPTY(&file->waits);
+        return file->judging || file->curing || file->n_withdrawing > 0 ||
+               !TAILQ_EMPTY(&file->waits);
 }
 
 /* All of it is known to be clean. */
@@ -308,7 +309,7 @@ static void answer_policy(struct many_file *file, const struct gate_event *event
                 answer_aloud(file, event, allow, arrived_usec, verdict, reason, note);
 }
 
-enum weight { WEIGHT_ALLOW, WEIGHT_POLICY, WEIGHT_WAIT };
+enum weight { WEIGHT_ALLOW, WEIGHT_POLICY, WEIGHT_WAIT, WEIGHT_CURE };
 
 /* What is known of what an access is about. */
 static enum weight weigh(struct many_file *file, const struct gate_event *event,
@@ -322,10 +323,14 @@ static enum weight weigh(struct many_file *file, const struct gate_event *event,
         if (offset >= file->size || many_only_cuts(file, event))
                 return WEIGHT_ALLOW;
         spans_ask(&file->spans, offset, MIN(size, file->size - offset), ret);
+        if (many_is_curing(file, offset, MIN(size, file->size - offset)))
+                return WEIGHT_CURE;
         if (ret->complete && ret->verdict == VERDICT_CLEAN)
                 return WEIGHT_ALLOW;
         if (many_goes_on_writing(file, event))
                 return WEIGHT_ALLOW;
+        if (many_wants_cure(file, ret))
+                return WEIGHT_CURE;
         return ret->complete || ret->verdict == VERDICT_INFECTED ? WEIGHT_POLICY : WEIGHT_WAIT;
 }
 
@@ -357,17 +362,27 @@ static struct wait *wait_new(struct many_file *file, const struct gate_event *ev
         return wait;
 }
 
+/* Who waits for something that was infected gets nothing but what is clean. */
+static void answer_wait(struct wait *wait, enum verdict verdict, enum reason reason,
+                        uint64_t worst) {
+        answer_policy(wait->file, &wait->event, wait->arrived_usec,
+                      wait->suspect ? VERDICT_INFECTED : verdict,
+                      wait->suspect ? REASON_NONE : reason, worst);
+}
+
 /* Answers an access, or makes it wait until more is known. */
 static void weigh_new(struct many_file *file, const struct gate_event *event) {
         struct spans_answer answer;
+        enum weight weight = weigh(file, event, &answer);
         struct wait *wait;
 
-        switch (weigh(file, event, &answer)) {
+        switch (weight) {
         case WEIGHT_ALLOW: answer_allow(file, event); return;
         case WEIGHT_POLICY:
                 answer_policy(file, event, now_usec(), answer.verdict, answer.reason, answer.worst);
                 return;
         case WEIGHT_WAIT:
+        case WEIGHT_CURE:
         default: break;
         }
         if (!file->judging && !scans_try(file->many->p.scans)) {
@@ -377,10 +392,16 @@ static void weigh_new(struct many_file *file, const struct gate_event *event) {
                 return;
         }
         wait = wait_new(file, event);
-        if (wait)
+        if (!wait)
+                answer_policy(file, event, now_usec(),
+                              weight == WEIGHT_CURE ? VERDICT_INFECTED : VERDICT_UNKNOWN,
+                              REASON_OVERLOAD, 0);
+        else if (weight == WEIGHT_WAIT)
                 many_judge(file, wait, answer.missing);
-        else
-                answer_policy(file, event, now_usec(), VERDICT_UNKNOWN, REASON_OVERLOAD, 0);
+        else if (!many_cure(file, wait, &answer)) {
+                answer_wait(wait, VERDICT_INFECTED, REASON_NONE, answer.worst);
+                wait_end(wait);
+        }
 }
 
 /* The same for one that waits already. Whether it was answered. */
@@ -391,9 +412,11 @@ static bool weigh_again(struct wait *wait, enum reason reason) {
 
         switch (weigh(file, &wait->event, &answer)) {
         case WEIGHT_ALLOW: answer_allow(file, &wait->event); break;
-        case WEIGHT_POLICY:
-                answer_policy(file, &wait->event, wait->arrived_usec, answer.verdict, answer.reason,
-                              answer.worst);
+        case WEIGHT_POLICY: answer_wait(wait, answer.verdict, answer.reason, answer.worst); break;
+        case WEIGHT_CURE:
+                if (many_cure(file, wait, &answer))
+                        return false;
+                answer_wait(wait, VERDICT_INFECTED, REASON_NONE, answer.worst);
                 break;
         case WEIGHT_WAIT:
         default:
@@ -414,8 +437,7 @@ static bool weigh_again(struct wait *wait, enum reason reason) {
                         many_judge(file, wait, answer.missing);
                         return false;
                 }
-                answer_policy(file, &wait->event, wait->arrived_usec, VERDICT_UNKNOWN, reason,
-                              answer.missing);
+                answer_wait(wait, VERDICT_UNKNOWN, reason, answer.missing);
         }
         wait_end(wait);
         return true;
@@ -610,8 +632,8 @@ static void deadline_passed(struct wait *wait) {
         many->p.stats->timeouts++;
         scans_tell_late(many->p.scans, wait->arrived_usec);
         if (!wait->withdrawing) {
-                answer_policy(file, &wait->event, wait->arrived_usec, VERDICT_UNKNOWN,
-                              REASON_TIMEOUT, 0);
+                answer_wait(wait, VERDICT_UNKNOWN, REASON_TIMEOUT,
+                            file->curing ? file->cured.offset : 0);
                 wait_end(wait);
                 return;
         }
@@ -707,7 +729,8 @@ unsigned many_waiting(const struct many *many) {
 }
 
 bool many_busy(const struct many *many) {
-        return !TAILQ_EMPTY(&many->waiting) || many->n_judging > 0 || many->n_withdrawing > 0;
+        return !TAILQ_EMPTY(&many->waiting) || many->n_judging > 0 || many->n_curing > 0 ||
+               many->n_withdrawing > 0;
 }
 
 void many_guards(struct many *many) {

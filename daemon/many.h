@@ -17,6 +17,7 @@
 #include "daemon/allow-list.h"
 #include "daemon/changes.h"
 #include "daemon/config.h"
+#include "daemon/cures.h"
 #include "daemon/gate.h"
 #include "daemon/hot.h"
 #include "daemon/journal.h"
@@ -36,6 +37,8 @@ struct many_parts {
         struct gate *gate;
         struct scans *scans;
         struct hot *hot;
+        struct cures *cures;             /* NULL: nothing is replaced */
+        const struct remedies *remedies; /* whose writes are none of others */
         struct changes *changes;
         struct verdicts *verdicts;
         struct allow_list *allow_list;

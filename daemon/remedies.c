@@ -160,7 +160,8 @@ static void log_outcome(struct remedies *r, const struct remedy_job *job,
 
         if (!record)
                 return;
-        record->has_verdict = record->has_item = true;
+        record->has_verdict = true;
+        record->has_item = format_items(job->store->format) == ITEMS_MANY;
         record->verdict = VERDICT_INFECTED;
         record->store = job->store->name;
         record->size = job->size;
@@ -171,13 +172,9 @@ static void log_outcome(struct remedies *r, const struct remedy_job *job,
         memcpy(record->digest, job->content, sizeof(record->digest));
         proto_text(record->signature, sizeof(record->signature), job->signature);
         generation_format(&job->generation, record->generation);
-        if (replaced)
-                (void)snprintf(record->detail, sizeof(record->detail),
-                               "A notice stands in its place; the original is %s in quarantine.",
-                               done->item);
-        else
-                (void)snprintf(record->detail, sizeof(record->detail), "It was not replaced: %s.",
-                               done->text);
+        proto_text(record->quarantine_id, sizeof(record->quarantine_id), done->item);
+        if (!replaced)
+                (void)snprintf(record->detail, sizeof(record->detail), "%s.", done->text);
         (void)snprintf(record->path, sizeof(record->path), "%s", job->path);
         journal_put(r->journal, record);
 }
@@ -210,19 +207,21 @@ static void take_note(struct remedies *r, const struct remedy_note *note) {
                 r->stats->remedies_failed++;
         if (!record)
                 return;
-        record->has_verdict = record->has_item = true;
+        record->has_verdict = true;
         record->verdict = VERDICT_INFECTED;
         for (size_t i = 0; i < r->config->n_stores; i++)
-                if (streq(r->config->stores[i].name, note->store))
+                if (streq(r->config->stores[i].name, note->store)) {
                         record->store = r->config->stores[i].name;
+                        record->has_item = format_items(r->config->stores[i].format) == ITEMS_MANY;
+                }
         record->size = note->size;
         record->item_offset = note->offset;
         record->item_size = note->size;
         proto_text(record->signature, sizeof(record->signature), note->signature);
+        proto_text(record->quarantine_id, sizeof(record->quarantine_id), note->id);
         (void)snprintf(record->detail, sizeof(record->detail),
-                       "Its replacement, which had been interrupted, was %s%s%s; the original is "
-                       "%s in quarantine.",
-                       note->completed ? "completed" : "left as it is: ", note->text, "", note->id);
+                       "It had been interrupted before%s%s.", note->completed ? "" : ": ",
+                       note->text);
         memcpy(record->path, note->path, sizeof(record->path));
         journal_put(r->journal, record);
 }

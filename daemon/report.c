@@ -110,3 +110,29 @@ void report_verdict(struct journal *journal, const struct config *config,
         report_fill(config, report, r);
         journal_put(journal, r);
 }
+
+void report_cure(struct journal *journal, const struct cure *cure) {
+        const struct cure_subject *s = &cure->subject;
+        struct log_record *r;
+
+        if (cure->told || (cure->outcome != CURE_BUSY && cure->outcome != CURE_FAILED))
+                return;
+        r = journal_get(journal, EVENT_REMEDY_FAILED);
+        if (!r)
+                return;
+        r->has_verdict = true;
+        r->verdict = VERDICT_INFECTED;
+        r->store = s->store->name;
+        r->size = s->size;
+        r->has_item = s->many;
+        r->item_offset = s->offset;
+        r->item_size = s->size;
+        r->has_digest = cure->has_digest;
+        memcpy(r->digest, cure->digest, sizeof(r->digest));
+        r->context = cure->context;
+        memcpy(r->signature, cure->signature, sizeof(r->signature));
+        memcpy(r->path, cure->path, sizeof(r->path));
+        (void)snprintf(r->detail, sizeof(r->detail), "%s", cure->text);
+        generation_format(&cure->generation, r->generation);
+        journal_put(journal, r);
+}

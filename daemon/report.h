@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "daemon/config.h"
+#include "daemon/cures.h"
 #include "daemon/journal.h"
 #include "store/context.h"
 #include "store/hub-stamp.h"
@@ -41,6 +42,9 @@ struct report {
         pid_t pid;
         uint64_t answer_usec; /* from event to answer */
 };
+
+/* That an item could not be replaced, unless that was told already; of other outcomes nothing. */
+void report_cure(struct journal *journal, const struct cure *cure);
 
 void report_verdict(struct journal *journal, const struct config *config,
                     const struct report *report);

@@ -2,13 +2,14 @@
 #pragma once
 
 /*
- * Shared by scans.c (who waits, and what they are told) and scan-verdict.c (what a worker's result is
- * worth).
+ * Shared by scans.c (who waits, and what they are told), scan-verdict.c (what a worker's result is
+ * worth) and scan-cure.c (having a notice put in the place of what is infected).
  */
 
 #include <sys/queue.h>
 
 #include "daemon/breaker.h"
+#include "daemon/cures.h"
 #include "daemon/scans.h"
 
 #define BUCKETS 1024
@@ -58,6 +59,12 @@ struct scan {
         char signature[PROTO_SIGNATURE_MAX];
         struct context context;
         uint64_t queue_usec, read_usec, scan_usec, done_usec;
+
+        /* Infected once, and to be replaced: whatever comes of it, nothing but what is clean is served. */
+        bool was_infected;
+        bool cure_over;    /* it is not tried again */
+        unsigned n_cures;  /* that were begun */
+        struct cure *cure; /* the last that ended; or NULL */
 };
 
 struct scans {
@@ -65,6 +72,7 @@ struct scans {
         struct pool *pool;
         struct gate *gate;
         struct hot *hot;
+        struct cures *cures; /* NULL: nothing is replaced */
         struct allow_list *allow_list;
         struct names *names;
         const struct keys *keys; /* NULL: none */
@@ -89,3 +97,27 @@ bool scan_same_generation(const struct scan *scan);
 
 /* Fills in the verdict from a worker's result; false: it was known by what can't be relied on. */
 bool scan_settled(struct scan *scan, const struct pool_result *result);
+
+/* ---- scan-cure.c ---- */
+
+/* What is infected, and to be replaced, is not answered yet: whether it is so. scan_decided() is called
+ * again then. */
+bool scan_cure(struct scan *scan);
+
+/* ---- scans.c ---- */
+
+/* The scan's verdict is known: answers everybody who waits for it, unless there is a cure. */
+void scan_decided(struct scan *scan);
+
+/* Gives its content to a worker. fresh: what else is known of it counts for nothing, the engine's word
+ * does. */
+void scan_start(struct scan *scan, bool fresh);
+
+/* Who waits for it; 0: nobody. */
+pid_t scan_pid(const struct scan *scan);
+
+/* From now on nobody else may wait for it. */
+void scan_unhash(struct scan *scan);
+
+/* Whether the admin allows this content whatever the engine says. */
+bool scan_is_released(const struct scan *scan);

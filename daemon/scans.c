@@ -97,7 +97,7 @@ static struct scan *find_scan(struct scans *scans, const struct stat *st) {
         return NULL;
 }
 
-static void unhash(struct scan *scan) {
+void scan_unhash(struct scan *scan) {
         if (scan->hashed)
                 LIST_REMOVE(scan, bucket);
         scan->hashed = false;
@@ -146,30 +146,32 @@ static void answer(struct waiter *w, bool allow, uint64_t now) {
         w->answered_usec = now;
 }
 
-/* Whether the admin allows this content whatever the engine says. */
-static bool is_released(const struct scan *scan) {
+bool scan_is_released(const struct scan *scan) {
         return scan->verdict == VERDICT_INFECTED && scan->has_digest &&
                allow_list_holds(scan->scans->allow_list, scan->digest, &scan->generation);
 }
 
 static bool scan_allowed(const struct scan *scan) {
+        if (scan->was_infected)
+                return scan->verdict == VERDICT_CLEAN;
         if (scan->reason != REASON_BREAKER)
                 return policy_allows(scan->store, scan->verdict);
         return policy_breaker_allows(scan->scans->config, scan->store) &&
                (!scan->suspect || policy_allows(scan->store, VERDICT_INFECTED));
 }
 
-/* The scan's verdict is known: answers everybody who waits for it. */
-static void scan_decided(struct scan *scan) {
+void scan_decided(struct scan *scan) {
         struct stats *stats = scan->scans->stats;
         struct waiter *w;
         bool allow;
 
-        scan->released = is_released(scan);
+        if (scan_cure(scan))
+                return;
+        scan->released = scan_is_released(scan);
         allow = scan->released || scan_allowed(scan);
         stats->released += scan->released;
         scan->done_usec = now_usec();
-        unhash(scan);
+        scan_unhash(scan);
         STAILQ_FOREACH(w, &scan->waiters, sibling)
         if (!w->answered)
                 answer(w, allow, scan->done_usec);
@@ -271,21 +273,25 @@ static void make_readable(const struct scan *scan) {
         (void)fcntl(scan->fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-int scans_begin(struct scans *scans, const struct scan_subject *subject) {
-        struct scan *scan = scan_new(scans, subject);
+pid_t scan_pid(const struct scan *scan) {
+        const struct waiter *first = STAILQ_FIRST(&scan->waiters);
 
-        if (!scan)
-                return -ENOMEM;
+        return first ? first->pid : 0;
+}
+
+void scan_start(struct scan *scan, bool fresh) {
+        struct scans *scans = scan->scans;
+
         scan->job = (struct pool_job){
                 .fd = scan->fd,
                 .size = scan->size,
                 .exact = scan->leased,
                 .low = !scan->is_event,
-                .pid = subject->pid,
-                .has_known = subject->stamp && subject->stamp->has_digest,
+                .pid = scan_pid(scan),
+                .has_known = !fresh && scan->stamp.has_digest,
                 .form = stores_form(scan->store->format),
-                .use_cache = verdicts_fd(scans->verdicts) >= 0,
-                .use_hub = scans_honour_stamps(scans, scan->store, scan->is_event) &&
+                .use_cache = !fresh && verdicts_fd(scans->verdicts) >= 0,
+                .use_hub = !fresh && scans_honour_stamps(scans, scan->store, scan->is_event) &&
                            stores_form(scan->store->format) != JOB_RAW,
                 .done = scan_done,
         };
@@ -296,6 +302,14 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
                 scan->hashed = true;
         }
         pool_submit(scans->pool, &scan->job);
+}
+
+int scans_begin(struct scans *scans, const struct scan_subject *subject) {
+        struct scan *scan = scan_new(scans, subject);
+
+        if (!scan)
+                return -ENOMEM;
+        scan_start(scan, false);
         return 0;
 }
 
@@ -362,6 +376,8 @@ static void scan_finish(struct scan *scan) {
 
         if (scan->hub_refused != HUB_GOOD)
                 log_scan(scans, scan, NULL, scan->hub_refused);
+        if (scan->cure)
+                report_cure(scans->journal, scan->cure);
         if (scan->verdict != VERDICT_CLEAN) {
                 if (STAILQ_EMPTY(&scan->waiters) && worth_a_log(scan, NULL))
                         log_scan(scans, scan, NULL, HUB_GOOD);
@@ -397,6 +413,7 @@ static void scan_finish(struct scan *scan) {
                 free(w);
         }
         scans->n_scans--;
+        cure_free(scan->cure);
         free(scan);
 }
 
@@ -408,10 +425,12 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
         if (!scan->late)
                 scans_tell_late(scans, w->arrived_usec);
         scan->late = true;
-        answer(w, policy_allows(scan->store, VERDICT_UNKNOWN), now);
+        answer(w, !scan->was_infected && policy_allows(scan->store, VERDICT_UNKNOWN), now);
         gate_flush(scans->gate);
-        scan->verdict = VERDICT_UNKNOWN;
-        scan->reason = REASON_TIMEOUT;
+        if (!scan->was_infected) {
+                scan->verdict = VERDICT_UNKNOWN;
+                scan->reason = REASON_TIMEOUT;
+        }
         scan->tier = LOG_TIER_NONE;
         log_scan(scans, scan, w, HUB_GOOD);
         w->logged = true;
@@ -446,9 +465,12 @@ void scans_give_up(struct scans *scans, enum reason reason) {
         struct waiter *w;
 
         while ((w = TAILQ_FIRST(&scans->waiting))) {
-                w->scan->verdict = VERDICT_UNKNOWN;
-                w->scan->reason = reason;
-                answer(w, policy_allows(w->scan->store, VERDICT_UNKNOWN), now_usec());
+                if (!w->scan->was_infected) {
+                        w->scan->verdict = VERDICT_UNKNOWN;
+                        w->scan->reason = reason;
+                }
+                answer(w, !w->scan->was_infected && policy_allows(w->scan->store, VERDICT_UNKNOWN),
+                       now_usec());
         }
         gate_flush(scans->gate);
 }
@@ -499,6 +521,10 @@ void scans_set_allow_list(struct scans *scans, struct allow_list *list) {
 
 void scans_set_names(struct scans *scans, struct names *names) {
         scans->names = names;
+}
+
+void scans_set_cures(struct scans *scans, struct cures *cures) {
+        scans->cures = cures;
 }
 
 void scans_set_hot(struct scans *scans, struct hot *hot) {

@@ -23,6 +23,7 @@
 #include "daemon/verdicts.h"
 
 struct breaker;
+struct cures;
 struct scans;
 struct names;
 
@@ -63,6 +64,8 @@ void scans_set_hot(struct scans *scans, struct hot *hot);
 void scans_set_allow_list(struct scans *scans, struct allow_list *list);
 /* Who logs verdicts. */
 void scans_set_names(struct scans *scans, struct names *names);
+/* Who has a notice put in the place of what is infected; NULL: nobody, it is blocked. */
+void scans_set_cures(struct scans *scans, struct cures *cures);
 struct stamper *scans_stamper(struct scans *scans);
 
 /* Whether an open of st is let wait for a scan of the very same content that is under way; fd is

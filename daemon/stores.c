@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/policy.h"
+
 #define DELETED " (deleted)"
 
 /* The part of path from root's own name on, or NULL if it is not below root. The name counts: a store
@@ -34,7 +36,7 @@ static const struct config_store *strictest(const struct config *config) {
 
         for (size_t i = 0; i < config->n_stores; i++) {
                 const struct config_store *s = &config->stores[i];
-                int score = (s->on_infected == ON_INFECTED_BLOCK) * 4 +
+                int score = !policy_allows(s, VERDICT_INFECTED) * 4 +
                             (s->on_error == ON_FAILURE_DENY) * 2 +
                             (s->on_unscannable == ON_FAILURE_DENY);
 

@@ -58,10 +58,6 @@ bool format_is_mail(enum store_format format) {
         return formats[format].is_mail;
 }
 
-bool format_may_block(enum store_format format) {
-        return formats[format].items == ITEMS_ONE;
-}
-
 const char *store_kind_name(enum store_kind kind) {
         return (unsigned)kind < _STORE_KIND_MAX ? kind_names[kind] : "invalid";
 }

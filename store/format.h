@@ -54,10 +54,6 @@ enum items format_items(enum store_format format);
  * other content (decoded attachments, any file), where every byte counts. */
 bool format_is_mail(enum store_format format);
 
-/* Whether on_infected = block denies no more than the infected item: a denied mbox or mdbox file
- * takes all other mail with it, new mail included. */
-bool format_may_block(enum store_format format);
-
 /* ---- Recognising a format ---- */
 
 struct format_guess {

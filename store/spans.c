@@ -230,6 +230,7 @@ void spans_ask(const struct spans *spans, uint64_t offset, uint64_t size,
                         ret->verdict = span->verdict;
                         ret->reason = span->reason;
                         ret->worst = span->start;
+                        ret->worst_end = span_end(spans, i);
                 }
         }
         if (end <= spans->end || !ret->complete)

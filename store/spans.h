@@ -58,9 +58,9 @@ void spans_resize(struct spans *spans, uint64_t size);
 struct spans_answer {
         enum verdict verdict; /* the worst of the items that overlap the range, as far as known */
         enum reason reason;
-        uint64_t worst;   /* where the span begins that it is from */
-        bool complete;    /* all of them are FRESH; else: */
-        uint64_t missing; /* where to begin reading items, to know more */
+        uint64_t worst, worst_end; /* where the span begins, and ends, that it is from */
+        bool complete;             /* all of them are FRESH; else: */
+        uint64_t missing;          /* where to begin reading items, to know more */
 };
 
 /* What is known of the items that overlap [offset, offset + size), size > 0. */

@@ -160,10 +160,11 @@ eicar() { printf '%s' 'X5O!P%@AP[4\PZX54(P^)7CC)7}' '$EICAR-STANDARD-' 'ANTIVIRU
 
 # ---- storescand ----
 
-# add_store NAME PATH [KEY=VALUE...]
+# add_store NAME PATH [KEY=VALUE...]: what is infected is blocked, unless the values say otherwise.
 add_store() {
     local name=$1 path=$2 line
     shift 2
+    [[ " $* " == *' on_infected='* ]] || set -- "$@" on_infected=block
     STORES_CONF+="
 [store $name]
 path = $path
@@ -171,6 +172,9 @@ path = $path
     for line; do STORES_CONF+="${line%%=*} = ${line#*=}
 "; done
 }
+
+# Has what is infected denied where it would be replaced: no original can be kept.
+no_quarantine() { QUARANTINE_CONF="directory = /proc/storescan"; }
 
 write_config() {
     cat >"$CONF" <<END

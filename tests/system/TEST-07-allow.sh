@@ -23,6 +23,7 @@ make_fs spool ext4
     echo 'From b@example.org Thu Nov 26 10:00:01 2026'
     printf 'Subject: clean\n\nNothing here.\n\n'
 } >"$MBOX/user"
+no_quarantine
 add_store mail "$WORK/store"
 add_store spool "$MBOX" format=mbox
 write_config

@@ -85,6 +85,7 @@ database = /srv/signatures
 workers = 2
 [store mail]
 path = /srv/mail
+on_infected = block
 [store memory]
 path = /srv/memory
 on_infected = detect

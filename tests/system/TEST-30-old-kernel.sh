@@ -86,6 +86,7 @@ add_storescan() {
     add_program "$STORESCAND" storescan/storescand
     [[ -x $worker ]] || fail "no $worker: build first"
     add_program "$worker" storescan/worker/storescan-worker
+    add_program "$BUILD/daemon/remedy/storescan-remedy" storescan/remedy/storescan-remedy
     cp -r "$SIGNATURES" "$ROOT/signatures"
     make_mail "$ROOT/mail/clean" clean
     make_mail "$ROOT/mail/infected" eicar-base64

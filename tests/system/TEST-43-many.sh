@@ -726,6 +726,7 @@ with_the_engine() {
 
 FSTYPE=ext4
 say 'an engine that is real'
+no_quarantine
 begin ext4 engine
 start_storescand
 with_the_engine

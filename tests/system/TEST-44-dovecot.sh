@@ -7,6 +7,7 @@
 source "$(dirname "$0")/../lib.sh"
 setup
 source "$(dirname "$0")/../dovecot.sh"
+no_quarantine
 
 MESSAGES=$WORK/messages
 VIRUS=$WORK/virus

@@ -5,6 +5,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
+no_quarantine
 MAKE_STAMP=$SOURCE/tests/data/make-stamp
 KEYS=$WORK/keys
 STAMP_CONF="keys = $KEYS"

@@ -12,6 +12,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
+no_quarantine
 source "$(dirname "$0")/../dovecot.sh"
 need_program postfix postqueue setpriv
 HUB=$BUILD/daemon/hub/storescan-hub

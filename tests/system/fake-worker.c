@@ -298,6 +298,25 @@ static void do_one(struct fake *f, int fd) {
         answer(f, form, &c);
 }
 
+/* Nothing that it finds can be replaced. */
+static void no_plan(const struct fake *f) {
+        const struct proto_job *job = &f->job.job;
+        union proto_message m;
+
+        proto_init(&m, PROTO_PLAN);
+        m.plan.id = job->id;
+        m.plan.outcome = PLAN_NONE;
+        m.plan.offset = job->from;
+        m.plan.size = job->many ? job->to - job->from : job->size;
+        proto_text(m.plan.signature, sizeof(m.plan.signature), "Fake.Test");
+        (void)proto_send_patiently(f->channel, &m);
+        proto_init(&m, PROTO_RESULT);
+        m.result.id = job->id;
+        m.result.verdict = VERDICT_INFECTED;
+        proto_text(m.result.signature, sizeof(m.result.signature), "Fake.Test");
+        (void)proto_send_patiently(f->channel, &m);
+}
+
 /* ---- Processes ---- */
 
 static void take_cache(struct fake *f, int fd) {
@@ -329,11 +348,14 @@ static _Noreturn void worker(unsigned number, const int fds[static PROTO_FDS_MAX
         if (slot == MAP_FAILED || large == MAP_FAILED || proto_send(f.channel, &m, NULL, 0) < 0)
                 _exit(1);
         while (proto_receive(f.channel, &f.job, job_fds) == PROTO_JOB) {
-                if (f.job.job.many)
+                if (f.job.job.plan)
+                        no_plan(&f);
+                else if (f.job.job.many)
                         walk(&f, job_fds[0]);
                 else
                         do_one(&f, job_fds[0]);
                 close_fd(job_fds[0]);
+                close_fd(job_fds[1]);
         }
         _exit(0);
 }

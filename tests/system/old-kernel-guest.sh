@@ -77,7 +77,9 @@ kernel_tests() {
 configure() {
     {
         printf '[scanner]\ndatabase = /signatures\ntmpdir = /run/worker\nuser = nobody\nworkers = 2\n'
-        printf '[store test]\npath = %s\n' "$1"
+        # What is infected in an mbox is denied where no original can be kept.
+        printf '[quarantine]\ndirectory = /proc/storescan\n'
+        printf '[store test]\npath = %s\non_infected = block\n' "$1"
         shift
         for line; do echo "$line"; done
     } >$CONF
@@ -191,7 +193,7 @@ mailboxes() {
     mkdir -p "$box"
     cp /mail/mbox-clean "$box/clean"
     cp /mail/mbox-infected "$box/infected"
-    configure "$box" 'format = mbox' 'on_infected = block'
+    configure "$box" 'format = mbox'
     check "$fs: a store of mailboxes can be guarded" start
     check "$fs: a clean mailbox can be read" reads "$box/clean"
     check "$fs: an infected mailbox is blocked" denied "$box/infected"

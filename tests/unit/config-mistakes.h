@@ -133,7 +133,7 @@ static const struct {
         { VALID "kind = mailboxes\nformat = Maildir\non_infected = Block\n",
           NOT_A_WORD(5, A "kind", "mailboxes", "mailbox | public-folder")
           NOT_A_WORD(6, A "format", "Maildir", FORMATS)
-          NOT_A_WORD(7, A "on_infected", "Block", "block | detect") },
+          NOT_A_WORD(7, A "on_infected", "Block", "replace | block | detect") },
         { VALID "on_error = no\non_unscannable = yes\nmarks = mount\n",
           NOT_A_WORD(5, A "on_error", "no", "deny | allow")
           NOT_A_WORD(6, A "on_unscannable", "yes", "deny | allow")

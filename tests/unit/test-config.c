@@ -56,7 +56,7 @@ START_TEST(defaults) {
         assert_path(s->path, "@/a");
         ck_assert_int_eq(s->kind, STORE_KIND_MAILBOX);
         ck_assert_int_eq(s->format, STORE_FORMAT_MAILDIR);
-        ck_assert_int_eq(s->on_infected, ON_INFECTED_BLOCK);
+        ck_assert_int_eq(s->on_infected, ON_INFECTED_REPLACE);
         ck_assert_int_eq(s->on_error, ON_FAILURE_DENY);
         ck_assert_int_eq(s->on_unscannable, ON_FAILURE_ALLOW);
         ck_assert_int_eq(s->marks, MARKS_AUTO);
@@ -441,7 +441,7 @@ START_TEST(printed_text) {
                           "path = @/a ; @/storescan.conf:6\n"
                           "kind = mailbox ; default\n"
                           "format = maildir ; default\n"
-                          "on_infected = block ; default\n"
+                          "on_infected = replace ; default\n"
                           "on_error = deny ; default\n"
                           "on_unscannable = allow ; default\n"
                           "marks = directories ; @/conf.d/x.conf:3\n"

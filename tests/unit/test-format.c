@@ -341,7 +341,6 @@ START_TEST(properties) {
 
                 ck_assert_int_eq(format_items(f), many ? ITEMS_MANY : ITEMS_ONE);
                 ck_assert_int_eq(format_is_mail(f), !raw);
-                ck_assert_int_eq(format_may_block(f), !many);
         }
 }
 END_TEST
