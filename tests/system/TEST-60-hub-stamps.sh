@@ -349,7 +349,15 @@ stop_storescand
 message | stamp late
 cp "$MADE/late" "$BOX/late"
 rm "$KEYS/hub1"
+cp "$WORK/public" "$KEYS/hub2"
 start_storescand
 expect_readable "$BOX/late"
 expect_equal "$(counter hub_key)" 1 'stamps by a key that is gone'
+
+say 'the public half of a key is enough to believe, and not to stamp'
+cp "$MADE/signed-hub2" "$BOX/by-public"
+expect_readable "$BOX/by-public"
+expect_stamp "$BOX/by-public" ch
+expect_status 2 tool --key hub2 sign <"$MADE/plain"
+grep -q 'this key is public' "$WORK/error" || fail "no word on a public key: $(cat "$WORK/error")"
 stop_storescand
