@@ -130,6 +130,7 @@ make_rootfs
 make_fs store ext4
 make_maildir "$WORK/store/user"
 make_mail "$WORK/store/user/cur/virus" eicar-nested
+cp "$WORK/store/user/cur/virus" "$WORK/infected"
 make_mail "$WORK/store/user/cur/mail" clean
 boot
 
@@ -292,6 +293,36 @@ for timer in quarantine notify; do
     [[ $(ctl show --value -p NextElapseUSecRealtime "storescan-$timer.timer") != '' ]] ||
         fail "storescan-$timer.timer has no next time"
 done
+
+say 'what is infected is replaced, by a process that can do that and no more'
+in_container bash -c 'printf "[store mail]\non_infected = replace\n" >/etc/storescan/conf.d/65-replace.conf'
+ctl restart storescand.service
+read_inside /srv/mail/user/cur/virus || fail 'the notice can not be read'
+remedy=$(in_container bash -c 'for exe in /proc/[0-9]*/exe; do
+    [[ $(readlink $exe) != */storescan-remedy ]] || { exe=${exe#/proc/}; echo ${exe%/exe}; }; done')
+expect_equal "$(status_of "$remedy" Uid)" "$(user storescan)" 'user of storescan-remedy'
+for set in CapEff CapPrm; do
+    # dac_override 1, fowner 3
+    expect_equal "$(status_of "$remedy" "$set")" 000000000000000a 'capabilities of storescan-remedy'
+done
+for set in CapInh CapAmb; do
+    expect_equal "$(status_of "$remedy" "$set")" 0000000000000000 'capabilities that it hands on'
+done
+expect_equal "$(status_of "$remedy" NoNewPrivs)" 1 'no new privileges of storescan-remedy'
+expect_equal "$(status_of "$remedy" Seccomp_filters)" "$(($(status_of "$(main_pid)" Seccomp_filters) + 1))" \
+    'filters of storescan-remedy'
+expect_equal "$(status_of "$(main_pid)" CapEff)" "$caps" 'capabilities of storescand'
+replaced=$(in_container bash -c 'basename "$(grep -l "^state: replaced" \
+    $(grep -l "^path: /srv/mail/user/cur/virus$" /var/lib/storescan/quarantine/*.meta))" .meta')
+! cmp -s "$WORK/store/user/cur/virus" "$WORK/infected" || fail 'it was not replaced'
+in_container cat "/var/lib/storescan/quarantine/$replaced.item" | cmp - "$WORK/infected" ||
+    fail 'the original is not in quarantine'
+in_container storescanctl quarantine release "$replaced" | grep -q 'allowed, and put back' || fail 'not put back'
+wait_until 10 in_container cmp /srv/mail/user/cur/virus "/var/lib/storescan/quarantine/$replaced.item" ||
+    fail 'the original can not be read'
+in_container rm /etc/storescan/conf.d/65-replace.conf
+in_container storescanctl allow remove \
+    "$(in_container sed -n 's/^content: //p' "/var/lib/storescan/quarantine/$replaced.meta")" >/dev/null
 
 test_hub() {
     local port pid worker workers=0
