@@ -222,7 +222,7 @@ static void judge_access(struct judge *judge, const struct gate_event *event,
 void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
         struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
-        struct stamped stamped;
+        struct stamped stamped = { .stamp.verdict = VERDICT_UNKNOWN };
         struct stat st;
         int fd = event->fd, lease = -ENOLCK, r;
 
