@@ -12,6 +12,7 @@
  *     config-notice.c the file that [remedy] notice names
  *     config-rescan.c values that say what is scanned again, and when
  *     config-table.c  finding keys, sections, values and origins
+ *     config-reload.c  from one configuration to the next
  *     config-print.c  the object as a file again
  *     config-check.c  what can only be judged once all files are read
  *     config-formats.c  what format = auto stands for
@@ -64,7 +65,11 @@ struct config_key {
         uint64_t min, max;             /* of numbers, sizes and durations */
         const char *(*word)(unsigned); /* of enumerations: NULL behind the last */
         unsigned (*auto_value)(void);  /* what "auto" stands for; NULL: no such word */
-        bool inherits;                 /* takes "inherit": the value of [scanner] counts */
+
+        /* What a change takes while storescand runs; neither: it counts at once. */
+        bool restart;  /* a restart */
+        bool engine;   /* another engine */
+        bool inherits; /* takes "inherit": the value of [scanner] counts */
 };
 
 extern const struct config_key config_global_keys[], config_store_keys[];

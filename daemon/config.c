@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 /* ---- The object ---- */
@@ -20,7 +21,6 @@ struct config *config_free(struct config *config) {
         if (!config)
                 return NULL;
         for (size_t i = 0; i < config->n_stores; i++) {
-                free(config->stores[i].name);
                 free(config->stores[i].path);
                 free(config->stores[i].format_by);
         }
@@ -29,6 +29,7 @@ struct config *config_free(struct config *config) {
                 free(config->origins[i].text);
         }
         free(config->stores);
+        free(config->holds);
         free(config->origins);
         free(config->database);
         free(config->tmpdir);
@@ -47,6 +48,27 @@ struct config *config_free(struct config *config) {
         free(config->hub.key);
         free(config);
         return NULL;
+}
+
+/* Log records and stamps under way outlive a configuration. There are as many as admins think of. */
+static const char *keep_name(const char *name) {
+        static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+        static struct kept {
+                struct kept *next;
+                char name[];
+        } * names;
+        struct kept *k;
+
+        (void)pthread_mutex_lock(&mutex);
+        for (k = names; k && !streq(k->name, name); k = k->next)
+                ;
+        if (!k && (k = malloc(sizeof(*k) + strlen(name) + 1))) {
+                strcpy(k->name, name);
+                k->next = names;
+                names = k;
+        }
+        (void)pthread_mutex_unlock(&mutex);
+        return k ? k->name : NULL;
 }
 
 static int set_defaults(struct config *config, const struct config_key *keys, size_t n,
@@ -82,7 +104,7 @@ int config_add_store(struct config *config, const char *name, size_t *ret) {
                 return -ENOMEM;
         config->origins = origins;
 
-        stores[n] = (struct config_store){ .name = strdup(name) };
+        stores[n] = (struct config_store){ .name = keep_name(name), .holds = config->holds };
         if (!stores[n].name)
                 return -ENOMEM;
         memset(origins + config->n_origins, 0, (n_origins - config->n_origins) * sizeof(*origins));
@@ -104,7 +126,8 @@ int config_builder_init(struct config_builder *b, FILE *errors) {
         if (!b->config)
                 return -ENOMEM;
         b->config->origins = calloc(config_n_global_keys, sizeof(struct config_origin));
-        if (!b->config->origins)
+        b->config->holds = calloc(1, sizeof(*b->config->holds));
+        if (!b->config->origins || !b->config->holds)
                 return -ENOMEM;
         b->config->n_origins = config_n_global_keys;
         r = set_defaults(b->config, config_global_keys, config_n_global_keys, 0);

@@ -59,8 +59,9 @@ struct config_rescan {
 };
 
 struct config_store {
-        char *name; /* the NAME of [store NAME] */
-        char *path; /* absolute, symbolic links resolved, no trailing slash */
+        const char *name; /* the NAME of [store NAME]; never freed, so that the log may keep it */
+        char *path;       /* absolute, symbolic links resolved, no trailing slash */
+        unsigned *holds;  /* the configuration's */
         enum store_kind kind;
         unsigned format_choice; /* as configured: an enum store_format, or FORMAT_AUTO */
         enum store_format format;
@@ -79,6 +80,11 @@ struct config_store {
         enum rescan_age on_access_age; /* _RESCAN_AGE_MAX: that of [scanner] */
         enum on_failure breaker;       /* _ON_FAILURE_MAX: that of [scanner] */
 };
+
+/* Whoever keeps a store beyond the turn of the loop holds it: a reload may put another one in its
+ * place. On the gate thread. Stores that no config_load() made, and NULL, are not counted. */
+const struct config_store *config_store_hold(const struct config_store *store);
+void config_store_release(const struct config_store *store);
 
 struct config_hub {
         char *socket;           /* as Postfix writes it: "inet:ADDRESS:PORT", "unix:PATH" */
@@ -139,6 +145,10 @@ struct config {
         struct config_store *stores;
         size_t n_stores;
 
+        unsigned *holds; /* of its stores; see config_store_hold() */
+        /* While stores come or go: the configuration that has those which are not in this one. */
+        const struct config *other;
+
         struct config_origin *origins; /* private to config.c: which file and line set each key */
         size_t n_origins;
 };
@@ -177,6 +187,15 @@ bool config_proactive(const struct config *config, const struct config_store *st
 
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);
+
+/* What running has and can't be changed but by a restart is put into config, and named in notes,
+ * "[SECTION] KEY", with ", " between. *ret_engine: another engine is needed for it. 0 or -ENOMEM. */
+int config_carry_over(struct config *config, const struct config *running, FILE *notes,
+                      bool *ret_engine);
+
+/* The store at the same place, kept and marked in the same way; or NULL. */
+const struct config_store *config_find_alike(const struct config *config,
+                                             const struct config_store *store);
 
 /* Looks into stores of format = auto (FILES until then, so that all is mail) and sets their format.
  * Lists folders: only before the gate answers events. What was found is written to notes, mistakes

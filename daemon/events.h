@@ -19,6 +19,7 @@
         X(RELOAD_FAILED,  "reload-failed",  "6e0d5e2fb7a94b0e9f3a1d8c2b4f7a60", LOG_ERR,     "new signatures could not be loaded, the old ones go on") \
         X(STORE_GUARDED,  "store-guarded",  "6f8700bf0d224e8c8eea412f025f88ed", LOG_INFO,    "marks are in place on a store") \
         X(STORE_LOST,     "store-lost",     "b73e334225dd43d78aa2e7a26efb5bf5", LOG_WARNING, "a store's folder is gone: nothing to guard there") \
+        X(STORE_LEFT,     "store-left",     "0a9e6b1c7d3f4e58b2a4c6d8e0f1a3b5", LOG_NOTICE,  "a store is guarded no more: the configuration has it no longer") \
         X(MARK_FAILED,    "mark-failed",    "cfe6bb0738b2496fb1de420697babdd9", LOG_ERR,     "a folder could not be marked: opens there pass unscanned") \
         X(NEWS_FAILED,    "news-failed",    "2f96e3208cc04b4eb13edddd88753d74", LOG_WARNING, "new mail of a store can't be told: it is scanned when it is read") \
         X(BLOCKED,        "blocked",        "8f59b7742ad84151b1cb459bc4158e06", LOG_WARNING, "an open of infected mail was denied") \
@@ -36,7 +37,8 @@
         X(STAMP_FAILED,   "stamp-failed",   "084acb24f6954230a28880578220b89c", LOG_WARNING, "a stamp could not be written") \
         X(PRESSURE,       "pressure",       "31bb63f2e55e4462aa23f49bbbde7e3e", LOG_WARNING, "more opens wait than storescand may hold at once") \
         X(LOG_DROPPED,    "log-dropped",    "42d97be802e748b68930ba2407e1fe68", LOG_WARNING, "log records were dropped because the journal was slow") \
-        X(CONFIG_CHECKED, "config-checked", "bdcec691ea1e49dfb63c4129fb6e42e5", LOG_NOTICE,  "SIGHUP: the configuration on disk was checked, it takes effect at a restart") \
+        X(CONFIG_RELOADED, "config-reloaded", "4c1d2d8e0b7a4a7fa86c7c8e1a5d3f02", LOG_NOTICE, "the configuration was read again and is in force") \
+        X(CONFIG_REFUSED, "config-refused", "bdcec691ea1e49dfb63c4129fb6e42e5", LOG_ERR, "the configuration was read again and has mistakes: what runs is kept") \
         X(CACHE_FAILED,   "cache-failed",   "16ff2baebade423993f6dc6ff2bc9551", LOG_WARNING, "the verdict cache could not be loaded, kept or saved") \
         X(HISTORY_FAILED, "history-failed", "a85d735f8cc14f79ae5e9eca77fe4e37", LOG_WARNING, "what this host has scanned with could not be read or written") \
         X(MAIL_CRYPT,     "mail-crypt",     "7720756f20914c7e9315f68fb6af77d3", LOG_WARNING, "a store holds mail that is encrypted by Dovecot; told once a store") \

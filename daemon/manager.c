@@ -37,6 +37,7 @@
 #include "daemon/notify.h"
 #include "daemon/policy.h"
 #include "daemon/pool.h"
+#include "daemon/reconfigure.h"
 #include "daemon/reload.h"
 #include "daemon/remedies.h"
 #include "daemon/ring.h"
@@ -53,7 +54,9 @@
 #define MENDING_USEC     (5 * USEC_PER_SEC) /* for what a crash interrupted, before the start */
 
 struct manager {
-        const struct config *config;
+        struct config live;          /* its content is exchanged when it is read again */
+        const struct config *config; /* &live */
+        struct config *loaded;       /* live's content, until reconfigure owns it */
         const char *config_path;
         FILE *errors;
         struct stats stats;
@@ -77,6 +80,7 @@ struct manager {
         struct breaker breaker;
         struct marker *marker;
         struct reload *reload;
+        struct reconfigure *reconfigure;
         struct bus *bus; /* NULL: nobody can ask us */
 
         int signal_fd;
@@ -106,8 +110,14 @@ static void print_stats(struct manager *m) {
 }
 
 void manager_reload(struct manager *m) {
-        if (m->reload)
-                reload_ask(m->reload);
+        char state[64];
+
+        if (!m->reload || m->ending)
+                return;
+        snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
+        if (m->guarding)
+                (void)notify_send(&m->notify, state);
+        reload_ask(m->reload);
 }
 
 static void read_signal(struct manager *m) {
@@ -184,12 +194,15 @@ static unsigned max_hot(const struct config *config) {
         return (unsigned)MIN(MIN(fds / 4, spared), (rlim_t)config->hot_files);
 }
 
-/* So do files of many items that are in use. */
+/* So do files of many items that are in use. Stores of them may come later; they take what is left. */
 static unsigned max_many(const struct config *config) {
+        rlim_t fds = file_fds(), most = MIN(MAX(fds / 8, (rlim_t)16), (rlim_t)MANY_MAX);
+        rlim_t taken = max_hot(config) + HELD_MIN;
+
         for (size_t i = 0; i < config->n_stores; i++)
                 if (format_items(config->stores[i].format) == ITEMS_MANY)
-                        return (unsigned)MIN(MAX(file_fds() / 8, (rlim_t)16), (rlim_t)MANY_MAX);
-        return 0; /* nobody tells of accesses then */
+                        return (unsigned)most;
+        return (unsigned)MIN(most, fds > taken ? fds - taken : 0);
 }
 
 static unsigned max_held(const struct config *config) {
@@ -260,7 +273,9 @@ static int turn(struct manager *m, uint64_t *due) {
         gate_flush(m->gate);
         *due = MIN(*due, scans_run(m->scans, now));
         if (!m->ending)
-                reload_run(m->reload);
+                reload_run(m->reload, m->guarding);
+        if (m->guarding && !m->ending)
+                reconfigure_run(m->reconfigure);
         *due = MIN(*due, pool_run(m->pool, now));
         /* A job that ended in pool_run() has its answers in the batch. */
         gate_flush(m->gate);
@@ -323,6 +338,30 @@ static void on_overflowed(void *userdata, unsigned n) {
         m->stats.overflowed += n;
 }
 
+static void on_changed(void *userdata, int error, const char *text) {
+        struct manager *m = userdata;
+
+        reconfigure_changed(m->reconfigure, error, text);
+}
+
+static void on_let_go(void *userdata) {
+        struct manager *m = userdata;
+
+        reconfigure_let_go(m->reconfigure);
+}
+
+static void on_config(void *userdata, struct config *config) {
+        struct manager *m = userdata;
+
+        reconfigure_take(m->reconfigure, config);
+}
+
+static void on_reconfigured(void *userdata, bool engine) {
+        struct manager *m = userdata;
+
+        reload_config_done(m->reload, engine);
+}
+
 static void on_found_done(void *userdata) {
         struct manager *m = userdata;
 
@@ -341,6 +380,16 @@ static void tell_status(const struct manager *m, bool ready) {
                            "at once."
                          : "");
         (void)notify_send(&m->notify, status);
+}
+
+static void warn_of_policies(struct manager *m);
+
+/* What was asked for by manager_reload() is through. */
+static void on_settled(void *userdata) {
+        struct manager *m = userdata;
+
+        warn_of_policies(m);
+        tell_status(m, true);
 }
 
 static void on_breaker(void *userdata, bool open) {
@@ -437,6 +486,8 @@ static int start(struct manager *m) {
                 .placed = on_placed,
                 .found = on_found,
                 .overflowed = on_overflowed,
+                .changed = on_changed,
+                .let_go = on_let_go,
                 .userdata = m,
         };
         unsigned held = max_held(m->config);
@@ -478,6 +529,9 @@ static int start(struct manager *m) {
                         .journal = m->journal,
                         .config = m->config,
                         .config_path = m->config_path,
+                        .take_config = on_config,
+                        .settled = on_settled,
+                        .userdata = m,
                 },
                 &m->reload);
         if (r < 0)
@@ -571,10 +625,27 @@ static int start(struct manager *m) {
                 return r;
         (void)notify_send(&m->notify, "STATUS=Marking stores.");
         gate_start(m->gate);
-        r = marker_new(m->ring, m->config, m->gate, m->changes, m->journal, &events, m->errors,
+        r = marker_new(m->ring, m->loaded, m->gate, m->changes, m->journal, &events, m->errors,
                        &m->marker);
         if (r < 0)
                 return r;
+        r = reconfigure_new(
+                &(struct reconfigure_parts){
+                        .live = &m->live,
+                        .loaded = m->loaded,
+                        .pool = m->pool,
+                        .gate = m->gate,
+                        .hot = m->hot,
+                        .many = m->many,
+                        .marker = m->marker,
+                        .journal = m->journal,
+                        .done = on_reconfigured,
+                        .userdata = m,
+                },
+                &m->reconfigure);
+        if (r < 0)
+                return r;
+        m->loaded = NULL;
         return turn_until(m, &m->guarding);
 }
 
@@ -666,22 +737,24 @@ static void warn_of_policies(struct manager *m) {
         }
 }
 
-int manager_run(const struct config *config, const char *config_path, FILE *errors) {
+int manager_run(struct config *config, const char *config_path, FILE *errors) {
         struct manager m = {
-                .config = config,
+                .live = *config,
+                .loaded = config,
                 .config_path = config_path,
                 .errors = errors,
                 .signal_fd = -EBADF,
         };
         int r;
 
+        m.config = &m.live;
         notify_open(&m.notify);
         r = start(&m);
         if (r >= 0 && m.guarding) {
                 static const bool never = false;
 
                 journal_say(m.journal, EVENT_STARTED, NULL, "Guarding %zu store%s.",
-                            config->n_stores, config->n_stores == 1 ? "" : "s");
+                            m.live.n_stores, m.live.n_stores == 1 ? "" : "s");
                 tell_status(&m, true);
                 warn_of_policies(&m);
                 r = turn_until(&m, &never);
@@ -704,6 +777,8 @@ int manager_run(const struct config *config, const char *config_path, FILE *erro
         if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
+        m.reconfigure = reconfigure_free(m.reconfigure);
+        config_free(m.loaded);
         close_fd(m.signal_fd);
         notify_close(&m.notify);
         return r;

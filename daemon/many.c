@@ -46,6 +46,13 @@ static struct many_file *find_file(struct many *many, const struct stat *st) {
         return NULL;
 }
 
+static void set_store(struct many_file *file, const struct config_store *store) {
+        const struct config_store *before = file->store;
+
+        file->store = config_store_hold(store);
+        config_store_release(before);
+}
+
 static bool file_busy(const struct many_file *file) {
         return file->judging || file->curing || file->n_withdrawing > 0 ||
                !TAILQ_EMPTY(&file->waits);
@@ -81,6 +88,7 @@ static void file_free(struct many_file *file) {
                 LIST_REMOVE(file, key_bucket);
         close_fd(file->fd);
         spans_done(&file->spans);
+        config_store_release(file->store);
         free(file);
 }
 
@@ -208,7 +216,6 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
                 .many = many,
                 .dev = open->st->st_dev,
                 .ino = open->st->st_ino,
-                .store = open->store,
                 .ranges = gate_has_ranges(many->p.gate, open->st->st_dev),
                 .fd = fcntl(open->event->fd, F_DUPFD_CLOEXEC, 3),
                 .size = (uint64_t)open->st->st_size,
@@ -219,6 +226,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
                 free(file);
                 return NULL;
         }
+        set_store(file, open->store);
         if (running)
                 file->generation = *running;
         file->allow_version = allow_list_version(many->p.allow_list);
@@ -235,6 +243,22 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
                 file->stamped = !open->writer;
         file->older = open->stamped && open->older;
         return file;
+}
+
+void many_follow_config(struct many *many) {
+        struct many_file *file, *next;
+
+        for (size_t i = 0; i < MANY_BUCKETS; i++)
+                for (file = LIST_FIRST(&many->buckets[i]); file; file = next) {
+                        const struct config_store *store =
+                                config_find_alike(many->p.config, file->store);
+
+                        next = LIST_NEXT(file, bucket);
+                        if (store)
+                                set_store(file, store);
+                        else if (!file_busy(file))
+                                file_free(file);
+                }
 }
 
 /* ---- Answers ---- */
@@ -284,7 +308,7 @@ static void find_store(struct many_file *file, int fd) {
                 return;
         stores_ask(file->many->p.config, fd, &st, path, &found);
         if (found.rooted && found.store->format == file->store->format)
-                file->store = found.store;
+                set_store(file, found.store);
 }
 
 static void answer_policy(struct many_file *file, const struct gate_event *event,
@@ -517,7 +541,7 @@ static void file_belongs(struct many_file *file, const struct many_open *open) {
                 spans_done(&file->spans);
                 file->touched_all = true;
         }
-        file->store = open->store;
+        set_store(file, open->store);
 }
 
 bool many_knows(const struct many *many, const struct stat *st) {

@@ -66,6 +66,9 @@ struct many_open {
 };
 void many_opened(struct many *many, const struct many_open *open);
 
+/* The configuration is another one. */
+void many_follow_config(struct many *many);
+
 /* Whether a file is in use that holds many items. */
 bool many_knows(const struct many *many, const struct stat *st);
 

@@ -28,10 +28,17 @@ struct found {
 };
 
 struct message {
-        enum { MESSAGE_PLACED, MESSAGE_FOUND, MESSAGE_OVERFLOWED } type;
+        enum {
+                MESSAGE_PLACED,
+                MESSAGE_FOUND,
+                MESSAGE_OVERFLOWED,
+                MESSAGE_CHANGED,
+                MESSAGE_LET_GO
+        } type;
         int error, fd;
         enum places_news news;
         unsigned n;
+        char *text; /* CHANGED: the receiver's */
 };
 
 struct marker {
@@ -48,7 +55,8 @@ struct marker {
         /* Shared. */
         pthread_t thread;
         int sock, wake;
-        _Atomic(bool) stop;
+        _Atomic(bool) stop, let_go;
+        _Atomic(const struct config *) change; /* to go over to; NULL: none */
         _Atomic(unsigned) at_gate;
         unsigned max_at_gate, max_found_at_gate; /* found ones leave room for new mail */
 
@@ -172,6 +180,26 @@ static void tell_overflow(struct marker *m) {
 
 /* ---- The thread ---- */
 
+/* What the gate thread asks for. */
+static void change(struct marker *m) {
+        const struct config *config = atomic_exchange(&m->change, NULL);
+        struct message message = { .type = MESSAGE_CHANGED };
+        size_t size = 0;
+        FILE *errors;
+
+        if (config) {
+                errors = open_memstream(&message.text, &size);
+                message.error = errors ? places_change(m->places, config, errors) : -ENOMEM;
+                if (errors)
+                        (void)fclose(errors);
+                send_message(m, &message);
+        }
+        if (atomic_exchange(&m->let_go, false)) {
+                places_let_go(m->places);
+                send_message(m, &(struct message){ .type = MESSAGE_LET_GO });
+        }
+}
+
 static void *marker_thread(void *userdata) {
         struct marker *m = userdata;
         struct message placed = {
@@ -194,6 +222,7 @@ static void *marker_thread(void *userdata) {
                         continue;
                 if (fds[3].revents)
                         (void)!read(m->wake, &count, sizeof(count));
+                change(m);
                 if (fds[1].revents | fds[2].revents) {
                         places_take_watches(m->places);
                         (void)places_round(m->places, NULL);
@@ -250,6 +279,12 @@ static void received(struct ring_op *op, int res) {
                 m->events.placed(m->events.userdata, message.error);
         else if (message.type == MESSAGE_OVERFLOWED)
                 m->events.overflowed(m->events.userdata, message.n);
+        else if (message.type == MESSAGE_CHANGED) {
+                m->events.changed(m->events.userdata, message.error,
+                                  message.text ? message.text : "");
+                free(message.text);
+        } else if (message.type == MESSAGE_LET_GO)
+                m->events.let_go(m->events.userdata);
         else
                 m->events.found(m->events.userdata, message.fd, message.news);
 }
@@ -263,6 +298,16 @@ static void wake(struct marker *m) {
 void marker_found_done(struct marker *m) {
         if (atomic_fetch_sub(&m->at_gate, 1) == (m->max_found_at_gate + 1) / 2)
                 wake(m);
+}
+
+void marker_change(struct marker *m, const struct config *config) {
+        atomic_store(&m->change, config);
+        wake(m);
+}
+
+void marker_let_go(struct marker *m) {
+        atomic_store(&m->let_go, true);
+        wake(m);
 }
 
 int marker_new(struct ring *ring, const struct config *config, struct gate *gate,

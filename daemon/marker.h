@@ -30,6 +30,9 @@ struct marker_events {
         void (*found)(void *userdata, int fd, enum places_news news);
         /* So many were delivered while as many as may be had were had. */
         void (*overflowed)(void *userdata, unsigned n);
+        /* The answers to marker_change() and marker_let_go(). */
+        void (*changed)(void *userdata, int error, const char *text);
+        void (*let_go)(void *userdata);
         void *userdata;
 };
 
@@ -37,6 +40,14 @@ struct marker_events {
 int marker_new(struct ring *ring, const struct config *config, struct gate *gate,
                const struct changes *changes, struct journal *journal,
                const struct marker_events *events, FILE *errors, struct marker **ret);
+
+/* Goes over to another configuration, which must live until the next one's marker_change() is
+ * answered: marks what is new in it. An error is explained in its text; the caller then goes back to
+ * the one before. */
+void marker_change(struct marker *marker, const struct config *config);
+
+/* Takes the marks off what is in the configuration no more. */
+void marker_let_go(struct marker *marker);
 
 /* Tells the thread to end; marker_ended() says when it has. The gate must go on meanwhile: the thread
  * may be inside of an open that waits for it. The gate's marks stay. */

@@ -14,66 +14,13 @@
  * Opening folders raises no permission event. Must not open files.
  */
 
-#include "daemon/places.h"
+#include "daemon/places-private.h"
 
 #include <fcntl.h>
-#include <sys/fanotify.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
-#include "daemon/newcomers.h"
-#include "daemon/scope.h"
 #include "daemon/walk.h"
-
-#define MASK_P FAN_OPEN_PERM
-#define MASK_N (FAN_CREATE | FAN_MOVED_TO | FAN_ONDIR)
-/* Of new mail, where it is scanned before anybody asks: of a whole file system without folders. */
-#define MASK_NEWS (FAN_CREATE | FAN_MOVED_TO | FAN_CLOSE_WRITE)
-
-/* What makes the folder at a path still the same one. */
-struct identity {
-        dev_t dev;
-        ino_t ino;
-        uint64_t mount;
-        struct statx_timestamp born;
-};
-
-struct guarded {
-        char *path;
-        bool filesystem;
-        struct identity identity;
-        fsid_t fsid;
-        int watch;
-};
-
-struct marked_store {
-        const struct config_store *config;
-        struct guarded *places;
-        size_t n;
-        bool told, lost;
-        char *complaint; /* said last: not again every round */
-};
-
-struct places {
-        const struct config *config;
-        struct gate *gate;
-        const struct changes *changes;
-        struct journal *journal;
-        places_file_fn on_file;
-        void *userdata;
-        FILE *errors; /* of the round under way, or NULL */
-        const char *own[4];
-
-        int group, inotify, mountinfo;
-        struct newcomers *newcomers;
-        struct marked_store *stores;
-        unsigned marked, failed;            /* in the walk under way */
-        const struct config_store *walking; /* its store */
-        uint64_t walking_mask;              /* what P's marks there ask for */
-        const char *walking_mount;          /* the place it is in */
-};
 
 /* ---- Marks ---- */
 
@@ -102,13 +49,13 @@ static void note_changes(struct places *m, int fd, const char *filesystem) {
 }
 
 /* Files of many items are judged when somebody reads in them. */
-static bool tells_news(const struct places *m, const struct config_store *store) {
-        return config_proactive(m->config, store) && format_items(store->format) == ITEMS_ONE;
+bool places_tell_news(const struct config *config, const struct config_store *store) {
+        return config_proactive(config, store) && format_items(store->format) == ITEMS_ONE;
 }
 
 static int mark_folder(void *userdata, int fd, const char *path) {
         struct places *m = userdata;
-        bool news = m->walking && tells_news(m, m->walking);
+        bool news = m->walking && places_tell_news(m->config, m->walking);
         int r;
 
         /* What lies in it must be gated, even where new folders in it would go unnoticed. */
@@ -138,9 +85,8 @@ static void find_file(void *userdata, int parent, const char *name, const char *
         m->on_file(m->userdata, m->walking_mount, path, PLACES_FOUND);
 }
 
-/* Which store's folders are marked from now on, and how: for files of many items every access is told.
- * Before there are marks, so that no open is without. */
-static void walk_store(struct places *m, const struct config_store *store, const char *mount) {
+/* For files of many items every access is told. Before there are marks, so that no open is without. */
+void places_walk_store(struct places *m, const struct config_store *store, const char *mount) {
         _cleanup_close_ int fd = -EBADF;
 
         m->walking = store;
@@ -163,7 +109,7 @@ static int mark_tree(struct places *m, const struct config_store *store, const c
 
         m->marked = m->failed = 0;
         m->walking_mount = mount;
-        walk_store(m, store, mount);
+        places_walk_store(m, store, mount);
         return walk_tree(&walk, parent, name, path);
 }
 
@@ -186,7 +132,7 @@ static int identify(const char *path, struct identity *ret) {
         return 0;
 }
 
-static void place_forget(struct places *m, struct guarded *g) {
+void place_forget(struct places *m, struct guarded *g) {
         if (g->watch >= 0)
                 (void)inotify_rm_watch(m->inotify, g->watch);
         free(g->path);
@@ -209,11 +155,12 @@ static int mark_filesystem(struct places *m, const struct config_store *store, c
 
         if (fd < 0)
                 return -errno;
-        walk_store(m, store, path);
+        places_walk_store(m, store, path);
         if (m->walking_mask != MASK_P)
                 note_changes(m, fd, path);
-        if (tells_news(m, store) && fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
-                                                  MASK_NEWS, AT_FDCWD, path) < 0)
+        if (places_tell_news(m->config, store) &&
+            fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_NEWS, AT_FDCWD, path) <
+                    0)
                 journal_say(m->journal, EVENT_NEWS_FAILED, store->name,
                             "New mail in store '%s' is scanned when it is read, not before: the "
                             "file system of %s does not tell of it (%s).",
@@ -274,7 +221,7 @@ static void explain_mark(const struct places *m, const struct config_store *stor
                 error_text(-error));
 }
 
-static int store_round(struct places *m, struct marked_store *s,
+int places_store_round(struct places *m, struct marked_store *s,
                        const struct scope_mounts *mounts) {
         struct scope scope = {};
         FILE *errors = m->errors;
@@ -333,8 +280,7 @@ static int store_round(struct places *m, struct marked_store *s,
         return r;
 }
 
-/* Watches the folders above a root, so that its coming back is told. */
-static void watch_above(struct places *m, const char *path) {
+void places_watch_above(struct places *m, const char *path) {
         char above[PATH_MAX];
         char *slash;
 
@@ -355,19 +301,19 @@ int places_round(struct places *m, FILE *errors) {
 
         m->errors = errors;
 
-        for (size_t i = 0; i < m->config->n_stores; i++)
-                watch_above(m, m->config->stores[i].path);
+        for (size_t i = 0; i < m->n_stores; i++)
+                places_watch_above(m, m->stores[i].config->path);
         r = scope_mounts_read(NULL, &mounts);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < m->config->n_stores; i++) {
+        for (size_t i = 0; i < m->n_stores; i++) {
                 int k;
 
-                m->walking = &m->config->stores[i];
-                k = store_round(m, &m->stores[i], &mounts);
+                m->walking = m->stores[i].config;
+                k = places_store_round(m, &m->stores[i], &mounts);
 
                 if (k < 0 && !m->errors)
-                        mark_failed(m, m->config->stores[i].path, -k);
+                        mark_failed(m, m->stores[i].config->path, -k);
                 if (r >= 0)
                         r = k;
         }
@@ -380,7 +326,7 @@ int places_round(struct places *m, FILE *errors) {
 
 /* Events were lost: the next round marks everything again. */
 static void forget_identities(struct places *m) {
-        for (size_t i = 0; i < m->config->n_stores; i++)
+        for (size_t i = 0; i < m->n_stores; i++)
                 for (size_t k = 0; k < m->stores[i].n; k++)
                         memset(&m->stores[i].places[k].identity, 0,
                                sizeof(m->stores[i].places[k].identity));
@@ -402,7 +348,7 @@ void places_take_watches(struct places *m) {
                                 forget_identities(m);
                         if (!(e->mask & (IN_UNMOUNT | IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)))
                                 continue;
-                        for (size_t i = 0; i < m->config->n_stores; i++)
+                        for (size_t i = 0; i < m->n_stores; i++)
                                 for (size_t k = 0; k < m->stores[i].n; k++) {
                                         struct guarded *g = &m->stores[i].places[k];
 
@@ -425,18 +371,10 @@ static void read_link(int fd, char path[static PATH_MAX]) {
         path[MAX(n, 0)] = '\0';
 }
 
-/* Where a folder that came belongs to. Stores may lie in each other, and side by side on one file
- * system, and of only some the accesses are told. */
-struct belongs {
-        const struct config_store *store; /* NULL: nowhere */
-        const char *mount;                /* the place it is in */
-};
-
-/* By its path: the innermost store above it, as for files (stores.c). */
-static struct belongs belongs_by_path(const struct places *m, const char *path) {
+struct belongs places_belong(const struct places *m, const char *path) {
         struct belongs best = {};
 
-        for (size_t i = 0; i < m->config->n_stores; i++)
+        for (size_t i = 0; i < m->n_stores; i++)
                 for (size_t k = 0; k < m->stores[i].n; k++) {
                         const struct config_store *store = m->stores[i].config;
                         const struct guarded *g = &m->stores[i].places[k];
@@ -479,7 +417,7 @@ static void file_came(struct places *m, int parent, const char *name, enum place
         n = strlen(path);
         if ((size_t)snprintf(path + n, sizeof(path) - n, "/%s", name) >= sizeof(path) - n)
                 return;
-        for (size_t i = 0; i < m->config->n_stores; i++) {
+        for (size_t i = 0; i < m->n_stores; i++) {
                 const struct config_store *s = m->stores[i].config;
 
                 rest = startswith(path, s->path);
@@ -496,7 +434,7 @@ static void file_came(struct places *m, int parent, const char *name, enum place
                 }
         }
         /* As stores.c has it: the name of the store's folder counts. */
-        if (mount && tells_news(m, store) &&
+        if (mount && places_tell_news(m->config, store) &&
             format_place(store->format, path + (strrchr(store->path, '/') - store->path) + 1,
                          UINT64_MAX) == PLACE_ITEM)
                 m->on_file(m->userdata, mount, path, news);
@@ -510,12 +448,12 @@ static void file_came_by_handle(struct places *m, const struct fanotify_event_in
         fsid_t fsid;
 
         memcpy(&fsid, &info->fsid, sizeof(fsid));
-        for (size_t i = 0; i < m->config->n_stores; i++)
+        for (size_t i = 0; i < m->n_stores; i++)
                 for (size_t k = 0; k < m->stores[i].n; k++) {
                         const struct guarded *g = &m->stores[i].places[k];
                         _cleanup_close_ int mount = -EBADF, parent = -EBADF;
 
-                        if (!tells_news(m, m->stores[i].config) ||
+                        if (!places_tell_news(m->config, m->stores[i].config) ||
                             memcmp(&g->fsid, &fsid, sizeof(fsid)) != 0)
                                 continue;
                         mount = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -539,7 +477,7 @@ static void folder_came_by_handle(struct places *m, const struct fanotify_event_
         fsid_t fsid;
 
         memcpy(&fsid, &info->fsid, sizeof(fsid));
-        for (size_t i = 0; i < m->config->n_stores; i++)
+        for (size_t i = 0; i < m->n_stores; i++)
                 for (size_t k = 0; k < m->stores[i].n; k++) {
                         const struct guarded *g = &m->stores[i].places[k];
                         _cleanup_close_ int mount = -EBADF;
@@ -558,7 +496,7 @@ static void folder_came_by_handle(struct places *m, const struct fanotify_event_
                         parent = fd;
                         /* Through another mount of the file system, the path leads elsewhere. */
                         read_link(parent, path);
-                        to = belongs_by_path(m, path);
+                        to = places_belong(m, path);
                         if (to.store) {
                                 folder_came(m, &to, parent, name);
                                 return;
@@ -582,12 +520,12 @@ static void came_by_watch(void *userdata, int parent, const char *name, const ch
                 return;
         }
         read_link(parent, path);
-        to = belongs_by_path(m, path);
-        for (size_t i = 0; i < m->config->n_stores && !to.store; i++)
+        to = places_belong(m, path);
+        for (size_t i = 0; i < m->n_stores && !to.store; i++)
                 if (place_find(&m->stores[i], mount))
                         belongs_perhaps(&to, m->stores[i].config, mount);
         if (!to.store)
-                to.mount = mount;
+                return; /* that place is guarded no more */
         folder_came(m, &to, parent, name);
 }
 
@@ -682,6 +620,7 @@ int places_new(const struct config *config, struct gate *gate, const struct chan
         places->stores = calloc(config->n_stores, sizeof(*places->stores));
         if (!places->stores)
                 return -ENOMEM;
+        places->n_stores = config->n_stores;
         for (size_t i = 0; i < config->n_stores; i++)
                 places->stores[i].config = &config->stores[i];
         *ret = TAKE_PTR(places);
@@ -691,7 +630,7 @@ int places_new(const struct config *config, struct gate *gate, const struct chan
 struct places *places_free(struct places *places) {
         if (!places)
                 return NULL;
-        for (size_t i = 0; places->stores && i < places->config->n_stores; i++) {
+        for (size_t i = 0; places->stores && i < places->n_stores; i++) {
                 for (size_t k = 0; k < places->stores[i].n; k++)
                         free(places->stores[i].places[k].path);
                 free(places->stores[i].places);

@@ -44,6 +44,14 @@ int places_mounts_fd(const struct places *places);
  * logged. Negative: a store can't be guarded at all; explained in errors, or logged if NULL. */
 int places_round(struct places *places, FILE *errors);
 
+/* Goes over to another configuration, which must live on: marks stores that are new or kept in another
+ * way, before those that are in it no more lose their marks. Negative: a store can't be guarded;
+ * explained in errors. Then the caller goes back. */
+int places_change(struct places *places, const struct config *config, FILE *errors);
+
+/* Takes the marks off stores that are in the configuration no more. */
+void places_let_go(struct places *places);
+
 /* Marks new and renamed-in folders that group N tells of, tells of new mail where that is wanted;
  * whether there were events. */
 bool places_take_group(struct places *places);

@@ -159,8 +159,12 @@ uint64_t pool_run_reload(struct pool *pool, uint64_t now) {
 
 /* ---- Beginning ---- */
 
+bool pool_is_loading(const struct pool *pool) {
+        return pool->reloading || (pool->running->loader && !pool->running->loaded);
+}
+
 int pool_reload(struct pool *pool, const struct pool_reload *reload) {
-        bool beside = reload->config->concurrent_reload;
+        bool beside = pool->config->concurrent_reload;
         const struct loader_request request = {
                 .database = reload->database,
                 .running = reload->always ? NULL : &pool->generation,
@@ -171,7 +175,6 @@ int pool_reload(struct pool *pool, const struct pool_reload *reload) {
         /* Two at once would be three engines; and without one that runs it is being loaded anyway. */
         if (pool->ending || pool->reloading || !pool->ready || !pool->running->loaded)
                 return -EBUSY;
-        pool->config = pool->settings.config = reload->config;
         pool->next = team_new(pool);
         if (!pool->next)
                 return -ENOMEM;

@@ -132,9 +132,8 @@ enum pool_reloaded {
 typedef void (*pool_reloaded_fn)(void *userdata, enum pool_reloaded how, const char *text);
 
 struct pool_reload {
-        const struct config *config; /* whose [scanner] counts from now on */
-        int database;                /* O_PATH; taken */
-        bool always;                 /* also for the set that runs: [scanner] has changed */
+        int database; /* O_PATH; taken */
+        bool always;  /* also for the set that runs: [scanner] has changed */
         pool_reloaded_fn done;
         void *userdata;
 };
@@ -143,6 +142,9 @@ struct pool_reload {
  * place. -EBUSY: an engine is being loaded, nothing is taken. Other negative errno: there is no
  * process to be had. */
 int pool_reload(struct pool *pool, const struct pool_reload *reload);
+
+/* Whether an engine is being loaded at this moment, for this or another reason. */
+bool pool_is_loading(const struct pool *pool);
 
 /* The running engine's generation; NULL while there is none. */
 const struct generation *pool_generation(const struct pool *pool);

@@ -12,6 +12,11 @@
 struct reload {
         struct reload_parts p;
         struct reload_thread *thread;
+        struct config *config; /* to be handed over */
+        bool asked;            /* whoever asked is to be told when all is through */
+        bool config_asked;     /* and not through */
+        bool signatures_asked;
+        bool always;                  /* [scanner] has changed: also for the signatures that run */
         int database;                 /* to be loaded next; -EBADF: nothing is */
         struct generation generation; /* that was told of */
         bool has_generation;
@@ -21,6 +26,7 @@ struct reload {
 
 static void log_refused(struct reload *reload, const char *text) {
         reload->p.stats->reloads_failed++;
+        reload->signatures_asked = false;
         journal_say(reload->p.journal, EVENT_RELOAD_FAILED, NULL,
                     "%s The engine that was loaded before goes on; the signatures are tried again "
                     "when they change, or at SIGHUP.",
@@ -30,6 +36,7 @@ static void log_refused(struct reload *reload, const char *text) {
 static void on_reloaded(void *userdata, enum pool_reloaded how, const char *text) {
         struct reload *reload = userdata;
 
+        reload->signatures_asked = reload->database >= 0;
         switch (how) {
         case POOL_UNCHANGED:
                 journal_say(reload->p.journal, EVENT_SIGNATURES_UNCHANGED, NULL,
@@ -56,10 +63,10 @@ static void take_signatures(struct reload *reload, const struct reload_news *new
         log_refused(reload, text);
 }
 
-void reload_run(struct reload *reload) {
+static void load_signatures(struct reload *reload) {
         struct pool_reload next = {
-                .config = reload->p.config,
                 .database = reload->database,
+                .always = reload->always,
                 .done = on_reloaded,
                 .userdata = reload,
         };
@@ -72,6 +79,7 @@ void reload_run(struct reload *reload) {
                 return; /* its end makes another turn */
         if (r >= 0) {
                 reload->database = -EBADF;
+                reload->always = false;
                 return;
         }
         reload->database = close_fd(reload->database);
@@ -107,15 +115,18 @@ bool reload_tell_generation(struct reload *reload) {
 /* ---- News ---- */
 
 static void take_config(struct reload *reload, const struct reload_news *news) {
-        bool good = news->config;
+        size_t n = news->text ? strlen(news->text) : 0;
 
-        journal_say(reload->p.journal, EVENT_CONFIG_CHECKED, NULL, "%s%s",
-                    good ? "The configuration on disk is good; it takes effect at a restart."
-                         : "The configuration on disk has mistakes, what runs is kept: ",
-                    good         ? ""
-                    : news->text ? news->text
-                                 : error_text(-news->error));
-        config_free(news->config);
+        config_free(reload->config);
+        reload->config = news->config;
+        if (n > 0 && news->text[n - 1] == '\n')
+                news->text[n - 1] = '\0';
+        if (!news->config) {
+                journal_say(reload->p.journal, EVENT_CONFIG_REFUSED, NULL,
+                            "The configuration on disk has mistakes, what runs is kept: %s",
+                            news->text ? news->text : error_text(-news->error));
+                reload->config_asked = false;
+        }
         free(news->text);
 }
 
@@ -126,9 +137,29 @@ static void on_news(void *userdata, const struct reload_news *news) {
                 take_config(userdata, news);
 }
 
+void reload_config_done(struct reload *reload, bool engine) {
+        reload->config_asked = false;
+        if (!engine)
+                return;
+        reload->always = reload->signatures_asked = true;
+        reload_thread_aim(reload->thread, reload->p.config->database);
+        reload_thread_ask(reload->thread, RELOAD_SIGNATURES);
+}
+
 void reload_ask(struct reload *reload) {
+        reload->asked = reload->config_asked = reload->signatures_asked = true;
         reload_thread_ask(reload->thread, RELOAD_CONFIG);
         reload_thread_ask(reload->thread, RELOAD_SIGNATURES);
+}
+
+void reload_run(struct reload *reload, bool ready) {
+        if (ready && reload->config)
+                reload->p.take_config(reload->p.userdata, TAKE_PTR(reload->config));
+        load_signatures(reload);
+        if (reload->asked && ready && !reload->config_asked && !reload->signatures_asked) {
+                reload->asked = false;
+                reload->p.settled(reload->p.userdata);
+        }
 }
 
 /* ---- The object ---- */
@@ -162,6 +193,7 @@ struct reload *reload_free(struct reload *reload) {
         if (reload->thread)
                 return reload;
         close_fd(reload->database);
+        config_free(reload->config);
         free(reload);
         return NULL;
 }

@@ -22,6 +22,11 @@ struct reload_parts {
         struct journal *journal;
         const struct config *config;
         const char *config_path; /* as of config_load() */
+        /* Another one was read and found good; it is the callee's, who calls reload_config_done(). */
+        void (*take_config)(void *userdata, struct config *config);
+        /* What was asked for by reload_ask() is through. */
+        void (*settled)(void *userdata);
+        void *userdata;
 };
 
 /* Watches the signatures from now on. Before the pool loads them first: a change that comes in between
@@ -37,8 +42,11 @@ struct reload *reload_free(struct reload *reload);
 /* Looks at signatures and configuration now. The log tells what came of it. */
 void reload_ask(struct reload *reload);
 
-/* Goes on with what had to wait. Called once a loop. */
-void reload_run(struct reload *reload);
+/* The configuration that was handed over is in force, or is not. engine: another engine is needed. */
+void reload_config_done(struct reload *reload, bool engine);
+
+/* Goes on with what had to wait; a configuration also waits until ready. Called once a loop. */
+void reload_run(struct reload *reload, bool ready);
 
 /* Logs that another generation runs, once nothing is served any more by the word of the one before:
  * for a caller that knows. Returns whether it was news. */

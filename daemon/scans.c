@@ -246,7 +246,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
         scan->dev = subject->st->st_dev;
         scan->ino = subject->st->st_ino;
         scan->size = (uint64_t)subject->st->st_size;
-        scan->store = subject->store;
+        scan->store = config_store_hold(subject->store);
         if (generation)
                 scan->generation = *generation;
         STAILQ_INIT(&scan->waiters);
@@ -256,6 +256,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
                 struct waiter *w = malloc(sizeof(*w));
 
                 if (!w) {
+                        config_store_release(scan->store);
                         free(scan);
                         return NULL;
                 }
@@ -414,6 +415,7 @@ static void scan_finish(struct scan *scan) {
         }
         scans->n_scans--;
         cure_free(scan->cure);
+        config_store_release(scan->store);
         free(scan);
 }
 

@@ -77,24 +77,35 @@ static enum place place_unrooted(const struct config *config, const char *path, 
         return PLACE_CONTROL;
 }
 
-void stores_ask(const struct config *config, int fd, const struct stat *st,
-                char path[static PATH_MAX], struct stores_answer *ret) {
+/* The innermost store above a path, or NULL; and the path from its name on. */
+static const struct config_store *find_store(const struct config *config, const char *path,
+                                             const char **ret_rest) {
         const struct config_store *store = NULL;
-        const char *rest = NULL;
-        uint64_t size = (uint64_t)st->st_size;
         size_t innermost = 0;
 
-        read_path(fd, st, path);
         for (size_t i = 0; i < config->n_stores; i++) {
                 const struct config_store *s = &config->stores[i];
-                const char *r = below(path, s->path);
+                const char *rest = below(path, s->path);
 
-                if (r && strlen(s->path) > innermost) {
+                if (rest && strlen(s->path) > innermost) {
                         innermost = strlen(s->path);
                         store = s;
-                        rest = r;
+                        *ret_rest = rest;
                 }
         }
+        return store;
+}
+
+void stores_ask(const struct config *config, int fd, const struct stat *st,
+                char path[static PATH_MAX], struct stores_answer *ret) {
+        const struct config_store *store;
+        const char *rest = NULL;
+        uint64_t size = (uint64_t)st->st_size;
+
+        read_path(fd, st, path);
+        store = find_store(config, path, &rest);
+        if (!store && config->other)
+                store = find_store(config->other, path, &rest);
         *ret = (struct stores_answer){ .store = store, .rooted = store };
         if (store) {
                 ret->place = format_place(store->format, rest, size);

@@ -83,6 +83,6 @@ int main(int argc, char *argv[]) {
                 return EXIT_SUCCESS;
 
         remedies_reserve_privileges();
-        r = manager_run(config, path, stderr);
+        r = manager_run(TAKE_PTR(config), path, stderr);
         return r >= 0 ? EXIT_SUCCESS : r == -ENOEXEC ? EX_CONFIG : EXIT_FAILURE;
 }

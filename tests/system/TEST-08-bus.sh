@@ -84,7 +84,7 @@ as_nobody "$WORK/storescanctl" status >/dev/null || fail 'status for a user'
 
 say 'what root may ask, and nobody else'
 "$STORESCANCTL" reload >/dev/null || fail 'reload'
-wait_for_line ' config-checked: '
+wait_for_line ' config-reloaded: '
 status=0
 output=$(as_nobody "$WORK/storescanctl" reload 2>&1) || status=$?
 expect_equal "$status" 2 'reload for a user'

@@ -164,11 +164,11 @@ else
     say "(this kernel has no $IO_URING)"
 fi
 
-say 'SIGHUP checks, and changes nothing'
+say 'SIGHUP takes no mistakes'
 start_storescand
 printf '[store x]\npath = relative\n' >"$CONF"
 kill -HUP "$DAEMON_PID"
-wait_for_line 'config-checked: .*relative'
+wait_for_line 'config-refused: .*relative'
 make_maildir "$WORK/store/mail"
 make_mail "$WORK/store/mail/cur/virus" eicar-base64
 expect_denied "$WORK/store/mail/cur/virus"

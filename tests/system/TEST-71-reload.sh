@@ -169,3 +169,114 @@ wait_until 30 eval '[[ -n $(worker_pids) ]]' || fail 'no engine though the set i
 stop_readers
 expect_denied "$WORK/mail/a/cur/evil.14"
 stop_storescand
+
+# ---- The configuration ----
+
+reloads() { count_lines '^storescand: config-reloaded: '; }
+reloaded() { (($(reloads) >= $1)); }
+# Writes the configuration and has it read, for the N-th time.
+reload_config() {
+    write_config
+    kill -HUP "$DAEMON_PID"
+    wait_until 30 reloaded "$1" || fail "the configuration was not taken: number $1"
+}
+
+say 'stores come and go, and change'
+SCANNER_CONF=${SCANNER_CONF%$'\n'*}
+mkdir "$WORK/dirs"
+make_maildir "$WORK/dirs/"{stays,goes,comes}/b
+for store in stays goes comes; do
+    write_mail "$WORK/dirs/$store/b/cur/evil" evil set-3-evil
+    write_mail "$WORK/dirs/$store/b/cur/clean" clean clean
+done
+STORES_CONF=
+add_store mail "$WORK/mail"
+add_store stays "$WORK/dirs/stays" marks=directories
+KEPT=$STORES_CONF
+add_store goes "$WORK/dirs/goes" marks=directories
+start_storescand
+start_readers
+expect_denied "$WORK/dirs/stays/b/cur/evil" "$WORK/dirs/goes/b/cur/evil"
+expect_readable "$WORK/dirs/comes/b/cur/evil" "$WORK/dirs/goes/b/cur/clean"
+STORES_CONF=$KEPT
+add_store comes "$WORK/dirs/comes" marks=directories
+reload_config 1
+expect_denied "$WORK/dirs/stays/b/cur/evil" "$WORK/dirs/comes/b/cur/evil"
+expect_readable "$WORK/dirs/goes/b/cur/evil"
+wait_for_line "store-left: Store 'goes'"
+mkdir -p "$WORK/dirs/comes/b/.new/cur" "$WORK/dirs/goes/b/.new/cur"
+for store in comes goes; do write_mail "$WORK/dirs/$store/b/.new/cur/evil" evil set-4-evil; done
+sleep_until_marked() { ! read_file "$WORK/dirs/comes/b/.new/cur/evil"; }
+wait_until 10 sleep_until_marked || fail 'a new folder of a new store is not guarded'
+expect_readable "$WORK/dirs/goes/b/.new/cur/evil"
+
+say 'another policy, another timeout, no word of what needs a restart'
+STORES_CONF=${KEPT/marks = directories/marks = directories$'\n'on_infected = detect}
+SCANNER_CONF+=$'\nscan_timeout = 20s'
+GATE_CONF='hot_files = 200'
+reload_config 2
+expect_readable "$WORK/dirs/stays/b/cur/evil" "$WORK/dirs/comes/b/cur/evil"
+expect_denied "$WORK/mail/a/cur/evil.5"
+wait_for_line 'config-reloaded: .*2 stores; a restart is needed for \[gate\] hot_files'
+
+say 'other limits are another engine'
+changes=$(generations)
+SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}$'\nmax_files = 9000'
+reload_config 3
+wait_generations $((changes + 1))
+expect_equal "$(worker_pids | wc -l)" 2 'workers'
+
+say 'mistakes change nothing'
+STORES_CONF=${STORES_CONF/= detect/= frobnicate}
+write_config
+kill -HUP "$DAEMON_PID"
+wait_for_line "config-refused: .*$CONF:[0-9]+: \[store stays\] on_infected: 'frobnicate'"
+STORES_CONF=$KEPT
+add_store missing "$WORK/dirs/missing"
+write_config
+kill -HUP "$DAEMON_PID"
+wait_for_line "config-refused: .*missing' does not exist"
+STORES_CONF=$KEPT
+add_store system /proc
+write_config
+kill -HUP "$DAEMON_PID"
+wait_for_line "config-refused: .*/proc"
+expect_readable "$WORK/dirs/stays/b/cur/evil"
+expect_denied "$WORK/mail/a/cur/evil.5"
+STORES_CONF=$KEPT
+reload_config 4
+expect_denied "$WORK/dirs/stays/b/cur/evil"
+
+say 'a store in another one, and one that is kept in another format'
+make_maildir "$WORK/nest"/{,inner/}b
+write_mail "$WORK/nest/b/cur/evil" evil set-3-evil
+write_mail "$WORK/nest/inner/b/cur/evil" evil set-3-evil
+{ printf 'From a@example.org Thu Nov 26 12:00:00 2026\n' && cat "$WORK/nest/b/cur/evil"; } >"$WORK/nest/box"
+NEST_CONF=$STORES_CONF
+add_store outer "$WORK/nest" marks=directories
+add_store inner "$WORK/nest/inner" marks=directories
+reload_config 5
+expect_denied "$WORK/nest/b/cur/evil" "$WORK/nest/inner/b/cur/evil"
+expect_readable "$WORK/nest/box" # no mail of a Maildir
+STORES_CONF=$NEST_CONF
+add_store inner "$WORK/nest/inner" marks=directories
+reload_config 6
+expect_readable "$WORK/nest/b/cur/evil"
+expect_denied "$WORK/nest/inner/b/cur/evil"
+mkdir -p "$WORK/nest/inner/b/.new/cur"
+write_mail "$WORK/nest/inner/b/.new/cur/evil" evil set-4-evil
+new_is_denied() { ! read_file "$WORK/nest/inner/b/.new/cur/evil"; }
+wait_until 10 new_is_denied || fail 'a new folder of the inner store is not guarded'
+STORES_CONF=$NEST_CONF
+add_store boxes "$WORK/nest" format=mbox marks=directories
+reload_config 7
+expect_denied "$WORK/nest/box"
+STORES_CONF=$NEST_CONF
+add_store boxes "$WORK/nest" marks=directories
+reload_config 8
+expect_denied "$WORK/nest/b/cur/evil" "$WORK/nest/inner/b/cur/evil"
+STORES_CONF=$NEST_CONF
+reload_config 9
+expect_readable "$WORK/nest/b/cur/evil" "$WORK/nest/inner/b/cur/evil" "$WORK/nest/box"
+stop_readers
+stop_storescand

@@ -166,6 +166,39 @@ START_TEST(man_page) {
 END_TEST
 
 /* Every line that is not prose is "[SECTION]" or ";KEY = DEFAULT". */
+/* Whether name is among those of "NAME, NAME [...". */
+static bool lists(const char *names, const char *name) {
+        size_t n = strlen(name);
+
+        for (const char *p = names; p && *p != '['; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
+                if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == ' '))
+                        return true;
+        return false;
+}
+
+/* The keys that the man page says a restart is needed for are those of the table. */
+START_TEST(restart_keys) {
+        _cleanup_free_ char *page = read_source("units/man/storescan.conf.5"), *text = NULL;
+        char *begin = strstr(page, "the log names those that have changed:"),
+             *end = begin ? strstr(begin, "\n.PP") : NULL;
+
+        ck_assert_ptr_nonnull(end);
+        *end = '\0';
+        text = plain(begin);
+        for (size_t i = 0; i < config_n_global_keys; i++) {
+                const struct config_key *key = &config_global_keys[i];
+                const char *word = config_section_word(key->section), *names;
+                char heading[32];
+
+                (void)snprintf(heading, sizeof(heading), "[%s] ", word);
+                names = strstr(text, heading);
+                ck_assert_msg((names && lists(names + strlen(heading), key->name)) == key->restart,
+                              "[%s] %s: a restart is%s needed for it", word, key->name,
+                              key->restart ? "" : " not");
+        }
+}
+END_TEST
+
 START_TEST(shipped_file) {
         _cleanup_free_ char *file = read_source("etc/storescan.conf");
         struct config_key_info info;
@@ -263,9 +296,9 @@ START_TEST(shipped_notice) {
 END_TEST
 
 int main(void) {
-        const TTest *const tests[] = { man_page,           shipped_file,
-                                       shipped_file_loads, shown_defaults_load,
-                                       example_loads,      shipped_notice };
+        const TTest *const tests[] = { man_page,           restart_keys,        shipped_file,
+                                       shipped_file_loads, shown_defaults_load, example_loads,
+                                       shipped_notice };
         Suite *suite = suite_create("config-docs");
         TCase *tcase = tcase_create("config-docs");
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Shared by places.c (marks, and what the kernel tells) and places-change.c (stores that come and go).
+ */
+
+#include <sys/fanotify.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "daemon/newcomers.h"
+#include "daemon/places.h"
+#include "daemon/scope.h"
+
+#define MASK_P FAN_OPEN_PERM
+#define MASK_N (FAN_CREATE | FAN_MOVED_TO | FAN_ONDIR)
+/* Of new mail, where it is scanned before anybody asks: of a whole file system without folders. */
+#define MASK_NEWS (FAN_CREATE | FAN_MOVED_TO | FAN_CLOSE_WRITE)
+
+/* What makes the folder at a path still the same one. */
+struct identity {
+        dev_t dev;
+        ino_t ino;
+        uint64_t mount;
+        struct statx_timestamp born;
+};
+
+struct guarded {
+        char *path;
+        bool filesystem;
+        struct identity identity;
+        fsid_t fsid;
+        int watch;
+};
+
+struct marked_store {
+        const struct config_store *config;
+        struct guarded *places;
+        size_t n;
+        bool told, lost, leaves;
+        char *complaint; /* said last: not again every round */
+};
+
+struct places {
+        const struct config *config;
+        struct gate *gate;
+        const struct changes *changes;
+        struct journal *journal;
+        places_file_fn on_file;
+        void *userdata;
+        FILE *errors; /* of the round under way, or NULL */
+        const char *own[4];
+
+        int group, inotify, mountinfo;
+        struct newcomers *newcomers;
+        struct marked_store *stores; /* those of config, and behind them those that leave */
+        size_t n_stores;
+        unsigned marked, failed;            /* in the walk under way */
+        const struct config_store *walking; /* its store */
+        uint64_t walking_mask;              /* what P's marks there ask for */
+        const char *walking_mount;          /* the place it is in */
+};
+
+/* ---- places.c ---- */
+
+/* Whether new mail in a store is told of. */
+bool places_tell_news(const struct config *config, const struct config_store *store);
+
+/* Which store's folders are marked from now on, and how. */
+void places_walk_store(struct places *m, const struct config_store *store, const char *mount);
+
+/* Brings the marks of one store in line with what is there now. */
+int places_store_round(struct places *m, struct marked_store *s, const struct scope_mounts *mounts);
+
+/* Watches the folders above a root, so that its coming back is told. */
+void places_watch_above(struct places *m, const char *path);
+
+/* Ends a place's watch. Its marks stay. */
+void place_forget(struct places *m, struct guarded *g);
+
+/* Where a folder belongs to. Stores may lie in each other, and side by side on one file system, and of
+ * only some the accesses are told. */
+struct belongs {
+        const struct config_store *store; /* NULL: nowhere */
+        const char *mount;                /* the place it is in */
+};
+
+/* By its path: the innermost store above it, as for files (stores.c); none that leaves. */
+struct belongs places_belong(const struct places *m, const char *path);
