@@ -211,7 +211,9 @@ wait_until 10 sleep_until_marked || fail 'a new folder of a new store is not gua
 expect_readable "$WORK/dirs/goes/b/.new/cur/evil"
 
 say 'another policy, another timeout, no word of what needs a restart'
-STORES_CONF=${KEPT/marks = directories/marks = directories$'\n'on_infected = detect}
+STORES_CONF=
+add_store mail "$WORK/mail"
+add_store stays "$WORK/dirs/stays" marks=directories on_infected=detect
 SCANNER_CONF+=$'\nscan_timeout = 20s'
 GATE_CONF='hot_files = 200'
 reload_config 2
