@@ -325,6 +325,7 @@ int cures_begin(struct cures *cures, const struct cure_subject *subject) {
         if (fstat(subject->fd, &st) < 0)
                 return -errno;
         cure->subject = *subject;
+        (void)config_store_hold(subject->store);
         cure->generation = *subject->generation;
         cure->cures = cures;
         cure->dev = st.st_dev;
@@ -408,6 +409,7 @@ struct cure *cure_free(struct cure *cure) {
         if (!cure)
                 return NULL;
         close_fd(cure->planned_fd);
+        config_store_release(cure->subject.store);
         free(cure);
         return NULL;
 }
