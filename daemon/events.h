@@ -30,6 +30,8 @@
         X(ALLOW_LIST_FAILED, "allow-list-failed", "5be1f6f6d0c14a4b8c9a4f6f2f0d7e13", LOG_ERR, "the list of allowed contents could not be read") \
         X(UNSCANNABLE,    "unscannable",    "c4b0535d7adb4a55902ac0a591cda62a", LOG_NOTICE,  "content that can't be judged was met") \
         X(UNDECIDED,      "undecided",      "e062349ddeba47829900cdc271130e48", LOG_ERR,     "a scan failed; on_error decided") \
+        X(PAUSED,         "paused",         "9dd411bdac844c41946b7cce85633595", LOG_CRIT,    "for a limited time every open is let through unscanned") \
+        X(RESUMED,        "resumed",        "d2365905b47041c999f125d0a6c8b243", LOG_NOTICE,  "a pause is over: opens are judged again") \
         X(BREAKER_OPEN,   "breaker-open",   "6922aa5d6da94a6595ace3fba3e1626e", LOG_CRIT,    "the engine failed again and again: opens that need a scan are answered at once") \
         X(BREAKER_CLOSED, "breaker-closed", "ca14cf7ae0b24a4db82f10a4443f86c7", LOG_NOTICE,  "the engine works again") \
         X(WORKER_DIED,    "worker-died",    "39315fec3d074b91b875a2f73eea3ff3", LOG_WARNING, "a worker crashed or was killed from outside") \

@@ -160,7 +160,7 @@ bool history_accepts(const struct history *h, const struct config_store *store,
         const struct rescan_policy policy = config_rescan_policy(h->config, store);
 
         return !h->unreadable && h->has_running &&
-               rescan_accepts(&policy, &h->generations, &h->running, stamp, false,
+               rescan_accepts(&policy, &h->generations, &h->running, stamp,
                               clock_usec(CLOCK_REALTIME) / USEC_PER_MSEC);
 }
 

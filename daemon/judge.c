@@ -2,7 +2,7 @@
 
 /*
  * Owns nothing but the order of questions about an open. Every path through judge_event() ends in
- * exactly one of: gate_answer(), scans_settle(), scans_refuse(), scans_join(), scans_begin(), many_opened(),
+ * exactly one of: gate_answer(), pause_let(), scans_settle(), scans_refuse(), scans_join(), scans_begin(), many_opened(),
  * many_accessed(), many_learn(). Must not block, and must not open or parse anything.
  */
 
@@ -219,6 +219,21 @@ static void judge_access(struct judge *judge, const struct gate_event *event,
         allow_other(judge, event->fd, found.place == PLACE_ITEM ? PLACE_CONTROL : found.place);
 }
 
+/* Nothing is judged in a pause, but no stamp may outlive a writer. False: it must be judged. */
+static bool let_by_pause(const struct judge *judge, const struct gate_event *event) {
+        bool stamped_writer = false;
+        struct stamp stamp;
+        struct stat st;
+
+        if (!pause_is_on(judge->pause))
+                return false;
+        if (event->access == GATE_OPEN && find_stamp(judge, event->fd, &stamp))
+                stamped_writer = fstat(event->fd, &st) >= 0 &&
+                                 check_content(&stamp, &st) == STAMP_VALID &&
+                                 take_lease(event->fd) == -EAGAIN;
+        return pause_let(judge->pause, event->fd, stamped_writer);
+}
+
 void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
         struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
@@ -232,6 +247,8 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 gate_answer(judge->gate, fd, true, false);
                 return;
         }
+        if (let_by_pause(judge, event))
+                return;
         /* In this order, since one look at the file then says all: whatever happened to it before there
          * was a lease shows in its times. */
         if (event->access == GATE_OPEN && find_stamp(judge, fd, &stamped.stamp))
@@ -277,7 +294,8 @@ void judge_found(struct judge *judge, int fd, enum places_news news) {
         enum place place;
         struct stat st;
 
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 || st.st_nlink == 0) {
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 || st.st_nlink == 0 ||
+            pause_is_on(judge->pause)) {
                 scans_release(judge->scans, fd, false);
                 return;
         }

@@ -10,6 +10,7 @@
 
 #include "daemon/history.h"
 #include "daemon/many.h"
+#include "daemon/pause.h"
 #include "daemon/places.h"
 #include "daemon/scans.h"
 
@@ -21,6 +22,7 @@ struct judge {
         struct many *many;
         struct remedies *remedies; /* NULL: nothing is replaced */
         const struct history *history;
+        struct pause *pause;
         struct gate
                 *gate; /* set once it is made: it brings the events that the judge is made for */
         struct stats *stats;

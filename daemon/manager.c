@@ -35,6 +35,7 @@
 #include "daemon/marker.h"
 #include "daemon/names.h"
 #include "daemon/notify.h"
+#include "daemon/pause.h"
 #include "daemon/policy.h"
 #include "daemon/pool.h"
 #include "daemon/reconfigure.h"
@@ -78,6 +79,7 @@ struct manager {
         struct many *many;
         struct history *history;
         struct breaker breaker;
+        struct pause pause;
         struct marker *marker;
         struct reload *reload;
         struct reconfigure *reconfigure;
@@ -288,6 +290,7 @@ static int turn(struct manager *m, uint64_t *due) {
         *due = MIN(*due, hot_run(m->hot, now));
         if (m->guarding && hot_is_current(m->hot))
                 (void)reload_tell_generation(m->reload);
+        *due = MIN(*due, pause_run(&m->pause, now));
         *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
@@ -373,8 +376,10 @@ static void on_found_done(void *userdata) {
 static void tell_status(const struct manager *m, bool ready) {
         char status[256];
 
-        snprintf(status, sizeof(status), "%sSTATUS=Guarding %zu store%s.%s",
-                 ready ? "READY=1\n" : "", m->config->n_stores, m->config->n_stores == 1 ? "" : "s",
+        snprintf(status, sizeof(status), "%sSTATUS=%sGuarding %zu store%s.%s",
+                 ready ? "READY=1\n" : "",
+                 pause_is_on(&m->pause) ? "PAUSED, every open passes unscanned. " : "",
+                 m->config->n_stores, m->config->n_stores == 1 ? "" : "s",
                  m->breaker.state != BREAKER_CLOSED
                          ? " The engine fails again and again: opens that need a scan are answered "
                            "at once."
@@ -404,6 +409,13 @@ static void on_breaker(void *userdata, bool open) {
         else
                 journal_say(m->journal, EVENT_BREAKER_CLOSED, NULL,
                             "A scan succeeded: opens are judged by scans again.");
+        if (m->guarding)
+                tell_status(m, false);
+}
+
+static void on_pause(void *userdata) {
+        const struct manager *m = userdata;
+
         if (m->guarding)
                 tell_status(m, false);
 }
@@ -599,6 +611,15 @@ static int start(struct manager *m) {
                 &m->many);
         if (r < 0)
                 return r;
+        m->pause = (struct pause){
+                .gate = m->gate,
+                .scans = m->scans,
+                .many = m->many,
+                .stats = &m->stats,
+                .journal = m->journal,
+                .changed = on_pause,
+                .userdata = m,
+        };
         m->judge = (struct judge){
                 .config = m->config,
                 .pool = m->pool,
@@ -607,6 +628,7 @@ static int start(struct manager *m) {
                 .many = m->many,
                 .history = m->history,
                 .remedies = m->remedies,
+                .pause = &m->pause,
                 .gate = m->gate,
                 .stats = &m->stats,
                 .journal = m->journal,
@@ -667,7 +689,7 @@ static bool marker_is_idle(struct manager *m) {
 
 static bool files_are_idle(struct manager *m) {
         return !scans_busy(m->scans) && !many_busy(m->many) && !hot_busy(m->hot) &&
-               !names_busy(m->names);
+               !pause_busy(&m->pause) && !names_busy(m->names);
 }
 
 static bool gate_is_idle(struct manager *m) {

@@ -649,6 +649,17 @@ static uint64_t poll_changes(struct many *many, uint64_t now) {
         return USEC_INFINITY;
 }
 
+/* Answers one who waits for a stamp to be taken off, which goes on. */
+static void answer_withdrawing(struct wait *wait, bool allow) {
+        struct gate *gate = wait->file->many->p.gate;
+
+        gate_answer(gate, wait->event.fd, allow, true);
+        gate_flush(gate);
+        wait->answered = true;
+        TAILQ_REMOVE(&wait->file->many->waiting, wait, link);
+        TAILQ_REMOVE(&wait->file->waits, wait, sibling);
+}
+
 static void deadline_passed(struct wait *wait) {
         struct many_file *file = wait->file;
         struct many *many = file->many;
@@ -661,12 +672,7 @@ static void deadline_passed(struct wait *wait) {
                 wait_end(wait);
                 return;
         }
-        gate_answer(many->p.gate, wait->event.fd, policy_allows(file->store, VERDICT_UNKNOWN),
-                    true);
-        gate_flush(many->p.gate);
-        wait->answered = true;
-        TAILQ_REMOVE(&many->waiting, wait, link);
-        TAILQ_REMOVE(&file->waits, wait, sibling);
+        answer_withdrawing(wait, policy_allows(file->store, VERDICT_UNKNOWN));
 }
 
 /* Those whose items were changed while they were judged. */
@@ -725,6 +731,21 @@ void many_give_up(struct many *many) {
 
         while ((wait = TAILQ_FIRST(&many->waiting)))
                 deadline_passed(wait);
+        gate_flush(many->p.gate);
+}
+
+void many_let_go(struct many *many) {
+        struct wait *wait;
+
+        while ((wait = TAILQ_FIRST(&many->waiting))) {
+                many->p.stats->paused++;
+                if (wait->withdrawing)
+                        answer_withdrawing(wait, true);
+                else {
+                        answer_allow(wait->file, &wait->event);
+                        wait_end(wait);
+                }
+        }
         gate_flush(many->p.gate);
 }
 

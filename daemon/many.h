@@ -91,6 +91,9 @@ uint64_t many_run(struct many *many, uint64_t now);
 /* Answers everybody who still waits by on_error: the end. */
 void many_give_up(struct many *many);
 
+/* Lets everybody go who waits. */
+void many_let_go(struct many *many);
+
 /* Since when the oldest access waits for its answer; 0: none waits. */
 uint64_t many_oldest(const struct many *many);
 

@@ -477,6 +477,17 @@ void scans_give_up(struct scans *scans, enum reason reason) {
         gate_flush(scans->gate);
 }
 
+void scans_let_go(struct scans *scans) {
+        struct waiter *w;
+
+        while ((w = TAILQ_FIRST(&scans->waiting))) {
+                scans->stats->paused++;
+                answer(w, true, now_usec());
+                pool_lower(scans->pool, &w->scan->job);
+        }
+        gate_flush(scans->gate);
+}
+
 uint64_t scans_oldest(const struct scans *scans) {
         const struct waiter *w;
         uint64_t oldest = 0;

@@ -107,6 +107,9 @@ uint64_t scans_run(struct scans *scans, uint64_t now);
 /* Answers everybody who still waits by on_error, with this reason: the end. */
 void scans_give_up(struct scans *scans, enum reason reason);
 
+/* Lets everybody go who waits; what is being scanned for them goes on. */
+void scans_let_go(struct scans *scans);
+
 /* Since when the oldest open waits for its answer; 0: none waits. */
 uint64_t scans_oldest(const struct scans *scans);
 

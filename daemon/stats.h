@@ -41,6 +41,7 @@
         X(remedies_failed, "replacements that were refused or failed") \
         X(unscannable,     "contents that can't be judged") \
         X(undecided,       "scans that failed") \
+        X(paused,          "accesses let through unscanned in a pause") \
         X(refused,         "accesses answered at once because the engine failed again and again") \
         X(timeouts,        "openers answered by on_error at their deadline") \
         X(stamps_written,  "stamps written and kept") \

@@ -18,8 +18,8 @@
 
 #include "store/stamp.h"
 
-#define GENERATIONS_MAX      64
-#define GENERATIONS_TEXT_MAX 4096
+#define GENERATIONS_MAX      512 /* of several a day, those of months */
+#define GENERATIONS_TEXT_MAX 32768
 
 struct generation_past {
         struct generation generation;

@@ -15,12 +15,12 @@ bool rescan_outbreak(const struct rescan_policy *policy, uint64_t now_sec) {
 }
 
 bool rescan_accepts(const struct rescan_policy *policy, const struct generations *generations,
-                    const struct generation *running, const struct stamp *stamp, bool sweep,
+                    const struct generation *running, const struct stamp *stamp,
                     uint64_t now_msec) {
         const struct generation_past *now = generations_find(generations, running);
         const struct generation_past *past = generations_find(generations, &stamp->generation);
 
-        if (sweep || stamp->verdict != VERDICT_CLEAN || rescan_outbreak(policy, now_msec / 1000))
+        if (stamp->verdict != VERDICT_CLEAN || rescan_outbreak(policy, now_msec / 1000))
                 return false;
         /* Another host's, or scanned less thoroughly than is asked for now. */
         if (!now || !past || past->options != now->options)

@@ -30,10 +30,9 @@ struct rescan_policy {
 bool rescan_outbreak(const struct rescan_policy *policy, uint64_t now_sec);
 
 /* Whether a stamp of another generation than the running one counts as if it were of this. Only ever
- * one of clean content, made here, with the options of now. sweep: it is a sweep that asks. */
+ * one of clean content, made here, with the options of now. A sweep does not ask. */
 bool rescan_accepts(const struct rescan_policy *policy, const struct generations *generations,
-                    const struct generation *running, const struct stamp *stamp, bool sweep,
-                    uint64_t now_msec);
+                    const struct generation *running, const struct stamp *stamp, uint64_t now_msec);
 
 /* Whether mail that has not changed since then is left to a sweep: it came before the limit. */
 bool rescan_leaves(const struct rescan_policy *policy, const struct generations *generations,

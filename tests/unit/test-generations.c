@@ -45,21 +45,23 @@ START_TEST(test_note) {
 }
 END_TEST
 
-/* A year of daily signatures: the last ones are known, and when it began. */
+#define DAYS 1000
+
+/* Years of daily signatures: the last ones are known, and when it began. */
 START_TEST(test_many) {
         struct generations g = {}, again;
         char text[GENERATIONS_TEXT_MAX];
         size_t n;
 
-        for (unsigned i = 0; i < 365; i++)
+        for (unsigned i = 0; i < DAYS; i++)
                 note(&g, i, NOW + i * UINT64_C(86400));
         ck_assert_uint_eq(g.n, GENERATIONS_MAX);
         ck_assert_uint_eq(g.installed_sec, NOW);
-        for (unsigned i = 0; i < 365; i++) {
+        for (unsigned i = 0; i < DAYS; i++) {
                 const struct generation generation = named(i);
 
                 ck_assert_int_eq(generations_find(&g, &generation) != NULL,
-                                 i >= 365 - GENERATIONS_MAX);
+                                 i >= DAYS - GENERATIONS_MAX);
         }
         n = generations_format(&g, text);
         ck_assert_uint_lt(n, sizeof(text));
@@ -73,7 +75,7 @@ START_TEST(test_kept) {
         const struct generation old = named(0);
         struct generations g = {};
 
-        for (unsigned i = 0; i < 200; i++) {
+        for (unsigned i = 0; i < 2 * GENERATIONS_MAX; i++) {
                 note(&g, i, NOW + i * 10);
                 note(&g, 0, NOW + i * 10 + 5);
         }
