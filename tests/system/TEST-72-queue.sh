@@ -209,6 +209,22 @@ expect_readable "$WORK/lax/u/cur/fine"
 grep '^STATUS=' "$notified" | tail -n 1 | grep -q 'stores\.$' || fail 'the status was not taken back'
 stop_storescand
 
+say 'an engine that does not answer at all is one that fails'
+STORES_CONF=
+add_store s "$WORK/store" scan_timeout=300ms
+start_storescand
+for n in 1 2 3; do
+    echo "HANG $n" >"$mail/hang-$n"
+    expect_denied "$mail/hang-$n"
+done
+wait_for_line '^storescand: breaker-open: '
+echo 'another' >"$mail/another"
+expect_denied "$mail/another"
+wait_for_line "Denied open of '.*/another' by .*: could not be scanned \(breaker\)"
+expect_readable "$mail/fine"
+kill -KILL "$(worker_pids)"
+stop_storescand
+
 # ---- What older signatures found clean; the real engine, whose signatures change between starts ----
 
 unset STORESCAN_WORKER
@@ -216,6 +232,7 @@ cp -r "$SIGNATURES" "$WORK/signatures"
 SCANNER_CONF=${SCANNER_CONF/$SIGNATURES/$WORK/signatures}
 make_fs old ext4
 make_maildir "$WORK"/old/{access,sweep,age,outbreak,left}
+mkdir "$WORK/old/box"
 outbreak_ends=$(date -u -d '+1 day' +%Y-%m-%dT%H:%MZ)
 outbreak_ended=$(date -u -d '-1 minute' +%Y-%m-%dT%H:%MZ)
 loop_is_gone() { [[ -z $(losetup -j "$WORK/old.image") ]]; }
@@ -226,11 +243,23 @@ set_stores() {
     add_store age "$WORK/old/age" rescan="never-older-than ${1:-30d}"
     add_store outbreak "$WORK/old/outbreak" rescan=sweep outbreak_until="${2:-$outbreak_ends}"
     add_store left "$WORK/old/left" on_access_age="${3:-off}"
+    add_store box "$WORK/old/box" format=mbox rescan=sweep
 }
 # new_signatures WORD: a message that has it is infected from now on.
 new_signatures() {
     printf 'Test.%s:0:*:%s\n' "$1" "$(printf '%s' "$1" | od -An -tx1 -v | tr -d ' \n')" \
         >>"$WORK/signatures/new.ndb"
+}
+# expect_held FILE...: with a stamp that its readers need no more for (on a loaded machine one may have been
+# written too late to say anything of its file).
+is_held() {
+    local before
+    before=$(counter stamp_hits)
+    read_file "$1" >/dev/null && (($(counter stamp_hits) > before))
+}
+expect_held() {
+    local file
+    for file; do wait_until 10 is_held "$file" || fail "the stamp does not hold: $file"; done
 }
 # restart: with the stores as they are set now.
 restart() {
@@ -251,8 +280,16 @@ for folder in "${folders[@]}"; do
     expect_denied "$folder/virus"
     expect_stamp "$folder/worm" c
     expect_stamp "$folder/plain" c
+    expect_held "$folder/worm" "$folder/plain"
     expect_stamp "$folder/virus" i
 done
+box=$WORK/old/box/inbox
+for text in harmless latent-worm; do
+    printf 'From alice@example.org Thu Nov 26 12:00:00 2026\nSubject: %s\n\n%s\n\n' "$text" "$text"
+done >"$box"
+expect_readable "$box"
+expect_stamp "$box" c
+expect_held "$box"
 first=$(stamp_of "$WORK/old/sweep/cur/plain")
 
 say 'new signatures: what a stamp of older ones is worth'
@@ -270,6 +307,15 @@ expect_stamp "$WORK/old/access/cur/worm" i
 expect_readable "$WORK/old/sweep/cur/plain" "$WORK/old/sweep/cur/plain" "$WORK/old/sweep/cur/plain"
 expect_equal "$(counter older_hits)" 7 'opens by older stamps'
 
+say 'a file of many messages, for a reader and for one who may write; nothing is stamped on the word of an old stamp'
+expect_readable "$box"
+has_stamp "$box" c || fail 'a reader took the stamp off'
+python3 -c 'import sys; f = open(sys.argv[1], "r+b"); assert len(f.read()) > 100' "$box" ||
+    fail 'the mailbox could not be opened for reading and writing'
+wait_for_line "$box': infected with Test.latent-worm"
+! has_stamp "$box" c || fail 'it was stamped'
+expect_denied "$box"
+
 say 'what was changed since is scanned, whatever its old stamp says'
 chmod g+w "$WORK/old/sweep/cur/worm"
 expect_denied "$WORK/old/sweep/cur/worm"
@@ -279,6 +325,7 @@ printf '' >>"$WORK/old/age/cur/plain"
 ! has_stamp "$WORK/old/age/cur/plain" || fail 'the stamp was left to a writer'
 expect_readable "$WORK/old/age/cur/plain"
 expect_stamp "$WORK/old/age/cur/plain" c
+expect_held "$WORK/old/outbreak/cur/plain"
 
 say 'newer ones still: a stamp too old, an outbreak over'
 new_signatures second-worm
