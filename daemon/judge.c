@@ -10,6 +10,7 @@
 
 #include <sys/fanotify.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 
 #include "daemon/policy.h"
@@ -47,8 +48,11 @@ static bool accepts_older(const struct judge *judge, int fd, const struct stat *
                           const struct stamp *stamp) {
         struct stores_answer found;
         char path[PATH_MAX];
+        struct statvfs fs;
 
-        if (!history_may_accept(judge->history, stamp))
+        /* Where no stamp can be written, what newer signatures find would leave it there. */
+        if (!history_may_accept(judge->history, stamp) || fstatvfs(fd, &fs) < 0 ||
+            fs.f_flag & ST_RDONLY)
                 return false;
         stores_ask(judge->config, fd, st, path, &found);
         return found.rooted && found.place == PLACE_ITEM &&
@@ -155,7 +159,7 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
                                     .store = found.store,
                                     .rooted = found.rooted,
                                     .stamped = valid && stamped->stamp.verdict == VERDICT_CLEAN,
-                                    .older = stamped->check == STAMP_OUTDATED,
+                                    .older = stamped->holds && stamped->check == STAMP_OUTDATED,
                                     .writer = subject->withdraw,
                                     .leased = subject->leased,
                             });
@@ -208,7 +212,7 @@ static void judge_access(struct judge *judge, const struct gate_event *event,
                                    .store = found.store,
                                    .rooted = found.rooted,
                                    .stamped = leased && stamped.stamp.verdict == VERDICT_CLEAN,
-                                   .older = stamped.older,
+                                   .older = stamped.holds && stamped.check == STAMP_OUTDATED,
                            });
                 return;
         }
@@ -282,6 +286,7 @@ void judge_event(void *userdata, const struct gate_event *event) {
          * Whoever does so has to open the file for writing first. */
         subject.withdraw = stamped.holds && lease == -EAGAIN;
         subject.st = &st;
+        subject.old_stamp = stamped.holds && stamped.check == STAMP_OUTDATED;
         subject.stamp = stamp_helps(stamped.check) ? &stamped.stamp : NULL;
         judge_mail(judge, event, &subject, &stamped);
 }

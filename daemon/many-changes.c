@@ -309,7 +309,8 @@ static void follow_generation(struct many_file *file) {
         if (!running || memcmp(running, &file->generation, sizeof(*running)) == 0)
                 return;
         forget_verdicts(file);
-        file->stamped = false;
+        file->old_stamp = file->old_stamp || file->stamped;
+        file->stamped = file->older = false;
         file->generation = *running;
 }
 

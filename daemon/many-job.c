@@ -188,6 +188,8 @@ static void take_item(struct many_file *file, const struct proto_span *span,
                                 : many_was_touched(file, span->offset, span->size) ? SPAN_STALE
                                                                                    : SPAN_FRESH;
 
+        if (known && v.verdict != VERDICT_CLEAN)
+                many_distrust_stamp(file);
         /* A range that was cut meanwhile leaves a gap: then it is not kept, and asked for again. */
         (void)spans_set(&file->spans, span->offset, span->size, state, v.verdict, v.reason);
 }

@@ -100,6 +100,9 @@ struct many_file {
         uint64_t used_usec;
         bool stamped; /* has a stamp of what is known */
         bool older;   /* what is known is by that stamp, of an older generation */
+        /* There is a stamp of an older generation that holds: it has to go when something is found. */
+        bool old_stamp;
+        struct stamper_withdrawal distrust;
         /* Items that are infected but allowed count as clean here: no stamp may say so, and they are judged
          * again when the list of what is allowed changes. */
         bool released;
@@ -257,6 +260,9 @@ bool many_cure(struct many_file *file, struct wait *wait, const struct spans_ans
 
 /* A file was looked at again, or somebody came meanwhile: proved if all of it is still as it was. */
 void many_verify_end(struct many_file *file, bool proved);
+
+/* Something is not clean: takes an older stamp off, by which all of it would be. */
+void many_distrust_stamp(struct many_file *file);
 
 /* Looks at everybody who waits at this file again: something is known that was not. reason is not
  * NONE: by a job that came to nothing, so that those whose items are still not known are answered by

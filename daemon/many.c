@@ -132,7 +132,7 @@ void many_verify_end(struct many_file *file, bool proved) {
                 return;
         }
         file->stamped = true;
-        file->older = false;
+        file->older = file->old_stamp = false;
         stamper_write(scans_stamper(many->p.scans), fcntl(file->fd, F_DUPFD_CLOEXEC, 3), FD_OWN,
                       false, file->store->name, &stamp);
 }
@@ -241,6 +241,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         if (open->stamped && file->size > 0 &&
             spans_set(&file->spans, 0, file->size, SPAN_FRESH, VERDICT_CLEAN, REASON_NONE) == 0)
                 file->stamped = !open->writer;
+        file->old_stamp = open->older;
         file->older = open->stamped && open->older;
         return file;
 }
@@ -467,6 +468,27 @@ static bool weigh_again(struct wait *wait, enum reason reason) {
         return true;
 }
 
+static void distrusted(struct stamper_withdrawal *withdrawal, int error) {
+        struct many_file *file = container_of(withdrawal, struct many_file, distrust);
+
+        file->n_withdrawing--;
+        file->many->n_withdrawing--;
+        if (error < 0)
+                file->many->p.stats->stamps_failed++;
+        else
+                many_look_withdrawn(file);
+}
+
+void many_distrust_stamp(struct many_file *file) {
+        if (!file->old_stamp)
+                return;
+        file->old_stamp = file->stamped = false;
+        file->n_withdrawing++;
+        file->many->n_withdrawing++;
+        file->distrust.done = distrusted;
+        stamper_withdraw(scans_stamper(file->many->p.scans), file->fd, &file->distrust);
+}
+
 void many_decide_all(struct many_file *file, enum reason reason) {
         struct wait *wait, *next;
 
@@ -583,6 +605,7 @@ void many_opened(struct many *many, const struct many_open *open) {
                 return;
         }
         many_look(file, open->st);
+        file->old_stamp = file->old_stamp || open->older;
         if (open->rooted)
                 file_belongs(file, open);
         if (open->writer && (open->stamped || open->older || file->stamped)) {

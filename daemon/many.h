@@ -62,7 +62,7 @@ struct many_open {
         const struct config_store *store;
         bool rooted; /* the file lies in the store; else it is judged as what it is known for */
         bool stamped, writer, leased;
-        bool older; /* its stamp is one of an older generation; stamped: it is accepted */
+        bool older; /* its stamp, which holds, is one of an older generation; stamped: it is accepted */
 };
 void many_opened(struct many *many, const struct many_open *open);
 

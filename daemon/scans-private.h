@@ -33,12 +33,13 @@ struct scan {
         struct pool_job job;
         struct stamper_withdrawal withdrawal;
         int fd;
-        bool is_event; /* fd counts as an event fd */
-        bool leased;   /* a read lease is on fd */
-        bool withdraw; /* the stamp on the file is to go before the answer */
-        bool hashed;   /* in the table: may be joined */
-        bool late;     /* a deadline passed */
-        bool suspect;  /* older signatures found it infected */
+        bool is_event;  /* fd counts as an event fd */
+        bool leased;    /* a read lease is on fd */
+        bool withdraw;  /* the stamp on the file is to go before the answer */
+        bool old_stamp; /* likewise, if something is found */
+        bool hashed;    /* in the table: may be joined */
+        bool late;      /* a deadline passed */
+        bool suspect;   /* older signatures found it infected */
         struct stamp stamp;
         dev_t dev;
         ino_t ino;

@@ -184,8 +184,10 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         /* A stamp that stays could be believed after what the writer is going to do. */
         if (error < 0 && error != -EROFS) {
                 scan->scans->stats->stamps_failed++;
-                scan->verdict = VERDICT_UNKNOWN;
-                scan->reason = REASON_STAMP;
+                if (scan->verdict != VERDICT_INFECTED) {
+                        scan->verdict = VERDICT_UNKNOWN;
+                        scan->reason = REASON_STAMP;
+                }
         }
         scan_decided(scan);
 }
@@ -207,7 +209,9 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
                 pool_submit(scans->pool, job);
                 return;
         }
-        if (scan->withdraw)
+        /* A newer stamp may not come to be. */
+        if (scan->withdraw || (scan->old_stamp && (scan->verdict == VERDICT_INFECTED ||
+                                                   scan->verdict == VERDICT_UNSCANNABLE)))
                 withdraw(scan);
         else
                 scan_decided(scan);
@@ -243,6 +247,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
         scan->is_event = subject->is_event;
         scan->leased = subject->leased;
         scan->withdraw = subject->withdraw;
+        scan->old_stamp = subject->old_stamp;
         scan->dev = subject->st->st_dev;
         scan->ino = subject->st->st_ino;
         scan->size = (uint64_t)subject->st->st_size;

@@ -37,6 +37,7 @@ struct scan_subject {
         pid_t pid;
         bool leased;   /* a read lease is on fd: nobody writes */
         bool withdraw; /* somebody can write: the stamp must go before the answer */
+        bool old_stamp; /* there is one of older signatures that holds: it must go if more is found */
         const struct stat *st;
         const struct stamp *stamp; /* of the running generation, or NULL */
         const struct config_store *store;

@@ -232,7 +232,7 @@ cp -r "$SIGNATURES" "$WORK/signatures"
 SCANNER_CONF=${SCANNER_CONF/$SIGNATURES/$WORK/signatures}
 make_fs old ext4
 make_maildir "$WORK"/old/{access,sweep,age,outbreak,left}
-mkdir "$WORK/old/box"
+mkdir "$WORK"/old/{box,strict}
 outbreak_ends=$(date -u -d '+1 day' +%Y-%m-%dT%H:%MZ)
 outbreak_ended=$(date -u -d '-1 minute' +%Y-%m-%dT%H:%MZ)
 loop_is_gone() { [[ -z $(losetup -j "$WORK/old.image") ]]; }
@@ -244,6 +244,7 @@ set_stores() {
     add_store outbreak "$WORK/old/outbreak" rescan=sweep outbreak_until="${2:-$outbreak_ends}"
     add_store left "$WORK/old/left" on_access_age="${3:-off}"
     add_store box "$WORK/old/box" format=mbox rescan=sweep
+    add_store strict "$WORK/old/strict" format=mbox rescan="${4:-on-access}"
 }
 # new_signatures WORD: a message that has it is infected from now on.
 new_signatures() {
@@ -287,8 +288,10 @@ box=$WORK/old/box/inbox
 for text in harmless latent-worm; do
     printf 'From alice@example.org Thu Nov 26 12:00:00 2026\nSubject: %s\n\n%s\n\n' "$text" "$text"
 done >"$box"
-expect_readable "$box"
+cp "$box" "$WORK/old/strict/inbox"
+expect_readable "$box" "$WORK/old/strict/inbox"
 expect_stamp "$box" c
+expect_stamp "$WORK/old/strict/inbox" c
 expect_held "$box"
 first=$(stamp_of "$WORK/old/sweep/cur/plain")
 
@@ -314,7 +317,10 @@ python3 -c 'import sys; f = open(sys.argv[1], "r+b"); assert len(f.read()) > 100
     fail 'the mailbox could not be opened for reading and writing'
 wait_for_line "$box': infected with Test.latent-worm"
 ! has_stamp "$box" c || fail 'it was stamped'
-expect_denied "$box"
+expect_denied "$box" "$WORK/old/strict/inbox"
+has_no_stamp() { ! has_stamp "$1"; }
+wait_until 10 has_no_stamp "$WORK/old/strict/inbox" ||
+    fail 'an older stamp says that infected mail is clean'
 
 say 'what was changed since is scanned, whatever its old stamp says'
 chmod g+w "$WORK/old/sweep/cur/worm"
@@ -330,8 +336,9 @@ expect_held "$WORK/old/outbreak/cur/plain"
 say 'newer ones still: a stamp too old, an outbreak over'
 new_signatures second-worm
 wait_until 10 older_than_a_second || fail 'time stands still'
-set_stores 1s "$outbreak_ended"
+set_stores 1s "$outbreak_ended" off sweep
 restart
+expect_denied "$WORK/old/strict/inbox"
 before=$(counter scans)
 expect_denied "$WORK/old/age/cur/worm"
 expect_readable "$WORK"/old/{age,outbreak}/cur/plain
