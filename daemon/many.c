@@ -249,6 +249,8 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
 void many_follow_config(struct many *many) {
         struct many_file *file, *next;
 
+        /* They hold for the policy of a store, and another may come to stand where that was. */
+        memset(many->beliefs, 0, BELIEFS_MAX * sizeof(*many->beliefs));
         for (size_t i = 0; i < MANY_BUCKETS; i++)
                 for (file = LIST_FIRST(&many->buckets[i]); file; file = next) {
                         const struct config_store *store =
