@@ -291,9 +291,6 @@ static int turn(struct manager *m, uint64_t *due) {
         if (m->guarding && hot_is_current(m->hot))
                 (void)reload_tell_generation(m->reload);
         *due = MIN(*due, pause_run(&m->pause, now));
-        /* A reload may have brought others. */
-        m->breaker.failures_max = m->config->breaker_failures;
-        m->breaker.window_usec = m->config->breaker_time_usec;
         *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
