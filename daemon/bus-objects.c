@@ -68,6 +68,34 @@ static int get_counters(sd_bus *sd, const char *path, const char *interface, con
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int get_paused(sd_bus *sd, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "b", look(userdata).paused);
+}
+
+static int pause_stores(struct bus *bus, sd_bus_message *message, sd_bus_error *error) {
+        uint64_t usec;
+
+        if (sd_bus_message_read(message, "t", &usec) < 0 ||
+            bus->calls.pause(bus->calls.userdata, usec) < 0)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "A pause has an end: from 1 us to 24 hours from now.");
+        return 0;
+}
+
+static int on_pause(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, pause_stores);
+}
+
+static int resume(struct bus *bus, sd_bus_message *message, sd_bus_error *error) {
+        bus->calls.resume(bus->calls.userdata);
+        return 0;
+}
+
+static int on_resume(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, resume);
+}
+
 static int reload(struct bus *bus, sd_bus_message *message, sd_bus_error *error) {
         bus->calls.reload(bus->calls.userdata);
         return 0;
@@ -86,6 +114,9 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Waiting", "u", get_waiting, 0, 0),
         SD_BUS_PROPERTY("OldestWaitUSec", "t", get_oldest, 0, 0),
         SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
+        SD_BUS_PROPERTY("Paused", "b", get_paused, 0, 0),
+        SD_BUS_METHOD("Pause", "t", "", on_pause, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Reload", "", "", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

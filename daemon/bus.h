@@ -27,6 +27,7 @@ struct bus_view {
         const struct generation *generation; /* NULL: no engine yet */
         uint32_t database_version;           /* of daily.cvd; 0: own signatures */
         bool guarding;                       /* marks are in place */
+        bool paused;                         /* every open passes unscanned */
         unsigned waiting;                    /* opens without an answer */
         uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
 };
@@ -34,6 +35,8 @@ struct bus_view {
 /* Called on the gate thread. What is NULL is not offered. */
 struct bus_calls {
         void (*look)(void *userdata, struct bus_view *ret);
+        int (*pause)(void *userdata, uint64_t usec); /* as pause_begin() */
+        void (*resume)(void *userdata);
         void (*reload)(
                 void *userdata); /* signatures and configuration; the log tells what came of it */
         void *userdata;

@@ -121,6 +121,13 @@ static int parse_scaled(const struct config_key *key, const struct unit *units, 
         return 0;
 }
 
+int config_duration(const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+                    char ret_problem[static CONFIG_PROBLEM_MAX]) {
+        const struct config_key key = { .min = min, .max = max };
+
+        return config_parse_duration(&key, text, ret, ret_problem);
+}
+
 static int parse_size(const struct config_key *key, const char *text, void *field,
                       char ret_problem[static CONFIG_PROBLEM_MAX]) {
         return parse_scaled(key, size_units,

@@ -43,8 +43,7 @@ const char *config_section_word(enum config_section section);
 
 /* ---- Keys ---- */
 
-#define CONFIG_TEXT_MAX    48  /* of a value that is not a path */
-#define CONFIG_PROBLEM_MAX 640 /* "what is wrong; the fix" of one value */
+#define CONFIG_TEXT_MAX 48 /* of a value that is not a path */
 
 struct config_key {
         enum config_section section;

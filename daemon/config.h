@@ -206,6 +206,13 @@ int config_find_formats(struct config *config, FILE *errors, FILE *notes);
  * "FILE:LINE") as a comment behind it. */
 void config_print(const struct config *config, FILE *out);
 
+#define CONFIG_PROBLEM_MAX 640 /* "what is wrong; the fix" of one value */
+
+/* Reads a duration as it stands in the configuration, in microseconds. -EINVAL: what is wrong is in
+ * ret_problem. */
+int config_duration(const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+                    char ret_problem[static CONFIG_PROBLEM_MAX]);
+
 /* For tests and documentation: walks the key table. section is "store" for [store NAME].
  * Returns false behind the last key. */
 struct config_key_info {

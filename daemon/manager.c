@@ -443,6 +443,18 @@ static void open_allow_list(struct manager *m) {
                             m->config->cache_directory, error_text(-r));
 }
 
+static int bus_pause(void *userdata, uint64_t usec) {
+        struct manager *m = userdata;
+
+        return pause_begin(&m->pause, usec, "root");
+}
+
+static void bus_resume(void *userdata) {
+        struct manager *m = userdata;
+
+        pause_end(&m->pause, "root");
+}
+
 static void bus_reload(void *userdata) {
         manager_reload(userdata);
 }
@@ -457,6 +469,7 @@ static void look(void *userdata, struct bus_view *ret) {
                 .generation = pool_generation(m->pool),
                 .database_version = pool_database_version(m->pool),
                 .guarding = m->guarding && !m->ending,
+                .paused = pause_is_on(&m->pause),
                 .waiting = scans_waiting(m->scans) + many_waiting(m->many),
                 .oldest_usec = oldest_wait(m),
         };
@@ -636,7 +649,11 @@ static int start(struct manager *m) {
         };
         log_kernel(m);
         (void)bus_new(m->ring, m->journal,
-                      &(struct bus_calls){ .look = look, .reload = bus_reload, .userdata = m },
+                      &(struct bus_calls){ .look = look,
+                                           .pause = bus_pause,
+                                           .resume = bus_resume,
+                                           .reload = bus_reload,
+                                           .userdata = m },
                       &m->bus);
 
         (void)notify_send(&m->notify, "STATUS=Loading signatures.");

@@ -9,6 +9,8 @@ _storescanctl() {
         [status]=''
         [stats]=''
         [reload]=''
+        [pause]=''
+        [resume]=''
         [stamp]='show verify clear'
         [quarantine]='list show export release delete clean notify'
         [allow]='list add remove'

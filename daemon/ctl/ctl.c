@@ -42,6 +42,8 @@ static const struct verb verbs[] = {
         { "status", NULL,    "",        "Show whether stores are guarded, and how it goes",     0, 0,       TAKES_JSON, verb_status },
         { "stats",  NULL,    "",        "Show all counters of the running storescand",          0, 0,       TAKES_JSON, verb_stats },
         { "reload", NULL,    "",        "Load new signatures, check the configuration",         0, 0,       0,          verb_reload },
+        { "pause",  NULL,    "TIME",    "Let every open through unscanned for so long",         1, 1,       0,          verb_pause },
+        { "resume", NULL,    "",        "End the pause",                                        0, 0,       0,          verb_resume },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",     1, INT_MAX, TAKES_JSON, verb_stamp_verify },
         { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, 0,          verb_stamp_clear },

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The verbs "status", "stats" and "reload": what the running storescand says of itself, and is told. */
+/* The verbs "status", "stats", "reload", "pause" and "resume": what the running storescand says of itself, and is told. */
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "daemon/bus-names.h"
+#include "daemon/config.h"
 #include "daemon/ctl/bus.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/output.h"
+#include "daemon/pause.h"
 #include "daemon/stats.h"
 #include "store/stamp.h"
 #include "store/util.h"
 
 struct status {
-        bool guarding;
+        bool guarding, paused;
         char version[32], generation[GENERATION_LENGTH + 1];
         uint32_t database_version, waiting;
         uint64_t oldest_usec;
@@ -72,13 +74,15 @@ static int get_counters(sd_bus *bus, struct stats *ret) {
 }
 
 static int get_status(sd_bus *bus, struct status *ret) {
-        int r, guarding = 0;
+        int r, guarding = 0, paused = 0;
 
         r = get_string(bus, "Version", ret->version, sizeof(ret->version));
         if (r == STATUS_OK)
                 r = get_string(bus, "Generation", ret->generation, sizeof(ret->generation));
         if (r == STATUS_OK)
                 r = get_basic(bus, "Guarding", "b", &guarding);
+        if (r == STATUS_OK)
+                r = get_basic(bus, "Paused", "b", &paused);
         if (r == STATUS_OK)
                 r = get_basic(bus, "DatabaseVersion", "u", &ret->database_version);
         if (r == STATUS_OK)
@@ -88,6 +92,7 @@ static int get_status(sd_bus *bus, struct status *ret) {
         if (r == STATUS_OK)
                 r = get_counters(bus, &ret->stats);
         ret->guarding = guarding;
+        ret->paused = paused;
         return r;
 }
 
@@ -95,7 +100,9 @@ static void print_status(const struct status *s) {
         char text[128];
 
         printf("storescand %s: %s\n", s->version,
-               s->guarding ? "guards its stores" : "does not guard yet");
+               s->paused     ? "PAUSED, every open passes unscanned; see 'storescanctl resume'"
+               : s->guarding ? "guards its stores"
+                             : "does not guard yet");
         (void)snprintf(text, sizeof(text), "%s%s", s->generation[0] ? s->generation : "none yet",
                        s->database_version ? "" : ", own signatures");
         if (s->database_version)
@@ -130,7 +137,8 @@ static void print_counters_json(const struct stats *stats) {
 }
 
 static void print_status_json(const struct status *s) {
-        printf("{\"guarding\":%s,", s->guarding ? "true" : "false");
+        printf("{\"guarding\":%s,\"paused\":%s,", s->guarding ? "true" : "false",
+               s->paused ? "true" : "false");
         output_json("version", s->version, strlen(s->version));
         putchar(',');
         output_json("generation", s->generation, strlen(s->generation));
@@ -154,7 +162,7 @@ int verb_status(const struct ctl *ctl, char **args, int n) {
                 print_status_json(&status);
         else
                 print_status(&status);
-        return status.guarding ? STATUS_OK : STATUS_FOUND;
+        return status.guarding && !status.paused ? STATUS_OK : STATUS_FOUND;
 }
 
 int verb_stats(const struct ctl *ctl, char **args, int n) {
@@ -186,4 +194,23 @@ int verb_reload(const struct ctl *ctl, char **args, int n) {
                        "of "
                        "it:\n    journalctl -u storescand -n 20\n");
         return r;
+}
+
+int verb_pause(const struct ctl *ctl, char **args, int n) {
+        char problem[CONFIG_PROBLEM_MAX];
+        uint64_t usec;
+        int r;
+
+        if (config_duration(args[0], USEC_PER_SEC, PAUSE_MAX_USEC, &usec, problem) < 0) {
+                fprintf(stderr, "storescanctl: %s.\n", problem);
+                return STATUS_ERROR;
+        }
+        r = ctl_bus_call("Pause", "t", usec);
+        if (r == STATUS_OK)
+                puts("Every open passes unscanned until then, or until 'storescanctl resume'.");
+        return r;
+}
+
+int verb_resume(const struct ctl *ctl, char **args, int n) {
+        return ctl_bus_call("Resume", "");
 }

@@ -90,9 +90,33 @@ output=$(as_nobody "$WORK/storescanctl" reload 2>&1) || status=$?
 expect_equal "$status" 2 'reload for a user'
 [[ $output == *'for root'* ]] || fail "does not say who may: $output"
 
+say 'a pause, which root orders and which ends'
+expect_denied "$WORK/store/alice/cur/bad:2,S"
+status=0
+output=$(as_nobody "$WORK/storescanctl" pause 1min 2>&1) || status=$?
+expect_equal "$status" 2 'pause for a user'
+for time in 0s 25h forever; do
+    status=0
+    output=$("$STORESCANCTL" pause "$time" 2>&1) || status=$?
+    expect_equal "$status" 2 "pause '$time'"
+    [[ $output == *"'$time'"* ]] || fail "does not name '$time': $output"
+done
+expect_denied "$WORK/store/alice/cur/bad:2,S"
+"$STORESCANCTL" pause 1min >/dev/null || fail 'pause'
+expect_readable "$WORK/store/alice/cur/bad:2,S"
+status=0
+output=$("$STORESCANCTL" status) || status=$?
+expect_equal "$status" 1 'status in a pause'
+[[ $output == *PAUSED* ]] || fail "does not tell of the pause: $output"
+"$STORESCANCTL" resume || fail 'resume'
+expect_denied "$WORK/store/alice/cur/bad:2,S"
+"$STORESCANCTL" pause 1s >/dev/null || fail 'pause'
+ended() { ! read_file "$WORK/store/alice/cur/bad:2,S" >/dev/null 2>&1; }
+wait_until 20 ended || fail 'the pause did not end by itself'
+
 say 'a bus that hangs keeps nobody waiting'
 kill -STOP "$BUS"
-busctl --timeout=1 get-property org.storescan /org/storescan org.storescan.Manager Waiting 2>/dev/null &&
+timeout 2 busctl get-property org.storescan /org/storescan org.storescan.Manager Waiting 2>/dev/null &&
     fail 'the bus is not stopped'
 expect_readable "$WORK/store/alice/cur"/*clean*
 kill -CONT "$BUS"
