@@ -414,8 +414,13 @@ static void weigh_new(struct many_file *file, const struct gate_event *event) {
         }
         if (!file->judging && !scans_try(file->many->p.scans)) {
                 file->many->p.stats->refused++;
-                answer_policy(file, event, now_usec(), VERDICT_UNKNOWN, REASON_BREAKER,
-                              answer.missing);
+                /* What is known to be infected is no less so for an engine that fails. */
+                if (weight == WEIGHT_CURE)
+                        answer_policy(file, event, now_usec(), VERDICT_INFECTED, REASON_NONE,
+                                      answer.worst);
+                else
+                        answer_policy(file, event, now_usec(), VERDICT_UNKNOWN, REASON_BREAKER,
+                                      answer.missing);
                 return;
         }
         wait = wait_new(file, event);
