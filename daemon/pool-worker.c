@@ -228,7 +228,8 @@ void worker_retire(struct worker *w) {
         for (size_t i = 0; i < PROTO_BAYS; i++) {
                 struct bay *bay = &w->bays[i];
 
-                if (bay->job && (bay != at || bay->job->many))
+                /* A plan is made to its end: who goes on with it unasked would write over the other's. */
+                if (bay->job && (bay != at || (bay->job->many && !bay->job->plan)))
                         give_back(w->pool, TAKE_PTR(bay->job));
         }
         if (!at || !at->job)
