@@ -165,11 +165,11 @@ bool history_accepts(const struct history *h, const struct config_store *store,
 }
 
 bool history_leaves(const struct history *h, const struct config_store *store,
-                    const struct stat *st) {
+                    const struct stat *st, bool clean) {
         const struct rescan_policy policy = config_rescan_policy(h->config, store);
 
         return !h->unreadable && h->has_running &&
-               rescan_leaves(&policy, &h->generations, &h->running, st,
+               rescan_leaves(&policy, &h->generations, &h->running, st, clean,
                              clock_usec(CLOCK_REALTIME) / USEC_PER_SEC);
 }
 

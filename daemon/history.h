@@ -36,6 +36,7 @@ bool history_may_accept(const struct history *history, const struct stamp *stamp
 bool history_accepts(const struct history *history, const struct config_store *store,
                      const struct stamp *stamp);
 
-/* Whether mail of this store that looks so is too old to be scanned on access. */
+/* Whether mail of this store that looks so is too old to be scanned on access. clean: by its stamp, which
+ * is still true of the content. */
 bool history_leaves(const struct history *history, const struct config_store *store,
-                    const struct stat *st);
+                    const struct stat *st, bool clean);

@@ -59,14 +59,6 @@ static bool accepts_older(const struct judge *judge, int fd, const struct stat *
                history_accepts(judge->history, found.store, stamp);
 }
 
-/* Mail that came before the store's limit, and that no signatures ever found anything in. */
-static bool left_to_sweep(const struct judge *judge, const struct stores_answer *found,
-                          const struct stat *st, const struct stamp *stamp) {
-        return found->rooted &&
-               (stamp->verdict == VERDICT_UNKNOWN || stamp->verdict == VERDICT_CLEAN) &&
-               history_leaves(judge->history, found->store, st);
-}
-
 /* A read lease, where one says all there is to know about writers. 0 or negative errno: -EAGAIN when
  * somebody has the file open for writing, the open that waits for its answer included. */
 static int take_lease(int fd) {
@@ -80,6 +72,17 @@ struct stamped {
         bool holds;             /* the content is as it was stamped, under whatever generation */
         bool older;             /* OUTDATED, and accepted all the same: it holds, and is clean */
 };
+
+/* Mail that came before the store's limit, and that no signatures are known to have found anything in. */
+static bool left_to_sweep(const struct judge *judge, const struct stores_answer *found,
+                          const struct stat *st, const struct stamped *stamped) {
+        enum verdict verdict = stamped->stamp.verdict;
+
+        return found->rooted && stamped->check == STAMP_OUTDATED && !stamped->older &&
+               (verdict == VERDICT_UNKNOWN || verdict == VERDICT_CLEAN) &&
+               history_leaves(judge->history, found->store, st,
+                              stamped->holds && verdict == VERDICT_CLEAN);
+}
 
 /* The stamp was found before. */
 static void weigh_stamp(const struct judge *judge, int fd, const struct stat *st,
@@ -142,8 +145,7 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
                 return;
         }
         subject->store = found.store;
-        if (stamped->check == STAMP_OUTDATED && !stamped->older && !subject->withdraw &&
-            left_to_sweep(judge, &found, subject->st, &stamped->stamp)) {
+        if (!subject->withdraw && left_to_sweep(judge, &found, subject->st, stamped)) {
                 judge->stats->left_to_sweep++;
                 gate_answer(judge->gate, subject->fd, true, false);
                 return;
@@ -197,8 +199,7 @@ static void judge_access(struct judge *judge, const struct gate_event *event,
         if (found.place == PLACE_ITEM && format_items(found.store->format) == ITEMS_MANY) {
                 (void)find_stamp(judge, event->fd, &stamped.stamp);
                 weigh_stamp(judge, event->fd, st, &stamped);
-                if (stamped.check == STAMP_OUTDATED && !stamped.older &&
-                    left_to_sweep(judge, &found, st, &stamped.stamp)) {
+                if (left_to_sweep(judge, &found, st, &stamped)) {
                         judge->stats->left_to_sweep++;
                         gate_answer(judge->gate, event->fd, true, false);
                         return;

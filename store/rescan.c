@@ -40,13 +40,17 @@ bool rescan_accepts(const struct rescan_policy *policy, const struct generations
 
 /* The limit grows as time goes by, so it stays at one moment: a day before it began to. */
 bool rescan_leaves(const struct rescan_policy *policy, const struct generations *generations,
-                   const struct generation *running, const struct stat *st, uint64_t now_sec) {
+                   const struct generation *running, const struct stat *st, bool clean,
+                   uint64_t now_sec) {
         const struct generation_past *now = generations_find(generations, running);
         uint64_t since, changed;
 
         if (!now || policy->age == RESCAN_AGE_OFF || rescan_outbreak(policy, now_sec))
                 return false;
-        since = policy->age == RESCAN_AGE_INSTALL ? generations->installed_sec : now->first_sec;
+        /* What came since we are here, and has no stamp that says it to be clean, may have none since it
+         * was found infected: in files of many items, and wherever the stamp failed. */
+        since = policy->age == RESCAN_AGE_INSTALL || !clean ? generations->installed_sec
+                                                            : now->first_sec;
         /* Whoever delivers says what the modification time is; the change time is the kernel's. */
         if (st->st_mtim.tv_sec < 0 || st->st_ctim.tv_sec < 0 || since > now_sec)
                 return false;

@@ -34,6 +34,8 @@ bool rescan_outbreak(const struct rescan_policy *policy, uint64_t now_sec);
 bool rescan_accepts(const struct rescan_policy *policy, const struct generations *generations,
                     const struct generation *running, const struct stamp *stamp, uint64_t now_msec);
 
-/* Whether mail that has not changed since then is left to a sweep: it came before the limit. */
+/* Whether mail that has not changed since then is left to a sweep: it came before the limit. clean: by a
+ * stamp of older signatures that is still true of the content. */
 bool rescan_leaves(const struct rescan_policy *policy, const struct generations *generations,
-                   const struct generation *running, const struct stat *st, uint64_t now_sec);
+                   const struct generation *running, const struct stat *st, bool clean,
+                   uint64_t now_sec);

@@ -113,15 +113,16 @@ START_TEST(test_outbreak) {
         ck_assert(rescan_outbreak(&policy, NOW));
         ck_assert(!accepts(&policy, &stamp, NOW));
         ck_assert(!accepts(&policy, &stamp, NOW + DAY - 1));
-        ck_assert(!rescan_leaves(&policy, &g, &running, &ancient, NOW));
+        ck_assert(!rescan_leaves(&policy, &g, &running, &ancient, true, NOW));
         /* Back to normal by itself. */
         ck_assert(!rescan_outbreak(&policy, NOW + DAY));
         ck_assert(accepts(&policy, &stamp, NOW + DAY));
-        ck_assert(rescan_leaves(&policy, &g, &running, &ancient, NOW + DAY));
+        ck_assert(rescan_leaves(&policy, &g, &running, &ancient, true, NOW + DAY));
 }
 END_TEST
 
-static bool leaves(enum rescan_age age, uint64_t mtime, uint64_t ctime, uint64_t now) {
+static bool leaves_as(enum rescan_age age, uint64_t mtime, uint64_t ctime, bool clean,
+                      uint64_t now) {
         const struct rescan_policy policy = { .age = age };
         const struct stat st = {
                 .st_mtim.tv_sec = (time_t)mtime,
@@ -129,7 +130,11 @@ static bool leaves(enum rescan_age age, uint64_t mtime, uint64_t ctime, uint64_t
         };
         const struct generations g = history();
 
-        return rescan_leaves(&policy, &g, &running, &st, now);
+        return rescan_leaves(&policy, &g, &running, &st, clean, now);
+}
+
+static bool leaves(enum rescan_age age, uint64_t mtime, uint64_t ctime, uint64_t now) {
+        return leaves_as(age, mtime, ctime, true, now);
 }
 
 START_TEST(test_age) {
@@ -148,6 +153,11 @@ START_TEST(test_age) {
         /* Since the update it is a day again. */
         ck_assert(leaves(RESCAN_AGE_UPDATE, NOW - 2 * DAY, NOW - 2 * DAY, NOW));
         ck_assert(!leaves(RESCAN_AGE_UPDATE, NOW - DAY / 2, NOW - DAY / 2, NOW));
+        /* That holds for what was found clean. What came since the installation, and is not known to be
+         * clean, is scanned however old it gets. */
+        ck_assert(!leaves_as(RESCAN_AGE_UPDATE, NOW - 2 * DAY, NOW - 2 * DAY, false, NOW));
+        ck_assert(leaves_as(RESCAN_AGE_UPDATE, THEN - 2 * DAY, THEN - 2 * DAY, false, NOW));
+        ck_assert(leaves_as(RESCAN_AGE_INSTALL, THEN - 2 * DAY, THEN - 2 * DAY, false, NOW));
         /* The date that a client chose has no say, nor one before the epoch. */
         ck_assert(!leaves(RESCAN_AGE_INSTALL, 1, THEN, THEN));
         ck_assert(!leaves(RESCAN_AGE_INSTALL, THEN, 1, THEN));
