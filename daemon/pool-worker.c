@@ -229,8 +229,12 @@ void worker_retire(struct worker *w) {
                 struct bay *bay = &w->bays[i];
 
                 /* A plan is made to its end: who goes on with it unasked would write over the other's. */
-                if (bay->job && (bay != at || (bay->job->many && !bay->job->plan)))
-                        give_back(w->pool, TAKE_PTR(bay->job));
+                if (!bay->job || (bay == at && (!bay->job->many || bay->job->plan)))
+                        continue;
+                /* What is still being read is nobody's; of what was sent the result is. */
+                if (bay->state == BAY_READING)
+                        bay->state = BAY_FREE;
+                give_back(w->pool, TAKE_PTR(bay->job));
         }
         if (!at || !at->job)
                 worker_dismiss(w);
