@@ -160,6 +160,13 @@ static bool scan_allowed(const struct scan *scan) {
                (!scan->suspect || policy_allows(scan->store, VERDICT_INFECTED));
 }
 
+/* Who is answered before all is known, or done. What is known already counts: that it is infected, while
+ * a stamp is being taken off. */
+static bool scan_allowed_early(const struct scan *scan) {
+        return !scan->was_infected && policy_allows(scan->store, VERDICT_UNKNOWN) &&
+               (scan->verdict != VERDICT_INFECTED || policy_allows(scan->store, VERDICT_INFECTED));
+}
+
 void scan_decided(struct scan *scan) {
         struct stats *stats = scan->scans->stats;
         struct waiter *w;
@@ -181,10 +188,11 @@ void scan_decided(struct scan *scan) {
 static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         struct scan *scan = container_of(withdrawal, struct scan, withdrawal);
 
-        /* A stamp that stays could be believed after what the writer is going to do. */
+        /* A stamp that stays could be believed after what the writer is going to do. Who is not let in
+         * anyway gets in for that no more than before. */
         if (error < 0 && error != -EROFS) {
                 scan->scans->stats->stamps_failed++;
-                if (scan->verdict != VERDICT_INFECTED) {
+                if (scan_allowed(scan) || scan_is_released(scan)) {
                         scan->verdict = VERDICT_UNKNOWN;
                         scan->reason = REASON_STAMP;
                 }
@@ -432,9 +440,9 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
         if (!scan->late)
                 scans_tell_late(scans, w->arrived_usec);
         scan->late = true;
-        answer(w, !scan->was_infected && policy_allows(scan->store, VERDICT_UNKNOWN), now);
+        answer(w, scan_allowed_early(scan), now);
         gate_flush(scans->gate);
-        if (!scan->was_infected) {
+        if (scan->verdict != VERDICT_INFECTED) {
                 scan->verdict = VERDICT_UNKNOWN;
                 scan->reason = REASON_TIMEOUT;
         }
@@ -472,12 +480,11 @@ void scans_give_up(struct scans *scans, enum reason reason) {
         struct waiter *w;
 
         while ((w = TAILQ_FIRST(&scans->waiting))) {
-                if (!w->scan->was_infected) {
+                answer(w, scan_allowed_early(w->scan), now_usec());
+                if (w->scan->verdict != VERDICT_INFECTED) {
                         w->scan->verdict = VERDICT_UNKNOWN;
                         w->scan->reason = reason;
                 }
-                answer(w, !w->scan->was_infected && policy_allows(w->scan->store, VERDICT_UNKNOWN),
-                       now_usec());
         }
         gate_flush(scans->gate);
 }
