@@ -391,6 +391,7 @@ const char *config_hash_hint(const char *text) {
 #define RESCAN                                                                         \
         .parse = config_parse_rescan, .text = config_text_rescan, .min = USEC_PER_SEC, \
         .max = 36500 * DAY
+#define SIGNATURES .parse = config_parse_signatures, .text = text_text, .list = true
 #define UNTIL      .parse = config_parse_until, .text = config_text_until
 #define WORD(func) .parse = parse_word, .text = text_word, .word = func
 
@@ -403,6 +404,7 @@ const char *config_hash_hint(const char *text) {
 #define CACHE(...)      KEY(SECTION_CACHE, __VA_ARGS__)
 #define QUARANTINE(...) KEY(SECTION_QUARANTINE, __VA_ARGS__)
 #define REMEDY(...)     KEY(SECTION_REMEDY, __VA_ARGS__)
+#define ALLOW(...)      KEY(SECTION_ALLOW, __VA_ARGS__)
 #define HUB(...)        KEY(SECTION_HUB, __VA_ARGS__)
 #define STORE(...)      KEY(SECTION_STORE, __VA_ARGS__)
 
@@ -511,6 +513,8 @@ const struct config_key config_global_keys[] = {
         REMEDY("notice", notice, "path", STORESCAN_CONFDIR "/notice.txt",
                 "Text that stands where something infected was; without the file a built-in one.",
                 PATH),
+        ALLOW("signature", allowed_signatures, "NAME ... | none", "none",
+                "Signatures that do not count; may be set more than once.", SIGNATURES, ENGINE),
         HUB("socket", hub.socket, "inet:ADDRESS:PORT | unix:/PATH", "inet:127.0.0.1:8893",
                 "Where Postfix reaches storescan-hub.", SOCKET),
         HUB("tmpdir", hub.tmpdir, "path", "/run/storescan-hub/tmp/scan",

@@ -10,6 +10,8 @@
 #include <ctype.h>
 #include <ini.h>
 
+#include "daemon/proto.h"
+
 /* inih's shortest line, less newline and NUL: what every build of it can read. */
 #define LINE_LENGTH_MAX (INI_MAX_LINE - 2)
 
@@ -40,11 +42,9 @@ static size_t put_origin(const struct config_origin *origin, const char *found, 
         return n + config_put_escaped(found, out);
 }
 
-static void put_key(const struct config *config, const struct config_key *key, size_t store,
-                    FILE *out) {
+static void put_value(const struct config *config, const struct config_key *key, size_t store,
+                      const char *text, FILE *out) {
         const struct config_origin *origin = config_origin_of(config, key, store);
-        char buffer[CONFIG_TEXT_MAX];
-        const char *text = key->text(key, config_key_field(config, key, store), buffer);
         _cleanup_free_ char *found = NULL;
         size_t length;
 
@@ -52,7 +52,7 @@ static void put_key(const struct config *config, const struct config_key *key, s
                 found = config_format_found(&config->stores[store]);
 
         /* As it was configured it stands in a file that could be read, and resolves to the same. */
-        if (origin->text && !can_be_written(key, text))
+        if (origin->text && !key->list && !can_be_written(key, text))
                 text = origin->text;
 
         length = strlen(key->name) + strlen(" = ") + strlen(text);
@@ -65,6 +65,25 @@ static void put_key(const struct config *config, const struct config_key *key, s
         (void)fputs("; ", out); /* comments on lines of their own may have any length */
         (void)put_origin(origin, found ?: "", out);
         (void)fprintf(out, "\n%s%s%s\n", key->name, length <= LINE_LENGTH_MAX ? " = " : "=", text);
+}
+
+/* Of a list, word by word: all together may be more than a line. */
+static void put_key(const struct config *config, const struct config_key *key, size_t store,
+                    FILE *out) {
+        char buffer[CONFIG_TEXT_MAX], word[PROTO_SIGNATURE_MAX];
+        const char *text = key->text(key, config_key_field(config, key, store), buffer);
+
+        if (!key->list) {
+                put_value(config, key, store, text, out);
+                return;
+        }
+        while (*(text += strspn(text, " \t"))) {
+                size_t n = strcspn(text, " \t");
+
+                (void)snprintf(word, sizeof(word), "%.*s", (int)n, text);
+                put_value(config, key, store, word, out);
+                text += n;
+        }
 }
 
 static void put_section(const struct config *config, enum config_section section, size_t store,

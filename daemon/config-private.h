@@ -14,6 +14,7 @@
  *     config-table.c  finding keys, sections, values and origins
  *     config-reload.c  from one configuration to the next
  *     config-print.c  the object as a file again
+ *     config-allow.c  the list of [allow]
  *     config-check.c  what can only be judged once all files are read
  *     config-formats.c  what format = auto stands for
  */
@@ -33,6 +34,7 @@ enum config_section {
         SECTION_CACHE,
         SECTION_QUARANTINE,
         SECTION_REMEDY,
+        SECTION_ALLOW,
         SECTION_HUB,
         SECTION_STORE,
         _SECTION_MAX
@@ -69,6 +71,7 @@ struct config_key {
         bool restart;  /* a restart */
         bool engine;   /* another engine */
         bool inherits; /* takes "inherit": the value of [scanner] counts */
+        bool list;     /* may be set more than once: each adds words */
 };
 
 extern const struct config_key config_global_keys[], config_store_keys[];
@@ -117,6 +120,10 @@ int config_parse_until(const struct config_key *key, const char *text, void *fie
                        char ret_problem[static CONFIG_PROBLEM_MAX]);
 const char *config_text_until(const struct config_key *key, const void *field,
                               char buffer[static CONFIG_TEXT_MAX]);
+
+/* parse() of a list that each line adds to; see config-allow.c. */
+int config_parse_signatures(const struct config_key *key, const char *text, void *field,
+                            char ret_problem[static CONFIG_PROBLEM_MAX]);
 
 /* A duration within the key's range. */
 int config_parse_duration(const struct config_key *key, const char *text, void *field,

@@ -70,7 +70,7 @@ static void unknown_section(struct reader *r, const char *heading, const char *w
                 }
         section_error(r, heading,
                       "unknown section; there are [scanner], [stamp], [gate], [cache], "
-                      "[quarantine], [hub] and [store NAME]");
+                      "[quarantine], [remedy], [allow], [hub] and [store NAME]");
 }
 
 /* Finds or adds the store. False: its name was complained about, or there is no memory. */
@@ -207,7 +207,7 @@ static int read_key(struct reader *r, const char *name, const char *value) {
         }
 
         origin = config_origin_of(r->b->config, key, r->store);
-        if (origin->file && streq(origin->file, r->file)) {
+        if (origin->file && streq(origin->file, r->file) && !key->list) {
                 config_error(r->b, r->file, r->line, label, name,
                              "set already in line %u; remove one of the two", origin->line);
                 return 0;

@@ -19,6 +19,7 @@ const char *config_section_word(enum config_section section) {
                 [SECTION_CACHE] = "cache",
                 [SECTION_QUARANTINE] = "quarantine",
                 [SECTION_REMEDY] = "remedy",
+                [SECTION_ALLOW] = "allow",
                 [SECTION_HUB] = "hub",
                 [SECTION_STORE] = "store",
         };

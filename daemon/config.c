@@ -37,6 +37,7 @@ struct config *config_free(struct config *config) {
         free(config->cache_directory);
         free(config->quarantine_directory);
         free(config->quarantine_sendmail);
+        free(config->allowed_signatures);
         free(config->notice);
         free(config->notice_text);
         free(config->keys);

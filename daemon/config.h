@@ -139,6 +139,8 @@ struct config {
         char *quarantine_sendmail;     /* by this program */
         /* [remedy] */
         char *notice, *notice_text; /* the template's file, and what was in it or is built in */
+        /* [allow] */
+        char *allowed_signatures; /* names with blanks between, or "none" */
         /* [hub] */
         struct config_hub hub;
         /* [store NAME] */

@@ -229,6 +229,8 @@ static int send_load(struct loader *loader, const struct config *config,
         m->load.pua = config->pua;
         m->load.phishing = config->phishing;
         put_notice(&m->load, config);
+        if (!streq(config->allowed_signatures, "none"))
+                proto_text(m->load.allowed, sizeof(m->load.allowed), config->allowed_signatures);
         if (request) {
                 m->load.background = 1;
                 m->load.only_compare = request->only_compare;

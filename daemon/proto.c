@@ -145,6 +145,7 @@ static bool load_ok(const struct proto_load *m) {
                strnlen(m->attachment_names, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                strnlen(m->attachment_types, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                notice_ok(m->notice) && proto_text_ok(m->host, sizeof(m->host)) &&
+               proto_text_ok(m->allowed, sizeof(m->allowed)) &&
                zero(m->reserved, sizeof(m->reserved));
 }
 

@@ -50,10 +50,11 @@
 #define PROTO_REFUSED_MAX   16
 #define PROTO_PATTERNS_MAX  256
 /* How the text of UNSCANNABLE begins for mail that Dovecot's mail_crypt plugin has encrypted. */
-#define PROTO_MAIL_CRYPT "encrypted by Dovecot's mail_crypt"
-#define PROTO_FDS_MAX    3
-#define PROTO_NOTICE_MAX (NOTICE_TEMPLATE_MAX + 8)
-#define PROTO_HOST_MAX   72 /* HOST_NAME_MAX, and room */
+#define PROTO_MAIL_CRYPT  "encrypted by Dovecot's mail_crypt"
+#define PROTO_FDS_MAX     3
+#define PROTO_NOTICE_MAX  (NOTICE_TEMPLATE_MAX + 8)
+#define PROTO_ALLOWED_MAX 2048
+#define PROTO_HOST_MAX    72 /* HOST_NAME_MAX, and room */
 
 /* Fds that a loader is started with; everything else is closed. */
 #define PROTO_LOADER_FD 3
@@ -102,8 +103,10 @@ struct proto_load {
         uint8_t reserved[2];
         char attachment_names[PROTO_PATTERNS_MAX]; /* that patterns_find() takes; "": none */
         char attachment_types[PROTO_PATTERNS_MAX];
-        char notice[PROTO_NOTICE_MAX]; /* of plans: a template that notice_check() takes */
-        char host[PROTO_HOST_MAX];     /* our name, for it. Printable ASCII */
+        char notice[PROTO_NOTICE_MAX];   /* of plans: a template that notice_check() takes */
+        char host[PROTO_HOST_MAX];       /* our name, for it. Printable ASCII */
+        char allowed[PROTO_ALLOWED_MAX]; /* names of signatures that do not count, with blanks
+                                          * between. Printable ASCII */
 };
 
 struct proto_loaded {

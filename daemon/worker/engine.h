@@ -30,6 +30,7 @@ struct engine_options {
         uint32_t max_scan_msec; /* 0: none. Not part of the generation: it ends in UNKNOWN */
         struct content_rules rules;
         bool pua, phishing;
+        char allowed[PROTO_ALLOWED_MAX]; /* names of signatures that do not count, as in LOAD */
 };
 
 /* Once per process, before anything that restricts it: libclamav, libcrypto and the C library's

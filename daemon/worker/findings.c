@@ -103,6 +103,23 @@ void findings_alert(struct findings *f, const char *name) {
                 proto_text(slot, PROTO_SIGNATURE_MAX, name[0] ? name : "(no name)");
 }
 
+static bool is_in(const char *list, const char *name) {
+        size_t n = strlen(name);
+
+        for (const char *p = list; n > 0 && (p = strstr(p, name)); p += n)
+                if ((p == list || p[-1] == ' ' || p[-1] == '\t') &&
+                    (p[n] == '\0' || p[n] == ' ' || p[n] == '\t'))
+                        return true;
+        return false;
+}
+
+void findings_match(struct findings *f, const char *allowed, const char *name) {
+        if (alert_from_name(name) == ALERT_MATCH && is_in(allowed, name))
+                f->allowed = true;
+        else
+                findings_alert(f, name);
+}
+
 bool findings_alerted(const struct findings *f) {
         for (size_t i = 0; i < _ALERT_MAX; i++)
                 if (f->alerts[i][0])
@@ -209,7 +226,7 @@ void findings_judge(const struct findings *f, const struct content_rules *rules,
 
 bool findings_want_all(const struct findings *f) {
         return !f->alerts[ALERT_MATCH][0] && !f->alerts[ALERT_TIMEOUT][0] && !f->timed_out &&
-               (f->alerts[ALERT_LIMITS][0] || f->alerts[ALERT_ENCRYPTED][0] ||
+               (f->allowed || f->alerts[ALERT_LIMITS][0] || f->alerts[ALERT_ENCRYPTED][0] ||
                 f->alerts[ALERT_BROKEN][0]);
 }
 

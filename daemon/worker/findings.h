@@ -44,12 +44,16 @@ struct findings {
         char error[PROTO_SIGNATURE_MAX]; /* libclamav's return code, unless clean or virus */
         unsigned layers;                 /* the content and all that was found inside of it */
         bool timed_out;                  /* the return code says so */
+        bool allowed;                    /* a signature that does not count: see findings_match() */
         bool nameless;                   /* virus, but no name came with it */
         bool truncated;   /* something inside was cut at a limit before it was scanned, silently */
         bool unsupported; /* something inside is of a type that this libclamav was not built for */
 };
 
 void findings_alert(struct findings *f, const char *name);
+/* The same for what a scan found, but for a match whose name is in a list of those that do not count: of
+ * that no more is kept than that it was there, and that libclamav may have stopped at it. */
+void findings_match(struct findings *f, const char *allowed, const char *name);
 void findings_remark(struct findings *f, const char *text);
 bool findings_alerted(const struct findings *f);
 

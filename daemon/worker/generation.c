@@ -131,7 +131,7 @@ static int add_folder(const struct sums *sums, int database,
 
 static int add_options(struct digest_ctx *ctx, const struct engine_options *o) {
         char text[256];
-        int n;
+        int n, r;
 
         n = snprintf(text, sizeof(text),
                      "storescan %d; %s; level %u; limits %llu %llu %u %u; rules %d %d %d; "
@@ -140,7 +140,10 @@ static int add_options(struct digest_ctx *ctx, const struct engine_options *o) {
                      (unsigned long long)o->max_file_size, (unsigned long long)o->max_scan_size,
                      o->max_files, o->max_recursion, o->rules.limits, o->rules.encrypted,
                      o->rules.broken, o->pua, o->phishing, engine_opens_rar());
-        return digest_update(ctx, text, (size_t)n);
+        r = digest_update(ctx, text, (size_t)n);
+        if (r == 0 && o->allowed[0])
+                r = digest_update(ctx, o->allowed, sizeof(o->allowed));
+        return r;
 }
 
 int generation_compute(int database, const char *name, const struct engine_options *options,

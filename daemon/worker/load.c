@@ -289,6 +289,7 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
                              .pua = load->pua,
                              .phishing = load->phishing },
         };
+        memcpy(ret->options.allowed, load->allowed, sizeof(ret->options.allowed));
         memcpy(ret->notice, load->notice, sizeof(ret->notice));
         memcpy(ret->host, load->host, sizeof(ret->host));
         r = load_all(&l);

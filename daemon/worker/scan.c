@@ -12,6 +12,7 @@
  *  - A message is only parsed as mail when libclamav recognises its first lines. "GIF89a: x" or
  *    "ARC-Seal: ..." before them is enough to hide an attachment, so that content which was not
  *    taken for mail is looked at again behind a line that is (mail_prefix).
+ *  - At the first match it stops, also at one that does not count ([allow]).
  *  - Without its unrar module RAR archives are passed over as if they were empty.
  *  - Of several things that can't be looked into, only one is reported (findings_want_all()).
  *  - Content of up to 5 bytes is not looked at. It is clean by definition: no signature is so short.
@@ -103,7 +104,7 @@ static cl_error_t listed(const char *container, unsigned long container_size, co
 
 static void virus_found(int fd, const char *name, void *context) {
         if (current.findings && name)
-                findings_alert(current.findings, name);
+                findings_match(current.findings, current.engine->options.allowed, name);
 }
 
 void scan_install(struct cl_engine *cl) {
@@ -184,8 +185,8 @@ static void look(struct engine *engine, struct source *source, bool all, struct 
 
         if (e == CL_VIRUS) {
                 if (name)
-                        findings_alert(ret, name);
-                ret->nameless = !findings_alerted(ret);
+                        findings_match(ret, engine->options.allowed, name);
+                ret->nameless = !findings_alerted(ret) && !ret->allowed;
         } else if (e != CL_CLEAN) {
                 ret->timed_out = e == CL_ETIMEOUT;
                 proto_text(ret->error, sizeof(ret->error), cl_strerror(e));

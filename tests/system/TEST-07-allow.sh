@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The list of allowed contents in a running storescand: what is put on it is let through at the next open,
 # in every format and wherever a copy of it is; what is taken off is blocked again; a list with a mistake
-# changes nothing.
+# changes nothing. And signatures that do not count.
 
 source "$(dirname "$0")/../lib.sh"
 setup
@@ -73,4 +73,44 @@ say 'taken off'
 ctl allow remove "$ONE" >/dev/null
 soon is_denied "$MAIL/one:2,S"
 expect_denied "$WORK/store/user/new/copy" "$MBOX/user"
+
+say 'a signature that does not count: what else is in the message does'
+mkdir "$WORK/signatures"
+cp "$SIGNATURES"/*.ndb "$WORK/signatures"
+printf 'Other-Test:0:*:%s\n' "$(printf 'Another-Thing-To-Be-Found' | od -An -v -tx1 | tr -d ' \n')" \
+    >"$WORK/signatures/other.ndb"
+SCANNER_CONF=${SCANNER_CONF/"$SIGNATURES"/"$WORK/signatures"}
+make_maildir "$WORK/store/allowed"
+ALLOWED=$WORK/store/allowed/cur
+restart() {
+    stop_storescand
+    start_storescand
+}
+restart
+make_mail "$ALLOWED/a:2,S" eicar-text
+{
+    "$MAKE_MAIL" eicar-text
+    printf 'Another-Thing-To-Be-Found\n'
+} >"$ALLOWED/b:2,S"
+expect_denied "$ALLOWED/a:2,S" "$ALLOWED/b:2,S"
+expect_stamp "$ALLOWED/a:2,S" i
+BEFORE=$(stamp_of "$ALLOWED/a:2,S")
+STORES_CONF+='
+[allow]
+signature = Eicar-Test-Signature.UNOFFICIAL
+signature = Eicar.Never-Seen
+'
+restart
+expect_readable "$ALLOWED/a:2,S"
+expect_stamp "$ALLOWED/a:2,S" c
+[[ $(stamp_of "$ALLOWED/a:2,S") != "${BEFORE/ss1 i/ss1 c}" ]] || fail 'the generation is the same'
+expect_denied "$ALLOWED/b:2,S"
+wait_for_line "Other-Test.UNOFFICIAL"
+"$STORESCAND" --config "$CONF" --print-config | grep -F 'signature = Eicar.Never-Seen ; ' >/dev/null ||
+    fail 'the names are not printed'
+
+say 'and counts again'
+STORES_CONF=${STORES_CONF%'[allow]'*}
+restart
+expect_denied "$ALLOWED/a:2,S"
 stop_storescand

@@ -571,6 +571,68 @@ START_TEST(what_is_no_readable_file) {
 }
 END_TEST
 
+/* A message of two texts, as attachments; or of both in one. */
+static void two_texts(struct blob *mail, const char *first, const char *second, bool together) {
+        _cleanup_blob_ struct blob a = {}, b = {};
+
+        blob_printf(&a, "%s\n%s", first, together ? second : "");
+        blob_printf(&b, "%s", together ? "" : second);
+        mail_with_two(mail, &a, &b);
+}
+
+/* What is allowed is clean; all else is found as before, wherever it stands. */
+START_TEST(allowed_names) {
+        static const char other[] = "Another-Thing-To-Be-Found";
+        struct generation before;
+        char folder[PATH_MAX];
+        struct world w;
+
+        world_start(&w);
+        before = w.reply.loaded.generation;
+        world_stop(&w);
+        ck_assert_int_eq(rmdir(w.tmpdir), 0);
+
+        world_prepare(&w);
+        make_folder(folder, "two");
+        write_text(
+                folder, "one.ndb",
+                "Eicar-Test-Signature:0:*:"
+                "58354f2150254041505b345c505a58353428505e2937434329377d2445494341522d5354414e444152"
+                "442d414e544956495255532d544553542d46494c452124482b482a\n"
+                "Other-Test:0:*:416e6f746865722d5468696e672d546f2d42652d466f756e64\n");
+        (void)snprintf(w.load.load.database, sizeof(w.load.load.database), "%s", folder);
+        proto_text(w.load.load.allowed, sizeof(w.load.load.allowed), "None.Such " EICAR_NAME);
+        world_load(&w);
+        world_spawn(&w);
+        ck_assert_mem_ne(before.id, w.reply.loaded.generation.id, sizeof(before.id));
+        for (unsigned i = 0; i < 8; i++) {
+                _cleanup_blob_ struct blob mail = {};
+                bool found = i & 4;
+                struct proto_result r;
+
+                two_texts(&mail, i & 1 ? "Hello" : eicar(), found ? other : "Bye", i & 2);
+                r = scan(&w, &mail);
+                assert_result(&r, found ? VERDICT_INFECTED : VERDICT_CLEAN, REASON_NONE,
+                              found ? "Other-Test" : "");
+        }
+        for (enum encoding e = BASE64; e <= SEVEN_BIT; e++) {
+                _cleanup_blob_ struct blob mail = {}, outer = {}, both = {}, zip = {};
+                struct proto_result r;
+
+                mail_with(&mail, "e.com", eicar(), EICAR_SIZE, e);
+                mail_nested(&outer, &mail);
+                r = scan(&w, &outer);
+                assert_result(&r, VERDICT_CLEAN, REASON_NONE, "");
+                zip_stored(&zip, "other.txt", other, strlen(other), false);
+                blob_put(&mail, "\r\n", 2);
+                mail_with_two(&both, &mail, &zip);
+                r = scan(&w, &both);
+                assert_result(&r, VERDICT_INFECTED, REASON_NONE, "Other-Test");
+        }
+        world_stop(&w);
+}
+END_TEST
+
 int main(int argc, char **argv) {
         const TTest *const tests[] = { finds_in_every_encoding,
                                        finds_in_zips,
@@ -579,6 +641,7 @@ int main(int argc, char **argv) {
                                        a_full_slot,
                                        known_is_not_scanned,
                                        clamav_test_file,
+                                       allowed_names,
                                        encrypted_by_rule,
                                        broken_by_rule,
                                        malformed_parts_are_not_clean,

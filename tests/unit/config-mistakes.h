@@ -23,7 +23,7 @@
         LINE(n) "line of " #size " characters; shorten it to 198 (a long path by a symbolic " \
         "link).\n"
 #define NO_SECTION \
-        "unknown section; there are [scanner], [stamp], [gate], [cache], [quarantine], [hub] and " \
+        "unknown section; there are [scanner], [stamp], [gate], [cache], [quarantine], [remedy], [allow], [hub] and " \
         "[store NAME].\n"
 #define STORE_NAME(n, name) \
         LINE(n) "[store " name "]: a store can't be named '" name "'; use A-Z a-z 0-9 _ . - only.\n"
@@ -278,6 +278,13 @@ static const struct {
         { VALID "[quarantine]\ndirectory = @/a/sub\n",
           LINE(6) "[quarantine] directory: '@/a/sub' lies in [store a] ('@/a', @/storescan.conf:4)"
           WAITS },
+
+        /* ---- Signatures that do not count ---- */
+        { VALID "[allow]\nsignature = Good, Bad\nsignature = Heuristics.Encrypted.Zip\n",
+          LINE(6) "[allow] signature: 'Good,' is no signature's name; write it as the log has it, "
+                  "several with blanks between.\n"
+          LINE(7) "[allow] signature: 'Heuristics.Encrypted.Zip' says that not all could be scanned; "
+                  "see limits, encrypted and broken of [scanner].\n" },
 
         /* ---- Keys that depend on each other; not on what was refused ---- */
         { VALID "[scanner]\nscan_timeout = 90s\nworker_timeout = 25h\n",

@@ -366,6 +366,41 @@ static char *print(const struct config *config) {
         return out;
 }
 
+/* Each line adds to the list, in whatever file; none empties it. */
+START_TEST(lists) {
+        static const char text[] =
+                VALID "[allow]\nsignature = One.UNOFFICIAL Two\nsignature = Three\n";
+        _cleanup_free_ char *printed = NULL;
+        struct config *c;
+        size_t size;
+        FILE *f;
+
+        c = load_good(VALID);
+        ck_assert_str_eq(c->allowed_signatures, "none");
+        config_free(c);
+        write_file("@/conf.d/1.conf", "[allow]\nsignature = Four\n");
+        c = load_good(text);
+        ck_assert_str_eq(c->allowed_signatures, "One.UNOFFICIAL Two Three Four");
+        f = open_memstream(&printed, &size);
+        ck_assert_ptr_nonnull(f);
+        config_print(c, f);
+        ck_assert_int_eq(fclose(f), 0);
+        ck_assert_ptr_nonnull(strstr(printed, "\nsignature = One.UNOFFICIAL ; "));
+        ck_assert_ptr_nonnull(strstr(printed, "\nsignature = Four ; "));
+        config_free(c);
+
+        write_file("@/conf.d/2.conf", "[allow]\nsignature = none\nsignature = Five\n");
+        c = load_good(text);
+        ck_assert_str_eq(c->allowed_signatures, "Five");
+        config_free(c);
+        write_file("@/conf.d/1.conf", "");
+        write_file("@/conf.d/2.conf", "");
+        c = load_good(printed);
+        ck_assert_str_eq(c->allowed_signatures, "One.UNOFFICIAL Two Three Four");
+        config_free(c);
+}
+END_TEST
+
 START_TEST(printed_text) {
         _cleanup_(config_freep) struct config *c = NULL;
         _cleanup_free_ char *printed = NULL, *expected = NULL;
@@ -422,6 +457,9 @@ START_TEST(printed_text) {
                           "\n"
                           "[remedy]\n"
                           "notice = " STORESCAN_CONFDIR "/notice.txt ; default\n"
+                          "\n"
+                          "[allow]\n"
+                          "signature = none ; default\n"
                           "\n"
                           "[hub]\n"
                           "socket = inet:127.0.0.1:8893 ; default\n"
@@ -606,6 +644,7 @@ int main(void) {
                 dropins_alone,
                 one_file,
                 printed_text,
+                lists,
                 round_trip,
                 round_trip_of_paths,
                 round_trip_of_origins,

@@ -711,9 +711,11 @@ START_TEST(test_load) {
         ck_assert_int_eq(check(), -EBADMSG);
         strcpy(m.load.notice, "Removed: %{signature}");
         ck_assert_int_eq(check(), PROTO_LOAD);
-        m.load.host[0] = '\n';
+        m.load.host[0] = m.load.allowed[0] = '\n';
         ck_assert_int_eq(check(), -EBADMSG);
         m.load.host[0] = '\0';
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.load.allowed[0] = '\0';
         m.load.limits = CONTENT_IGNORE; /* what was not scanned is never clean */
         ck_assert_int_eq(check(), -EBADMSG);
         m.load.limits = CONTENT_INFECTED;

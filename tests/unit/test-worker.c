@@ -180,6 +180,42 @@ START_TEST(the_worst_wins) {
 }
 END_TEST
 
+/* A name of the list and no other; what says that not all was looked at counts in any case. */
+START_TEST(allowed) {
+        static const char list[] = "Some.Eicar Two.UNOFFICIAL\tThree Heuristics.Encrypted.Zip";
+        static const struct {
+                const char *name;
+                bool allowed;
+        } cases[] = {
+                { "Two.UNOFFICIAL", true },
+                { "Some.Eicar", true },
+                { "Three", true },
+                { "Eicar", false },
+                { "Two", false },
+                { "Some.Eica", false },
+                { "", false },
+                { "Four", false },
+                { "Heuristics.Encrypted.Zip", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct findings f = { .layers = 1 };
+
+                findings_match(&f, list, cases[i].name);
+                ck_assert_int_eq(f.allowed, cases[i].allowed);
+                ck_assert_int_eq(findings_alerted(&f), !cases[i].allowed);
+                if (!cases[i].allowed)
+                        continue;
+                /* libclamav may have stopped there. */
+                ck_assert(findings_want_all(&f));
+                assert_judged(&f, &all_unscannable, VERDICT_CLEAN, REASON_NONE);
+                findings_match(&f, list, "Other");
+                assert_judged(&f, &all_unscannable, VERDICT_INFECTED, REASON_NONE);
+                ck_assert(!findings_want_all(&f));
+        }
+}
+END_TEST
+
 /* An allocation that libclamav refused on purpose is of the content, one that failed is not. */
 START_TEST(refused_allocations) {
         struct findings f = { .layers = 1 };
@@ -764,8 +800,8 @@ START_TEST(frames_of_dbox) {
 END_TEST
 
 UNIT_MAIN("worker", names_of_alerts, texts_of_messages, only_silence_is_clean, the_worst_wins,
-          refused_allocations, merging_keeps_the_worse, texts_are_made_printable, trees_are_removed,
-          a_lost_folder_is_noticed, folders_of_the_dead_are_removed, only_memory_will_do,
-          signature_files, calls_a_worker_may_not_make, no_executable_memory, files_out_of_reach,
-          the_canary, content_is_whole_or_none, content_keeps_a_little, frames_of_mbox,
-          frames_of_dbox);
+          allowed, refused_allocations, merging_keeps_the_worse, texts_are_made_printable,
+          trees_are_removed, a_lost_folder_is_noticed, folders_of_the_dead_are_removed,
+          only_memory_will_do, signature_files, calls_a_worker_may_not_make, no_executable_memory,
+          files_out_of_reach, the_canary, content_is_whole_or_none, content_keeps_a_little,
+          frames_of_mbox, frames_of_dbox);
