@@ -21,9 +21,17 @@ bool many_wants_cure(const struct many_file *file, const struct spans_answer *an
                                answer->worst_end - answer->worst);
 }
 
-bool many_is_curing(const struct many_file *file, uint64_t offset, uint64_t size) {
-        return file->curing && offset < file->cured.offset + file->cured.size &&
+static bool is_there(const struct many_file *file, uint64_t offset, uint64_t size) {
+        return offset < file->cured.offset + file->cured.size &&
                (size > UINT64_MAX - offset || file->cured.offset < offset + size);
+}
+
+bool many_is_curing(const struct many_file *file, uint64_t offset, uint64_t size) {
+        return file->curing && is_there(file, offset, size);
+}
+
+bool many_is_doubted(const struct many_file *file, uint64_t offset, uint64_t size) {
+        return file->doubted && is_there(file, offset, size);
 }
 
 static void cured(struct cure *cure, void *userdata) {
@@ -31,6 +39,7 @@ static void cured(struct cure *cure, void *userdata) {
         const struct many_parts *p = &file->many->p;
 
         file->curing = false;
+        file->doubted = cure->outcome == CURE_AGAIN; /* else its span says what it is */
         file->many->n_curing--;
         if (cure->outcome == CURE_AGAIN)
                 file->cache_failed = true; /* the engine said otherwise */
@@ -73,6 +82,7 @@ bool many_cure(struct many_file *file, struct wait *wait, const struct spans_ans
         if (r < 0)
                 return false;
         file->curing = true;
+        file->doubted = false;
         many->n_curing++;
         return true;
 }

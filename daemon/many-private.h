@@ -152,6 +152,7 @@ struct many_file {
         /* The item that is being replaced. */
         bool curing;
         struct range cured;
+        bool doubted; /* it was infected and is not known to be clean since */
 
         struct note notes[NOTES_MAX]; /* round robin */
         size_t next_note;
@@ -251,6 +252,9 @@ bool many_wants_cure(const struct many_file *file, const struct spans_answer *an
 
 /* Whether somebody is at an item that overlaps this range. */
 bool many_is_curing(const struct many_file *file, uint64_t offset, uint64_t size);
+
+/* Whether the item that was to be replaced overlaps this range, and may be infected still. */
+bool many_is_doubted(const struct many_file *file, uint64_t offset, uint64_t size);
 
 /* Has it replaced, for somebody who waits, or waits for the one that is under way; then everybody is
  * looked at again. False: it can't be. */

@@ -354,7 +354,8 @@ static enum weight weigh(struct many_file *file, const struct gate_event *event,
                 return WEIGHT_CURE;
         if (ret->complete && ret->verdict == VERDICT_CLEAN)
                 return WEIGHT_ALLOW;
-        if (many_goes_on_writing(file, event))
+        if (!many_is_doubted(file, offset, MIN(size, file->size - offset)) &&
+            many_goes_on_writing(file, event))
                 return WEIGHT_ALLOW;
         if (many_wants_cure(file, ret))
                 return WEIGHT_CURE;

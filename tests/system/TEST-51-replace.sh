@@ -175,3 +175,55 @@ start_storescand
 wait_for_line "policy-hazard: Store 'files' is files with on_infected = replace: infected files are blocked"
 
 for format in ${FORMATS:-maildir gzip sdbox mdbox mbox mh cyrus}; do test_format "$format"; done
+
+# ---- What has no format of its own, or no remedy ----
+
+say 'an attachment that is kept apart, with two links'
+folder=$R/sis/ab/cd
+mkdir -p "$folder/hashes"
+{ eicar && printf '%4000s' ' '; } >"$WORK/attachment"
+cp "$WORK/attachment" "$folder/hashes/one"
+ln "$folder/hashes/one" "$folder/one-1"
+read_file "$folder/one-1" >"$WORK/got"
+grep -q 'Infected content was removed' "$WORK/got" || fail 'sis: no notice'
+expect_equal "$(stat -c %s "$WORK/got")" "$(stat -c %s "$WORK/attachment")" 'sis: size'
+read_file "$folder/hashes/one" | cmp - "$WORK/got" || fail 'sis: the other link has something else'
+# By whatever name the kernel knows it.
+expect_equal "$({ quarantined "$folder/one-1" && quarantined "$folder/hashes/one"; } | wc -l)" 1 'sis: items in quarantine'
+
+say 'what can not be replaced is blocked'
+make_originals bzip2
+place bzip2 "$O/2.virus"
+expect_denied "${FILE[0]}"
+wait_for_line "remedy-failed: Could not replace what is infected in '${FILE[0]}'"
+BLOCKED=${FILE[0]}
+cp "${STORED[0]}" "$WORK/blocked"
+place crypt "$O/4.virus"
+expect_denied "${FILE[0]}"
+mkdir -p "$R/files/a"
+cp "$O/2.virus" "$R/files/a/1"
+expect_denied "$R/files/a/1"
+
+say 'a mailbox that is locked: denied when the time is over, replaced afterwards'
+make_originals mbox
+mkdir -p "$R/mbox/user"
+"$MAKE_FILES" mbox "$O/locked" "$O"/{1.clean,2.virus} >/dev/null
+cp "$O/locked" "$R/mbox/user/locked"
+python3 - "$R/mbox/user/locked" "$WORK/locked" <<'END' &
+import fcntl, sys, time
+f = open(sys.argv[1], "r+b", buffering=0)
+fcntl.lockf(f, fcntl.LOCK_EX)
+open(sys.argv[2], "w").close()
+time.sleep(60)
+END
+LOCKER=$!
+PIDS+=("$LOCKER")
+wait_until 20 test -e "$WORK/locked" || fail 'it can not be locked'
+expect_denied "$R/mbox/user/locked"
+wait_for_line "remedy-failed: .*'$R/mbox/user/locked'.*locked all the time"
+kill "$LOCKER"
+wait "$LOCKER" || true
+expect_readable "$R/mbox/user/locked"
+wait_for_line "replaced: .*'$R/mbox/user/locked'"
+stop_storescand
+cmp "$BLOCKED" "$WORK/blocked" || fail 'what was blocked was changed'
