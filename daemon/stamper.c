@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "daemon/clock.h"
@@ -27,6 +28,8 @@
 /* A stamp is never put within its window of the last change of the content, so that no change before
  * it can be taken for its own. */
 #define GATHER_USEC ((uint64_t)STAMP_BEFORE_MSEC * USEC_PER_MSEC)
+/* A stamp that can't be believed costs its reader a digest: it is written again, but not for ever. */
+#define TRIES_MAX 2
 /* Due times are rounded up to these, so that many stamps under way cost few wake-ups. */
 #define TICK_USEC (8 * USEC_PER_MSEC)
 
@@ -40,6 +43,7 @@ struct entry {
         const char *store;
         struct stamp stamp;
         uint64_t due_usec;
+        unsigned tries; /* that came too late */
         char text[STAMP_SIZE_MAX];
 };
 
@@ -214,6 +218,15 @@ static bool clock_set_back(const struct entry *e) {
         return clock_usec(CLOCK_REALTIME_COARSE) / 1000 + STAMP_BEFORE_MSEC < e->stamp.time_msec;
 }
 
+/* Whether it can be believed. If not, the ring's worker came to it late, on a busy machine, or somebody
+ * renamed the file meanwhile; by the lease its content is the same. */
+static bool is_believable(const struct entry *e) {
+        struct stat st;
+
+        return fstat(e->fd, &st) >= 0 &&
+               stamp_check(&e->stamp, &st, &e->stamp.generation) == STAMP_VALID;
+}
+
 uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
         uint64_t next = USEC_INFINITY;
         struct entry *e;
@@ -231,6 +244,9 @@ uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
                 else if (in_window(e)) {
                         e->due_usec = due_after(COOL_USEC);
                         TAILQ_INSERT_TAIL(&stamper->cooling, e, link);
+                } else if (!is_believable(e) && e->tries < TRIES_MAX) {
+                        e->tries++;
+                        entry_write(e);
                 } else {
                         stamper->stats->stamps_written++;
                         if (e->wanted && stamper->on_keep(stamper->userdata, e->fd, &e->stamp))
