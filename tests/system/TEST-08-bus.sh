@@ -111,6 +111,7 @@ expect_equal "$status" 1 'status in a pause'
 "$STORESCANCTL" resume || fail 'resume'
 expect_denied "$WORK/store/alice/cur/bad:2,S"
 "$STORESCANCTL" pause 1s >/dev/null || fail 'pause'
+# shellcheck disable=SC2317 # wait_until calls it
 ended() { ! read_file "$WORK/store/alice/cur/bad:2,S" >/dev/null 2>&1; }
 wait_until 20 ended || fail 'the pause did not end by itself'
 

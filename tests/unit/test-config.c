@@ -211,6 +211,7 @@ START_TEST(table) {
                         char *text;
                         uint64_t number;
                         unsigned count;
+                        struct config_rescan rescan;
                 } field = {};
                 struct config_key_info info;
 
