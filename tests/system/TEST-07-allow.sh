@@ -113,4 +113,18 @@ say 'and counts again'
 STORES_CONF=${STORES_CONF%'[allow]'*}
 restart
 expect_denied "$ALLOWED/a:2,S"
+
+say 'and so it does where stamps of older signatures are accepted'
+STORES_CONF+='
+[allow]
+signature = Eicar-Test-Signature.UNOFFICIAL
+'
+restart
+expect_readable "$ALLOWED/a:2,S"
+expect_stamp "$ALLOWED/a:2,S" c
+STORES_CONF=${STORES_CONF%'[allow]'*}
+SCANNER_CONF+='
+rescan = never-older-than 30d'
+restart
+expect_denied "$ALLOWED/a:2,S"
 stop_storescand
