@@ -20,10 +20,6 @@ struct bus {
         bool polling, freed, told_refused;
 };
 
-/* ---- bus.c ---- */
-
-void bus_dispatch(struct bus *bus);
-
 /* ---- bus-requests.c ---- */
 
 /* Does what root asked for; or sets the error. Negative errno after that. */

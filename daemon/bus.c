@@ -102,6 +102,12 @@ static int connect_again(struct bus *bus) {
 
 /* ---- The loop ---- */
 
+/* The last step arms what the loop waits for. */
+static void bus_dispatch(struct bus *bus) {
+        for (unsigned i = 0; i < STEPS_MAX && sd_event_run(bus->event, 0) > 0; i++)
+                ;
+}
+
 static void wait_for_events(struct bus *bus);
 
 static void on_events(struct ring_op *op, int res) {
@@ -125,12 +131,6 @@ static void wait_for_events(struct bus *bus) {
         bus->poll_op.done = on_events;
         ring_bind(sqe, &bus->poll_op);
         bus->polling = true;
-}
-
-/* The last step arms what the loop waits for: also needed after something was sent. */
-void bus_dispatch(struct bus *bus) {
-        for (unsigned i = 0; i < STEPS_MAX && sd_event_run(bus->event, 0) > 0; i++)
-                ;
 }
 
 int bus_new(struct ring *ring, struct journal *journal, const struct bus_calls *calls,

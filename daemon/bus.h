@@ -32,7 +32,7 @@ struct bus_view {
         uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
 };
 
-/* Called on the gate thread. What is NULL is not offered. */
+/* Called on the gate thread. */
 struct bus_calls {
         void (*look)(void *userdata, struct bus_view *ret);
         int (*pause)(void *userdata, uint64_t usec); /* as pause_begin() */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "daemon/io.h"
 #include "store/notice.h"
 
 /* Where nobody put a file. The same text as etc/notice.txt. */
@@ -27,7 +28,7 @@ static int read_template(const char *path, char **ret, size_t *ret_size) {
         _cleanup_free_ char *data = malloc(NOTICE_TEMPLATE_MAX + 2);
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
-        size_t n = 0;
+        ssize_t n;
 
         if (!data)
                 return -ENOMEM;
@@ -36,20 +37,12 @@ static int read_template(const char *path, char **ret, size_t *ret_size) {
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -EMEDIUMTYPE;
-        while (n <= NOTICE_TEMPLATE_MAX) {
-                ssize_t k = read(fd, data + n, NOTICE_TEMPLATE_MAX + 1 - n);
-
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k < 0)
-                        return -errno;
-                if (k == 0)
-                        break;
-                n += (size_t)k;
-        }
+        n = read_full(fd, data, NOTICE_TEMPLATE_MAX + 1);
+        if (n < 0)
+                return (int)n;
         data[n] = '\0';
         *ret = TAKE_PTR(data);
-        *ret_size = n;
+        *ret_size = (size_t)n;
         return 0;
 }
 

@@ -15,6 +15,8 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "daemon/io.h"
+
 /* ---- The object ---- */
 
 struct config *config_free(struct config *config) {
@@ -195,25 +197,17 @@ void config_error(struct config_builder *b, const char *file, unsigned line, con
 
 static int read_all(int fd, char **ret, size_t *ret_size) {
         _cleanup_free_ char *data = malloc(CONFIG_FILE_MAX + 1);
-        size_t n = 0;
+        ssize_t n;
 
         if (!data)
                 return -ENOMEM;
-        for (;;) {
-                ssize_t k = read(fd, data + n, CONFIG_FILE_MAX + 1 - n);
-
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k < 0)
-                        return -errno;
-                if (k == 0)
-                        break;
-                n += (size_t)k;
-                if (n > CONFIG_FILE_MAX)
-                        return -EFBIG;
-        }
+        n = read_full(fd, data, CONFIG_FILE_MAX + 1);
+        if (n < 0)
+                return (int)n;
+        if (n > CONFIG_FILE_MAX)
+                return -EFBIG;
         *ret = TAKE_PTR(data);
-        *ret_size = n;
+        *ret_size = (size_t)n;
         return 0;
 }
 

@@ -40,3 +40,32 @@ static inline int write_full(int fd, const void *data, size_t size) {
         }
         return 0;
 }
+
+/* From offset on. 0; -ENODATA when the file ends before; or negative errno. */
+static inline int read_at(int fd, void *data, size_t size, uint64_t offset) {
+        for (size_t done = 0; done < size;) {
+                ssize_t n = pread(fd, (char *)data + done, size - done, (off_t)(offset + done));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -ENODATA;
+                done += (size_t)n;
+        }
+        return 0;
+}
+
+/* 0 or negative errno. */
+static inline int write_at(int fd, const void *data, size_t size, uint64_t offset) {
+        for (size_t done = 0; done < size;) {
+                ssize_t n =
+                        pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -ENOSPC;
+                done += (size_t)n;
+        }
+        return 0;
+}

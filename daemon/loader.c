@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "daemon/child.h"
 #include "daemon/program.h"
 
 #define WORKER_PROGRAM "storescan-worker"
@@ -156,9 +157,8 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
         /* Both fds out of the way of the numbers they go to; the child's end of the socket first. */
         sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
         program = fcntl(program, F_DUPFD_CLOEXEC, 10);
-        if (sock < 0 || program < 0 || dup2(sock, PROTO_LOADER_FD) < 0 ||
-            dup3(program, PROTO_LOADER_FD + 1, O_CLOEXEC) < 0 ||
-            close_range(PROTO_LOADER_FD + 2, ~0U, 0) < 0)
+        if (sock < 0 || program < 0 || dup2(sock, CHILD_FD) < 0 ||
+            dup3(program, CHILD_FD + 1, O_CLOEXEC) < 0 || close_range(CHILD_FD + 2, ~0U, 0) < 0)
                 _exit(124);
 
         offer_to_oom_killer();
@@ -182,7 +182,7 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         (void)signal(SIGPIPE, SIG_DFL);
         (void)signal(SIGIO, SIG_DFL);
-        (void)syscall(SYS_execveat, PROTO_LOADER_FD + 1, "", argv, envp, AT_EMPTY_PATH);
+        (void)syscall(SYS_execveat, CHILD_FD + 1, "", argv, envp, AT_EMPTY_PATH);
         _exit(127);
 }
 

@@ -38,20 +38,19 @@ size_t proto_size(enum proto_kind kind) {
         return (unsigned)kind < _PROTO_KIND_MAX ? kinds[kind].size : 0;
 }
 
-void proto_init(union proto_message *message, enum proto_kind kind) {
-        memset(message, 0, kinds[kind].size);
-        message->header = (struct proto_header){
-                .magic = PROTO_MAGIC,
+void proto_begin(void *message, uint32_t magic, unsigned kind, size_t size) {
+        const struct proto_header header = {
+                .magic = magic,
                 .kind = (uint16_t)kind,
-                .size = (uint16_t)kinds[kind].size,
+                .size = (uint16_t)size,
         };
+
+        memset(message, 0, size);
+        memcpy(message, &header, sizeof(header));
 }
 
-static bool zero(const uint8_t *bytes, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (bytes[i])
-                        return false;
-        return true;
+void proto_init(union proto_message *message, enum proto_kind kind) {
+        proto_begin(message, PROTO_MAGIC, kind, kinds[kind].size);
 }
 
 static char printable(char c) {
@@ -75,7 +74,7 @@ bool proto_text_ok(const char *field, size_t size) {
         for (size_t i = 0; i < n; i++)
                 if (field[i] != printable(field[i]))
                         return false;
-        return zero((const uint8_t *)field + n, size - n);
+        return is_zero(field + n, size - n);
 }
 
 /* Length of the character of UTF-8 that text begins with, one that can be seen; 0: none such. */
@@ -117,7 +116,7 @@ static bool unicode_ok(const char *field, size_t size) {
                 if (k == 0)
                         return false;
         }
-        return zero(bytes + n, size - n);
+        return is_zero(bytes + n, size - n);
 }
 
 bool proto_context_ok(const struct context *c) {
@@ -141,17 +140,17 @@ static bool load_ok(const struct proto_load *m) {
                m->limits != CONTENT_IGNORE && m->encrypted < _CONTENT_RULE_MAX &&
                m->broken < _CONTENT_RULE_MAX && m->pua <= 1 && m->phishing <= 1 &&
                m->has_running <= 1 && m->only_compare <= m->has_running && m->background <= 1 &&
-               (m->has_running || zero(m->running.id, sizeof(m->running.id))) &&
+               (m->has_running || is_zero(m->running.id, sizeof(m->running.id))) &&
                strnlen(m->attachment_names, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                strnlen(m->attachment_types, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                notice_ok(m->notice) && proto_text_ok(m->host, sizeof(m->host)) &&
                proto_text_ok(m->allowed, sizeof(m->allowed)) &&
-               zero(m->reserved, sizeof(m->reserved));
+               is_zero(m->reserved, sizeof(m->reserved));
 }
 
 static bool loaded_ok(const struct proto_loaded *m) {
         return proto_text_ok(m->engine, sizeof(m->engine)) && m->signatures > 0 &&
-               zero(m->reserved, sizeof(m->reserved));
+               is_zero(m->reserved, sizeof(m->reserved));
 }
 
 static bool range_ok(const struct proto_job *m) {
@@ -162,8 +161,8 @@ static bool range_ok(const struct proto_job *m) {
 
 static bool distrusted_ok(const struct proto_job *m) {
         return m->n_distrusted <= (m->many && m->use_hub ? PROTO_REFUSED_MAX : 0) &&
-               zero((const uint8_t *)&m->distrusted[m->n_distrusted],
-                    (PROTO_REFUSED_MAX - m->n_distrusted) * sizeof(m->distrusted[0]));
+               is_zero(&m->distrusted[m->n_distrusted],
+                       (PROTO_REFUSED_MAX - m->n_distrusted) * sizeof(m->distrusted[0]));
 }
 
 bool proto_is_distrusted(const struct proto_job *job, uint64_t offset) {
@@ -192,14 +191,14 @@ static bool job_ok(const struct proto_job *m) {
                m->use_hub <= (m->form != JOB_RAW) && m->attachments <= (m->form == JOB_MESSAGE) &&
                m->cover <= (m->form == JOB_MESSAGE) && range_ok(m) && distrusted_ok(m) &&
                plan_job_ok(m) && (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
-               zero(m->reserved, sizeof(m->reserved));
+               is_zero(m->reserved, sizeof(m->reserved));
 }
 
 /* Of its own, without regard to whether the log has anything to say of it. */
 static bool span_ok(const struct proto_span *s) {
         if (s->size == 0 || s->offset + s->size < s->offset || s->has_digest > 1 || s->last > 1 ||
-            !zero(s->reserved, sizeof(s->reserved)) ||
-            (!s->has_digest && !zero(s->digest, sizeof(s->digest))))
+            !is_zero(s->reserved, sizeof(s->reserved)) ||
+            (!s->has_digest && !is_zero(s->digest, sizeof(s->digest))))
                 return false;
         switch ((enum item_how)s->how) {
         case ITEM_SCANNED: return verdict_reason_fits(s->verdict, s->reason);
@@ -226,8 +225,7 @@ static bool items_ok(const struct proto_items *m) {
                 if (i > 0 && (s->offset != s[-1].offset + s[-1].size || s[-1].last))
                         return false;
         }
-        return zero((const uint8_t *)&m->spans[m->n],
-                    (PROTO_SPANS_MAX - m->n) * sizeof(m->spans[0]));
+        return is_zero(&m->spans[m->n], (PROTO_SPANS_MAX - m->n) * sizeof(m->spans[0]));
 }
 
 /* What comes with a verdict for the log. */
@@ -246,23 +244,20 @@ static bool item_ok(const struct proto_item *m) {
         if (!span_ok(&m->span))
                 return false;
         if (m->span.how == ITEM_HUB)
-                return claim_ok(&m->hub) &&
-                       zero((const uint8_t *)m->signature, sizeof(m->signature)) &&
-                       zero((const uint8_t *)&m->context, sizeof(m->context));
+                return claim_ok(&m->hub) && is_zero(m->signature, sizeof(m->signature)) &&
+                       is_zero(&m->context, sizeof(m->context));
         return m->span.how == ITEM_SCANNED && m->span.verdict != VERDICT_CLEAN &&
                words_ok(m->span.verdict, m->signature, &m->context) &&
-               zero((const uint8_t *)&m->hub, sizeof(m->hub));
+               is_zero(&m->hub, sizeof(m->hub));
 }
 
 static bool result_ok(const struct proto_result *m) {
         if (m->known >= _RESULT_KNOWN_MAX || m->has_digest > 1 || m->reserved != 0 ||
             !words_ok(m->verdict, m->signature, &m->context))
                 return false;
-        if (m->known == KNOWN_HUB ? !claim_ok(&m->hub)
-                                  : !zero((const uint8_t *)&m->hub, sizeof(m->hub)))
+        if (m->known == KNOWN_HUB ? !claim_ok(&m->hub) : !is_zero(&m->hub, sizeof(m->hub)))
                 return false;
-        if ((m->known || m->verdict == VERDICT_CLEAN) &&
-            !zero((const uint8_t *)&m->context, sizeof(m->context)))
+        if ((m->known || m->verdict == VERDICT_CLEAN) && !is_zero(&m->context, sizeof(m->context)))
                 return false;
         if (m->known)
                 return m->has_digest && m->verdict == VERDICT_UNKNOWN && m->reason == REASON_NONE;
@@ -270,16 +265,16 @@ static bool result_ok(const struct proto_result *m) {
 }
 
 static bool attachment_ok(const struct proto_attachment *m) {
-        return m->by_type <= 1 && zero(m->reserved, sizeof(m->reserved)) && m->pattern[0] != '\0' &&
-               proto_text_ok(m->pattern, sizeof(m->pattern)) &&
+        return m->by_type <= 1 && is_zero(m->reserved, sizeof(m->reserved)) &&
+               m->pattern[0] != '\0' && proto_text_ok(m->pattern, sizeof(m->pattern)) &&
                proto_text_ok(m->name, sizeof(m->name));
 }
 
 static bool cover_ok(const struct proto_cover *m) {
-        return zero(m->reserved, sizeof(m->reserved)) &&
+        return is_zero(m->reserved, sizeof(m->reserved)) &&
                (m->check == HUB_GOOD ||
-                (m->check == HUB_IRREGULAR && zero(m->body, sizeof(m->body)) &&
-                 zero(m->header_digest, sizeof(m->header_digest))));
+                (m->check == HUB_IRREGULAR && is_zero(m->body, sizeof(m->body)) &&
+                 is_zero(m->header_digest, sizeof(m->header_digest))));
 }
 
 static bool plan_ok(const struct proto_plan *m) {
@@ -287,14 +282,14 @@ static bool plan_ok(const struct proto_plan *m) {
         bool infected = m->signature[0] != '\0';
 
         if (m->outcome >= _PLAN_OUTCOME_MAX || m->has_digest > 1 ||
-            m->offset > UINT64_MAX - m->size || !zero(m->reserved, sizeof(m->reserved)) ||
-            (!m->has_digest && !zero(m->digest, sizeof(m->digest))) ||
+            m->offset > UINT64_MAX - m->size || !is_zero(m->reserved, sizeof(m->reserved)) ||
+            (!m->has_digest && !is_zero(m->digest, sizeof(m->digest))) ||
             !words_ok(made ? VERDICT_INFECTED : VERDICT_UNKNOWN, m->signature, &m->context))
                 return false;
         if (!made && ((m->opaque | m->whole | m->noticed) != 0 || m->part != 0 ||
-                      !zero(m->planned, sizeof(m->planned))))
+                      !is_zero(m->planned, sizeof(m->planned))))
                 return false;
-        if (!infected && !zero((const uint8_t *)&m->context, sizeof(m->context)))
+        if (!infected && !is_zero(&m->context, sizeof(m->context)))
                 return false;
         switch ((enum plan_outcome)m->outcome) {
         case PLAN_MADE:
@@ -303,7 +298,7 @@ static bool plan_ok(const struct proto_plan *m) {
         case PLAN_NONE: return true;
         case PLAN_NOT_INFECTED: return !infected;
         case PLAN_CHANGED:
-                return !infected && !m->has_digest && zero(m->original, sizeof(m->original));
+                return !infected && !m->has_digest && is_zero(m->original, sizeof(m->original));
         case _PLAN_OUTCOME_MAX:
         default: return false;
         }
@@ -325,7 +320,7 @@ int proto_check(const union proto_message *message, size_t size) {
                 break;
         case PROTO_COMPARED:
                 ok = message->compared.same <= 1 &&
-                     zero(message->compared.reserved, sizeof(message->compared.reserved));
+                     is_zero(message->compared.reserved, sizeof(message->compared.reserved));
                 break;
         case PROTO_SPAWN: ok = message->spawn.reserved == 0; break;
         case PROTO_HELLO: ok = true; break;
@@ -349,6 +344,7 @@ int proto_send_bytes(int sock, const void *data, size_t size, const int *fds, si
         } control = {};
         struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
         struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+        ssize_t sent;
 
         if (n > PROTO_FDS_MAX)
                 return -EINVAL;
@@ -363,7 +359,10 @@ int proto_send_bytes(int sock, const void *data, size_t size, const int *fds, si
                 c->cmsg_len = CMSG_LEN(n * sizeof(int));
                 memcpy(CMSG_DATA(c), fds, n * sizeof(int));
         }
-        return sendmsg(sock, &mh, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
+        do
+                sent = sendmsg(sock, &mh, MSG_NOSIGNAL | flags);
+        while (sent < 0 && errno == EINTR);
+        return sent < 0 ? -errno : 0;
 }
 
 int proto_send(int sock, const union proto_message *message, const int *fds, size_t n) {
@@ -371,12 +370,7 @@ int proto_send(int sock, const union proto_message *message, const int *fds, siz
 }
 
 int proto_send_patiently(int sock, const union proto_message *message) {
-        int r;
-
-        do
-                r = proto_send_bytes(sock, message, message->header.size, NULL, 0, 0);
-        while (r == -EINTR);
-        return r;
+        return proto_send_bytes(sock, message, message->header.size, NULL, 0, 0);
 }
 
 /* Takes the fds out of a received message; those for which there is no room are closed and
@@ -408,54 +402,52 @@ static void close_fds(int fds[static PROTO_FDS_MAX]) {
                 fds[i] = close_fd(fds[i]);
 }
 
-ssize_t proto_receive_bytes(int sock, void *data, size_t size, int ret_fds[static PROTO_FDS_MAX],
-                            size_t *ret_n_fds) {
+int proto_receive_checked(int sock, void *message, size_t size, proto_check_fn check,
+                          int ret_fds[static PROTO_FDS_MAX]) {
         union {
                 struct cmsghdr align;
                 /* One more than there may be, so that it is seen. */
                 char buf[CMSG_SPACE((PROTO_FDS_MAX + 1) * sizeof(int))];
         } control;
-        struct iovec iov = { .iov_base = data, .iov_len = size };
+        struct iovec iov = { .iov_base = message, .iov_len = size };
         struct msghdr mh = {
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
                 .msg_control = control.buf,
                 .msg_controllen = sizeof(control.buf),
         };
+        int fds[PROTO_FDS_MAX], kind;
+        size_t n_fds;
         ssize_t n;
 
         for (size_t i = 0; i < PROTO_FDS_MAX; i++)
-                ret_fds[i] = -EBADF;
+                fds[i] = -EBADF;
         do
                 n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        *ret_n_fds = take_fds(&mh, ret_fds);
-        if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-                close_fds(ret_fds);
-                return -EBADMSG;
-        }
-        return n;
-}
-
-int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]) {
-        int fds[PROTO_FDS_MAX], kind;
-        size_t n_fds = 0;
-        ssize_t n;
-
-        n = proto_receive_bytes(sock, ret, sizeof(*ret), fds, &n_fds);
-        if (n < 0)
-                return (int)n;
-        if (n == 0 && n_fds == 0)
-                return 0;
-        kind = proto_check(ret, (size_t)n);
-        if (kind > 0 && n_fds > kinds[kind].n_fds)
+        n_fds = take_fds(&mh, fds);
+        if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
                 kind = -EBADMSG;
+        else if (n == 0 && n_fds == 0)
+                return 0;
+        else
+                kind = check(message, (size_t)n, n_fds);
         if (kind < 0) {
                 close_fds(fds);
                 return kind;
         }
         memcpy(ret_fds, fds, sizeof(fds));
         return kind;
+}
+
+static int check_received(const void *message, size_t size, size_t n_fds) {
+        int kind = proto_check(message, size);
+
+        return kind > 0 && n_fds > kinds[kind].n_fds ? -EBADMSG : kind;
+}
+
+int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]) {
+        return proto_receive_checked(sock, ret, sizeof(*ret), check_received, ret_fds);
 }

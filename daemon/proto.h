@@ -56,9 +56,6 @@
 #define PROTO_ALLOWED_MAX 2048
 #define PROTO_HOST_MAX    72 /* HOST_NAME_MAX, and room */
 
-/* Fds that a loader is started with; everything else is closed. */
-#define PROTO_LOADER_FD 3
-
 enum proto_kind {
         PROTO_LOAD = 1,
         PROTO_LOADED,
@@ -351,9 +348,18 @@ int proto_send_patiently(int sock, const union proto_message *message);
  * errno. */
 int proto_receive(int sock, union proto_message *ret, int ret_fds[static PROTO_FDS_MAX]);
 
-/* What both are made of, for other protocols: nothing is checked but that the message fits. Sending takes
- * the flags of sendmsg(2); receiving returns the size, 0 at end of file, -EBADMSG for what was cut off;
- * the fds that came are counted, and those that there was no room for closed. */
+/* ---- For other protocols with the same header ---- */
+
+/* Zeroes a message of this size and fills in its header. */
+void proto_begin(void *message, uint32_t magic, unsigned kind, size_t size);
+
+/* Sends, with the flags of sendmsg(2). 0 or negative errno. */
 int proto_send_bytes(int sock, const void *data, size_t size, const int *fds, size_t n, int flags);
-ssize_t proto_receive_bytes(int sock, void *data, size_t size, int ret_fds[static PROTO_FDS_MAX],
-                            size_t *ret_n_fds);
+
+/* Checks what was received: the kind, or -EBADMSG. n_fds came along, of which no more than
+ * PROTO_FDS_MAX were kept. */
+typedef int (*proto_check_fn)(const void *message, size_t size, size_t n_fds);
+
+/* As proto_receive(), for a message of size bytes at most. */
+int proto_receive_checked(int sock, void *message, size_t size, proto_check_fn check,
+                          int ret_fds[static PROTO_FDS_MAX]);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "daemon/child.h"
 #include "daemon/clock.h"
 #include "daemon/program.h"
 
@@ -64,8 +65,8 @@ static _Noreturn void child(int sock, int program) {
 
         sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
         program = fcntl(program, F_DUPFD_CLOEXEC, 10);
-        if (sock < 0 || program < 0 || dup2(sock, REMEDY_FD) < 0 ||
-            dup3(program, REMEDY_FD + 1, O_CLOEXEC) < 0 || close_range(REMEDY_FD + 2, ~0U, 0) < 0)
+        if (sock < 0 || program < 0 || dup2(sock, CHILD_FD) < 0 ||
+            dup3(program, CHILD_FD + 1, O_CLOEXEC) < 0 || close_range(CHILD_FD + 2, ~0U, 0) < 0)
                 _exit(124);
         for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
                 if (cap != CAP_DAC_OVERRIDE && cap != CAP_FOWNER)
@@ -77,7 +78,7 @@ static _Noreturn void child(int sock, int program) {
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         (void)signal(SIGIO, SIG_DFL);
-        (void)syscall(SYS_execveat, REMEDY_FD + 1, "", argv, envp, AT_EMPTY_PATH);
+        (void)syscall(SYS_execveat, CHILD_FD + 1, "", argv, envp, AT_EMPTY_PATH);
         _exit(127);
 }
 

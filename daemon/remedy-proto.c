@@ -39,26 +39,15 @@ size_t remedy_size(enum remedy_kind kind) {
 }
 
 void remedy_init(union remedy_message *message, enum remedy_kind kind) {
-        memset(message, 0, kinds[kind].size);
-        message->header = (struct proto_header){
-                .magic = REMEDY_MAGIC,
-                .kind = (uint16_t)kind,
-                .size = (uint16_t)kinds[kind].size,
-        };
-}
-
-static bool zero(const void *bytes, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (((const uint8_t *)bytes)[i])
-                        return false;
-        return true;
+        proto_begin(message, REMEDY_MAGIC, kind, kinds[kind].size);
 }
 
 /* Any bytes, but terminated, with nothing behind the end. */
 static bool path_ok(const char path[static PATH_MAX], bool may_miss) {
         size_t n = strnlen(path, PATH_MAX);
 
-        return n < PATH_MAX && (n == 0 ? may_miss : path[0] == '/') && zero(path + n, PATH_MAX - n);
+        return n < PATH_MAX && (n == 0 ? may_miss : path[0] == '/') &&
+               is_zero(path + n, PATH_MAX - n);
 }
 
 static bool range_ok(uint64_t offset, uint64_t size) {
@@ -66,14 +55,14 @@ static bool range_ok(uint64_t offset, uint64_t size) {
 }
 
 static bool id_ok(const char id[static QUARANTINE_ID_SIZE], bool may_miss) {
-        if (zero(id, QUARANTINE_ID_SIZE))
+        if (is_zero(id, QUARANTINE_ID_SIZE))
                 return may_miss;
         return memchr(id, '\0', QUARANTINE_ID_SIZE) && quarantine_id_valid(id);
 }
 
 static bool note_ok(const struct remedy_note *m) {
-        return m->completed <= 1 && zero(m->reserved, sizeof(m->reserved)) && id_ok(m->id, false) &&
-               proto_text_ok(m->store, sizeof(m->store)) &&
+        return m->completed <= 1 && is_zero(m->reserved, sizeof(m->reserved)) &&
+               id_ok(m->id, false) && proto_text_ok(m->store, sizeof(m->store)) &&
                proto_text_ok(m->signature, sizeof(m->signature)) &&
                proto_text_ok(m->text, sizeof(m->text)) && m->completed == (m->text[0] == '\0') &&
                range_ok(m->offset, m->size) && path_ok(m->path, true);
@@ -83,14 +72,14 @@ static bool job_ok(const struct remedy_order *m) {
         return range_ok(m->offset, m->size) && m->size <= REMEDY_ITEM_MAX &&
                m->pid <= (uint32_t)INT32_MAX && m->format < _STORE_FORMAT_MAX && m->opaque <= 1 &&
                m->has_content <= 1 && m->reserved == 0 &&
-               (m->has_content || zero(m->content, sizeof(m->content))) &&
+               (m->has_content || is_zero(m->content, sizeof(m->content))) &&
                proto_text_ok(m->store, sizeof(m->store)) &&
                proto_text_ok(m->signature, sizeof(m->signature)) && proto_context_ok(&m->context) &&
                path_ok(m->path, true);
 }
 
 static bool done_ok(const struct remedy_done *m) {
-        return m->outcome < _REMEDY_OUTCOME_MAX && zero(m->reserved, sizeof(m->reserved)) &&
+        return m->outcome < _REMEDY_OUTCOME_MAX && is_zero(m->reserved, sizeof(m->reserved)) &&
                id_ok(m->item, m->outcome != REMEDY_REPLACED) &&
                proto_text_ok(m->text, sizeof(m->text)) &&
                (m->outcome == REMEDY_REPLACED) == (m->text[0] == '\0');
@@ -117,33 +106,21 @@ int remedy_check(const union remedy_message *message, size_t size) {
 
 int remedy_send(int sock, const union remedy_message *message, const int *fds, size_t n,
                 bool patient) {
-        int r;
+        return proto_send_bytes(sock, message, message->header.size, fds, n,
+                                patient ? 0 : MSG_DONTWAIT);
+}
 
-        do
-                r = proto_send_bytes(sock, message, message->header.size, fds, n,
-                                     patient ? 0 : MSG_DONTWAIT);
-        while (r == -EINTR);
-        return r;
+static int check_received(const void *message, size_t size, size_t n_fds) {
+        int kind = remedy_check(message, size);
+
+        return kind > 0 && n_fds != kinds[kind].n_fds ? -EBADMSG : kind;
 }
 
 int remedy_receive(int sock, union remedy_message *ret, int ret_fds[static REMEDY_FDS]) {
         int fds[PROTO_FDS_MAX], kind;
-        size_t n_fds = 0;
-        ssize_t n;
 
-        n = proto_receive_bytes(sock, ret, sizeof(*ret), fds, &n_fds);
-        if (n < 0)
-                return (int)n;
-        if (n == 0 && n_fds == 0)
-                return 0;
-        kind = remedy_check(ret, (size_t)n);
-        if (kind > 0 && n_fds != kinds[kind].n_fds)
-                kind = -EBADMSG;
-        if (kind < 0) {
-                for (size_t i = 0; i < PROTO_FDS_MAX; i++)
-                        close_fd(fds[i]);
-                return kind;
-        }
-        memcpy(ret_fds, fds, REMEDY_FDS * sizeof(int));
+        kind = proto_receive_checked(sock, ret, sizeof(*ret), check_received, fds);
+        if (kind > 0)
+                memcpy(ret_fds, fds, REMEDY_FDS * sizeof(int));
         return kind;
 }

@@ -25,7 +25,6 @@
 #include "store/stamp.h"
 
 #define REMEDY_MAGIC    UINT32_C(0x53735231) /* "SsR1" */
-#define REMEDY_FD       3 /* the socket that the process is started with; everything else is closed */
 #define REMEDY_FDS      2
 #define REMEDY_TEXT_MAX 512
 #define REMEDY_ITEM_MAX (UINT64_C(1) << 30) /* it is held in memory, twice */

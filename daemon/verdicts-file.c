@@ -12,40 +12,19 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "daemon/io.h"
 #include "store/util.h"
 
 #define NEW_SUFFIX      ".new"
 #define ENTRIES_AT_ONCE 1024
 
-static int read_full(int fd, void *data, size_t size) {
-        size_t have = 0;
+/* All of it: 0 or negative errno. */
+static int read_whole(int fd, void *data, size_t size) {
+        ssize_t n = read_full(fd, data, size);
 
-        while (have < size) {
-                ssize_t n = read(fd, (uint8_t *)data + have, size - have);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -EMSGSIZE;
-                have += (size_t)n;
-        }
-        return 0;
-}
-
-static int write_full(int fd, const void *data, size_t size, off_t offset) {
-        size_t done = 0;
-
-        while (done < size) {
-                ssize_t n =
-                        pwrite(fd, (const uint8_t *)data + done, size - done, offset + (off_t)done);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -ENOSPC;
-                done += (size_t)n;
-        }
-        return 0;
+        if (n < 0)
+                return (int)n;
+        return (size_t)n == size ? 0 : -EMSGSIZE;
 }
 
 /* Opens one of our files for reading. */
@@ -117,7 +96,7 @@ static int make_key(int folder, uint8_t ret_secret[static CACHE_KEY_SIZE]) {
                 return -EIO;
         r = new_file_open(&f);
         if (r >= 0)
-                r = write_full(f.fd, secret, sizeof(secret), 0);
+                r = write_at(f.fd, secret, sizeof(secret), 0);
         if (r >= 0)
                 r = new_file_publish(&f);
         if (r >= 0)
@@ -137,7 +116,7 @@ int verdicts_key_read(int folder, uint8_t ret_secret[static CACHE_KEY_SIZE]) {
                 return fd;
         if (fd >= 0 && st.st_size == CACHE_KEY_SIZE && st.st_uid == geteuid() &&
             (st.st_mode & 0077) == 0) {
-                r = read_full(fd, ret_secret, CACHE_KEY_SIZE);
+                r = read_whole(fd, ret_secret, CACHE_KEY_SIZE);
                 return r < 0 ? r : VERDICTS_KEY_READ;
         }
         replaced = fd != -ENOENT;
@@ -160,7 +139,7 @@ int verdicts_load(int folder, struct cache *cache, struct verdicts_loaded *ret) 
                 return fd;
         if (st.st_size < (off_t)sizeof(header))
                 return -EINVAL;
-        r = read_full(fd, header, sizeof(header));
+        r = read_whole(fd, header, sizeof(header));
         if (r >= 0)
                 r = cache_file_check(cache->key, header, (uint64_t)st.st_size, &loaded.n);
         if (r < 0)
@@ -172,7 +151,7 @@ int verdicts_load(int folder, struct cache *cache, struct verdicts_loaded *ret) 
         for (uint64_t left = loaded.n; left > 0;) {
                 size_t n = (size_t)MIN(left, (uint64_t)ENTRIES_AT_ONCE);
 
-                r = read_full(fd, entries, n * sizeof(*entries));
+                r = read_whole(fd, entries, n * sizeof(*entries));
                 if (r < 0)
                         return r;
                 for (size_t i = 0; i < n; i++)
@@ -195,7 +174,7 @@ static int write_entries(int fd, const struct cache *cache, uint64_t *ret_n) {
                 n += cache_export(cache, i, &entries[n]);
                 if (n < ENTRIES_AT_ONCE && i + 1 < capacity)
                         continue;
-                r = write_full(fd, entries, n * sizeof(*entries), offset);
+                r = write_at(fd, entries, n * sizeof(*entries), offset);
                 if (r < 0)
                         return r;
                 offset += (off_t)(n * sizeof(*entries));
@@ -221,7 +200,7 @@ int verdicts_save(int folder, const struct cache *cache, uint64_t *ret_n) {
         if (r >= 0)
                 r = cache_file_header(cache->key, n, header);
         if (r >= 0)
-                r = write_full(f.fd, header, sizeof(header), 0);
+                r = write_at(f.fd, header, sizeof(header), 0);
         if (r >= 0)
                 r = new_file_publish(&f);
         if (r >= 0)

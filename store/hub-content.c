@@ -324,31 +324,22 @@ int hub_content_read(const uint8_t *data, size_t size, struct hub_content *ret) 
         return 0;
 }
 
-static bool zero(const void *data, size_t size) {
-        const uint8_t *p = data;
-
-        for (size_t i = 0; i < size; i++)
-                if (p[i])
-                        return false;
-        return true;
-}
-
 static bool found_ok(const struct hub_found *found) {
-        if (!zero(found->reserved, sizeof(found->reserved)))
+        if (!is_zero(found->reserved, sizeof(found->reserved)))
                 return false;
         switch ((enum hub_check)found->check) {
         case HUB_GOOD: return hub_stamp_ok(&found->stamp);
         case HUB_OVERSIZE:
         case HUB_MALFORMED:
         case HUB_VERSION:
-        case HUB_DUPLICATE: return zero(&found->stamp, sizeof(found->stamp));
+        case HUB_DUPLICATE: return is_zero(&found->stamp, sizeof(found->stamp));
         default: return false;
         }
 }
 
 bool hub_content_ok(const struct hub_content *content) {
         if (content->n_found > HUB_STAMPS_MAX ||
-            !zero(content->reserved, sizeof(content->reserved)))
+            !is_zero(content->reserved, sizeof(content->reserved)))
                 return false;
         switch ((enum hub_check)content->check) {
         case HUB_GOOD:
@@ -363,13 +354,13 @@ bool hub_content_ok(const struct hub_content *content) {
                 break;
         default: return false;
         }
-        if (content->check != HUB_GOOD && !zero(content->body, 2 * DIGEST_SIZE))
+        if (content->check != HUB_GOOD && !is_zero(content->body, 2 * DIGEST_SIZE))
                 return false;
         for (size_t i = 0; i < content->n_found; i++)
                 if (!found_ok(&content->found[i]))
                         return false;
-        return zero(&content->found[content->n_found],
-                    (HUB_STAMPS_MAX - content->n_found) * sizeof(struct hub_found));
+        return is_zero(&content->found[content->n_found],
+                       (HUB_STAMPS_MAX - content->n_found) * sizeof(struct hub_found));
 }
 
 enum hub_check hub_content_check(const struct hub_content *content, const struct hub_stamp *stamp) {

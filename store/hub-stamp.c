@@ -108,23 +108,14 @@ static const char *verdict_word(unsigned verdict, unsigned reason) {
         return NULL;
 }
 
-static bool zero(const void *data, size_t size) {
-        const uint8_t *p = data;
-
-        for (size_t i = 0; i < size; i++)
-                if (p[i])
-                        return false;
-        return true;
-}
-
 bool hub_stamp_ok(const struct hub_stamp *stamp) {
         size_t n = strnlen(stamp->key, sizeof(stamp->key));
         size_t signature = hub_signature_size(stamp->algorithm);
 
         return signature > 0 && stamp->time <= TIME_MAX && stamp->reserved == 0 &&
                verdict_word(stamp->verdict, stamp->reason) && hub_key_id_ok(stamp->key, n) &&
-               zero(stamp->key + n, sizeof(stamp->key) - n) &&
-               zero(stamp->signature + signature, sizeof(stamp->signature) - signature);
+               is_zero(stamp->key + n, sizeof(stamp->key) - n) &&
+               is_zero(stamp->signature + signature, sizeof(stamp->signature) - signature);
 }
 
 bool hub_stamp_is_name(const char *name, size_t size) {

@@ -85,6 +85,13 @@ static inline bool streq(const char *a, const char *b) {
         return strcmp(a, b) == 0;
 }
 
+static inline bool is_zero(const void *data, size_t size) {
+        for (size_t i = 0; i < size; i++)
+                if (((const uint8_t *)data)[i])
+                        return false;
+        return true;
+}
+
 /* The part of s behind prefix, or NULL when s does not begin with it. */
 static inline const char *startswith(const char *s, const char *prefix) {
         size_t n = strlen(prefix);

@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "daemon/clock.h"
-#include "daemon/remedy/bytes.h"
+#include "daemon/io.h"
 #include "daemon/remedy/crash.h"
 #include "daemon/remedy/locks.h"
 #include "daemon/remedy/target.h"

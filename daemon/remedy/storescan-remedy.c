@@ -6,11 +6,9 @@
  * process begins with.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
-#include "daemon/remedy-proto.h"
+#include "daemon/child.h"
 #include "daemon/remedy/confine.h"
 #include "daemon/remedy/release.h"
 #include "daemon/remedy/serve.h"
@@ -33,34 +31,6 @@ static int version(void) {
         return EXIT_SUCCESS;
 }
 
-static bool started_by_gate(void) {
-        socklen_t size = sizeof(int);
-        int type = 0;
-
-        return getsockopt(REMEDY_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-               type == SOCK_SEQPACKET;
-}
-
-/* stdin and stdout are nothing, stderr is whatever there is, the socket is kept or not, all else is
- * closed. */
-static int prepare_fds(bool keep_socket) {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC), r = 0;
-
-        if (null < 0)
-                return -errno;
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if ((fd != STDERR_FILENO || fcntl(fd, F_GETFD) < 0) && null != fd &&
-                    dup2(null, fd) < 0)
-                        r = -errno;
-        if (null > STDERR_FILENO && (!keep_socket || null != REMEDY_FD))
-                close_fd(null);
-        if (keep_socket && fcntl(REMEDY_FD, F_SETFD, FD_CLOEXEC) < 0)
-                r = -errno;
-        if (close_range(keep_socket ? REMEDY_FD + 1 : STDERR_FILENO + 1, ~0U, 0) < 0)
-                r = -errno;
-        return r;
-}
-
 int main(int argc, char **argv) {
         bool releases = argc == 4 && streq(argv[1], "--release");
         char problem[CONFINE_PROBLEM_MAX];
@@ -70,12 +40,12 @@ int main(int argc, char **argv) {
                 return help();
         if (argc == 2 && streq(argv[1], "--version"))
                 return version();
-        if (!releases && (argc > 1 || !started_by_gate())) {
+        if (!releases && (argc > 1 || !child_was_started())) {
                 fprintf(stderr, "storescan-remedy is started by storescand and storescanctl; see "
                                 "storescan-remedy --help.\n");
                 return 2;
         }
-        r = prepare_fds(!releases);
+        r = child_prepare_fds(!releases);
         if (r < 0) {
                 fprintf(stderr, "storescan-remedy: its fds can't be set up: %s.\n", strerror(-r));
                 return 2;
@@ -84,5 +54,5 @@ int main(int argc, char **argv) {
                 fprintf(stderr, "storescan-remedy: %s.\n", problem);
                 return 2;
         }
-        return releases ? release(argv[2], argv[3]) : serve(REMEDY_FD);
+        return releases ? release(argv[2], argv[3]) : serve(CHILD_FD);
 }

@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "daemon/remedy/bytes.h"
+#include "daemon/io.h"
 #include "daemon/remedy/crash.h"
 
 /* Bytes that do not differ are written as well rather than that many calls are made. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "daemon/io.h"
 #include "daemon/worker/gzip-exact.h"
 #include "daemon/worker/plan-item.h"
 #include "daemon/worker/unpack.h"
@@ -109,11 +110,10 @@ static void take_note(struct search *s, const struct replace_plan *plan) {
                                                 : (uint32_t)MIN(plan->part, PROTO_PART_NONE - 1);
 }
 
-/* A message as it is. */
-static int search_plain(struct search *s) {
-        const uint8_t *message = s->it->content.data + s->it->message_at;
-        uint8_t *copy = s->copy + s->it->message_at;
-        size_t size = s->it->message_size;
+/* The ways for a message, each applied in copy. That is part of what is tried, or, packed, becomes so by
+ * being packed again to what the message was in size. */
+static int search_ways(struct search *s, const uint8_t *message, size_t size, uint8_t *copy,
+                       bool packed) {
         _cleanup_(mime_freep) struct mime *mime = NULL;
         struct replace_search ways = { .notice = s->notice };
         int r;
@@ -129,35 +129,9 @@ static int search_plain(struct search *s) {
                 memcpy(copy, message, size);
                 replace_plan_apply(plan, copy, size);
                 take_note(s, plan);
-                r = try(s);
-        }
-        return r;
-}
-
-/* One that the server keeps compressed: what it unpacks to is overwritten and packed again, to what
- * it was in size. */
-static int search_packed(struct search *s, const struct unpacked *u) {
-        size_t size = (size_t)u->size;
-        _cleanup_free_ uint8_t *message = malloc(MAX(size, (size_t)1));
-        _cleanup_(mime_freep) struct mime *mime = NULL;
-        struct replace_search ways = { .notice = s->notice };
-        int r;
-
-        if (!message)
-                return -ENOMEM;
-        s->plan->opaque = 1;
-        r = mime_new(u->data, size, &mime);
-        ways.mime = mime;
-        while (r == 0) {
-                _cleanup_(replace_plan_freep) struct replace_plan *plan = NULL;
-
-                r = replace_next(&ways, &plan);
-                if (r <= 0)
-                        break;
-                memcpy(message, u->data, size);
-                replace_plan_apply(plan, message, size);
-                take_note(s, plan);
-                r = gzip_exact(message, size, s->copy + s->it->message_at, s->it->message_size);
+                r = packed ? gzip_exact(copy, size, s->copy + s->it->message_at,
+                                        s->it->message_size)
+                           : 0;
                 if (r == -ENOSPC || r == -EFBIG) {
                         r = 0;
                         continue;
@@ -166,6 +140,15 @@ static int search_packed(struct search *s, const struct unpacked *u) {
                         r = try(s);
         }
         return r;
+}
+
+static int search_packed(struct search *s, const struct unpacked *u) {
+        _cleanup_free_ uint8_t *copy = malloc(MAX((size_t)u->size, (size_t)1));
+
+        if (!copy)
+                return -ENOMEM;
+        s->plan->opaque = 1;
+        return search_ways(s, u->data, (size_t)u->size, copy, true);
 }
 
 /* Of the ways in which mail is packed only gzip pads. */
@@ -196,7 +179,7 @@ static int search(struct search *s) {
         if (mail_is_crypted(message, size))
                 return 0;
         if (!unpack_method(message, size))
-                return search_plain(s);
+                return search_ways(s, message, size, s->copy + s->it->message_at, false);
         /* What is packed has no lines, of which an mbox is made. */
         return s->it->job->form == JOB_MBOX ? 0 : search_gzip(s);
 }
@@ -210,14 +193,7 @@ static int write_planned(int fd, const uint8_t *data, uint64_t size) {
                 return -errno;
         if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
                 return -EMEDIUMTYPE;
-        for (uint64_t at = 0; at < size;) {
-                ssize_t n = pwrite(fd, data + at, (size_t)(size - at), (off_t)at);
-
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                at += (uint64_t)MAX(n, 0);
-        }
-        return 0;
+        return write_at(fd, data, (size_t)size, 0);
 }
 
 static void forget_plan(struct proto_plan *plan) {

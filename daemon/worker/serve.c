@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "daemon/child.h"
 #include "daemon/proto.h"
 #include "daemon/worker/content.h"
 #include "daemon/worker/items.h"
@@ -25,7 +26,7 @@
 /* A job of such content or duration may have taken much memory, most of which is given back. */
 #define LARGE_SIZE ((uint64_t)256 << 10)
 #define LARGE_USEC (50 * USEC_PER_MSEC)
-#define CHANNEL_FD PROTO_LOADER_FD
+#define CHANNEL_FD CHILD_FD
 
 struct worker {
         const struct serve_setup *setup;

@@ -5,12 +5,9 @@
  * the workers. Owns only the arguments and the state that a process begins with.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 
-#include "daemon/proto.h"
+#include "daemon/child.h"
 #include "daemon/worker/loader.h"
 #include "daemon/worker/memory.h"
 #include "daemon/worker/sandbox.h"
@@ -32,34 +29,6 @@ static int version(void) {
         return EXIT_SUCCESS;
 }
 
-static bool started_by_gate(void) {
-        socklen_t size = sizeof(int);
-        int type = 0;
-
-        return getsockopt(PROTO_LOADER_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-               type == SOCK_SEQPACKET;
-}
-
-/* stdin and stdout are nothing, stderr is whatever there is, the socket is kept, all else is closed:
- * nothing that somebody forgot to close gets to a process that parses mail. */
-static int prepare_fds(void) {
-        _cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-        if (null < 0)
-                return -errno;
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if ((fd != STDERR_FILENO || fcntl(fd, F_GETFD) < 0) && null != fd &&
-                    dup2(null, fd) < 0)
-                        return -errno;
-        if (null <= STDERR_FILENO)
-                null = -EBADF;
-        null = close_fd(null);
-        if (fcntl(PROTO_LOADER_FD, F_SETFD, FD_CLOEXEC) < 0 ||
-            close_range(PROTO_LOADER_FD + 1, ~0U, 0) < 0)
-                return -errno;
-        return 0;
-}
-
 int main(int argc, char **argv) {
         char problem[SANDBOX_PROBLEM_MAX];
         int r;
@@ -68,13 +37,13 @@ int main(int argc, char **argv) {
                 return help();
         if (argc == 2 && streq(argv[1], "--version"))
                 return version();
-        if (argc > 1 || !started_by_gate()) {
+        if (argc > 1 || !child_was_started()) {
                 fprintf(stderr, "storescan-worker is started by storescand; start that, or see "
                                 "storescan-worker --help.\n");
                 return 2;
         }
 
-        r = prepare_fds();
+        r = child_prepare_fds(true);
         if (r < 0) {
                 fprintf(stderr, "storescan-worker: its fds can't be set up: %s.\n", strerror(-r));
                 return EXIT_FAILURE;
@@ -84,5 +53,5 @@ int main(int argc, char **argv) {
                 return EXIT_FAILURE;
         }
         memory_tune();
-        return loader_run(PROTO_LOADER_FD);
+        return loader_run(CHILD_FD);
 }

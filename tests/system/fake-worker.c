@@ -32,6 +32,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "daemon/child.h"
 #include "daemon/proto.h"
 #include "store/cache.h"
 #include "store/canon.h"
@@ -365,13 +366,13 @@ int main(void) {
         int fds[PROTO_FDS_MAX], kind;
 
         (void)signal(SIGCHLD, SIG_IGN);
-        while ((kind = proto_receive(PROTO_LOADER_FD, &m, fds)) > 0) {
+        while ((kind = proto_receive(CHILD_FD, &m, fds)) > 0) {
                 if (kind == PROTO_LOAD) {
                         proto_init(&m, PROTO_LOADED);
                         m.loaded.generation = generation;
                         m.loaded.signatures = 1;
                         proto_text(m.loaded.engine, sizeof(m.loaded.engine), "Fake");
-                        (void)proto_send(PROTO_LOADER_FD, &m, NULL, 0);
+                        (void)proto_send(CHILD_FD, &m, NULL, 0);
                 } else if (kind == PROTO_SPAWN && fork() == 0)
                         worker(m.spawn.worker, fds);
                 for (size_t i = 0; i < PROTO_FDS_MAX; i++)

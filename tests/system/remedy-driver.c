@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "daemon/child.h"
 #include "daemon/io.h"
 #include "daemon/remedy-proto.h"
 #include "store/format.h"
@@ -43,7 +44,7 @@ static void start(struct driver *d, char *program) {
                 die("socketpair");
         d->pid = fork();
         if (d->pid == 0) {
-                if (dup2(pair[1], REMEDY_FD) < 0)
+                if (dup2(pair[1], CHILD_FD) < 0)
                         _exit(126);
                 /* Its environment is ours: it says where to crash. */
                 (void)execv(program, argv);

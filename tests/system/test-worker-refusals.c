@@ -4,6 +4,8 @@
 
 #include "tests/system/worker-world.h"
 
+#include "daemon/child.h"
+
 /* ---- Refusals ---- */
 
 /* The loader says all of these in its refusal, and ends with 1. */
@@ -192,7 +194,7 @@ START_TEST(refuses_to_be_started_by_hand) {
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
                 (void)dup2(errors, STDERR_FILENO);
-                close_fd(PROTO_LOADER_FD);
+                close_fd(CHILD_FD);
                 (void)execl(program, program, NULL);
                 _exit(127);
         }

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "daemon/child.h"
 #include "daemon/config.h"
 #include "store/util.h"
 
@@ -69,7 +70,7 @@ static _Noreturn void child(const struct gate_start *how, int program, int sock,
         sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
         program = fcntl(program, F_DUPFD_CLOEXEC, 10);
         if (sock < 0 || program < 0 || dup2(errors, STDERR_FILENO) < 0 ||
-            dup2(sock, PROTO_LOADER_FD) < 0 || drop_root(how) < 0 ||
+            dup2(sock, CHILD_FD) < 0 || drop_root(how) < 0 ||
             prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || (how->no_landlock && hide_landlock() < 0))
                 _exit(126);
         (void)syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
