@@ -295,10 +295,21 @@ void many_drain(struct many *many) {
         changes_drain(many->p.changes, modified, many);
 }
 
-/* Nothing was judged. Unlike forget_all(): what was written, and by whom, is still known. */
+/* Nothing was judged. Unlike forget_all(): what was written, and by whom, is still known; and what was
+ * infected, for the time until it is judged again. That was allowed counts as clean in spans. */
 static void forget_verdicts(struct many_file *file) {
-        spans_done(&file->spans);
-        memset(file->notes, 0, sizeof(file->notes));
+        for (size_t i = 0; i < NOTES_MAX; i++) {
+                struct note *note = &file->notes[i];
+
+                if (note->size > 0 && note->released &&
+                    known_clean(file, note->offset, note->offset + note->size))
+                        (void)spans_set(&file->spans, note->offset, note->size, SPAN_FRESH,
+                                        VERDICT_INFECTED, REASON_NONE);
+                note->old = true;
+                if (note->verdict != VERDICT_INFECTED)
+                        note->size = 0;
+        }
+        spans_outdate(&file->spans);
         file->released = false;
 }
 

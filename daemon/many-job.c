@@ -23,6 +23,25 @@ const struct note *many_find_note(const struct many_file *file, uint64_t offset)
         return NULL;
 }
 
+bool many_was_infected(const struct many_file *file, const struct gate_event *event,
+                       uint64_t *ret) {
+        uint64_t at = event->size == 0 ? 0 : event->offset;
+        uint64_t end =
+                event->size == 0 || event->size > UINT64_MAX - at ? UINT64_MAX : at + event->size;
+
+        while (spans_find_infected(&file->spans, &at, end)) {
+                const struct note *note = many_find_note(file, at);
+
+                if (!note || !note->has_digest ||
+                    !allow_list_holds(file->many->p.allow_list, note->digest, &file->generation)) {
+                        *ret = at;
+                        return true;
+                }
+                at = note->offset + note->size;
+        }
+        return false;
+}
+
 static bool overlaps(const struct range *range, uint64_t offset, uint64_t size) {
         return range->offset < offset + size &&
                (range->size > UINT64_MAX - range->offset || offset < range->offset + range->size);
@@ -46,12 +65,18 @@ static bool keep_note(struct many_file *file, const struct proto_item *item) {
         struct note *note = NULL;
         bool known;
 
-        for (size_t i = 0; i < NOTES_MAX && !note; i++)
-                if (file->notes[i].size > 0 && file->notes[i].offset == item->span.offset)
-                        note = &file->notes[i];
+        for (size_t i = 0; i < NOTES_MAX; i++) {
+                struct note *other = &file->notes[i];
+
+                if (other->size > 0 && other->offset == item->span.offset)
+                        note = other;
+                else if (other->offset < item->span.offset + item->span.size &&
+                         item->span.offset < other->offset + other->size)
+                        other->size = 0; /* of what was there before */
+        }
         if (!note)
                 note = &file->notes[file->next_note++ % NOTES_MAX];
-        known = note->offset == item->span.offset && note->size == item->span.size &&
+        known = !note->old && note->offset == item->span.offset && note->size == item->span.size &&
                 note->verdict == (enum verdict)item->span.verdict &&
                 streq(note->signature, item->signature) &&
                 streq(note->context.message_id, item->context.message_id);
@@ -184,10 +209,13 @@ static void take_item(struct many_file *file, const struct proto_span *span,
                       const struct proto_item *item) {
         struct cache_verdict v = { .verdict = VERDICT_UNKNOWN };
         bool known = verdict_of(file, span, item, &v);
+        uint64_t at = span->offset;
         enum span_state state = !known                                             ? SPAN_PASSED
                                 : many_was_touched(file, span->offset, span->size) ? SPAN_STALE
                                                                                    : SPAN_FRESH;
 
+        if (!known && spans_find_infected(&file->spans, &at, span->offset + span->size))
+                v.verdict = VERDICT_INFECTED; /* as far as anybody knows */
         if (known && v.verdict != VERDICT_CLEAN)
                 many_distrust_stamp(file);
         /* A range that was cut meanwhile leaves a gap: then it is not kept, and asked for again. */

@@ -42,6 +42,7 @@ struct note {
         enum verdict verdict;
         enum reason reason;
         bool released; /* infected, but allowed */
+        bool old;      /* found by other signatures, or with another list of what is allowed */
         bool has_digest;
         uint8_t digest[DIGEST_SIZE];
         char signature[PROTO_SIGNATURE_MAX];
@@ -226,6 +227,10 @@ bool many_was_touched(const struct many_file *file, uint64_t offset, uint64_t si
 
 /* Has all of the file looked at again, at low priority; many_verify_end() tells how it went. */
 void many_verify(struct many_file *file);
+
+/* Whether something that an access is about was infected when it was last judged, and is not allowed: what
+ * can't be judged now is no less so. ret is where it begins. */
+bool many_was_infected(const struct many_file *file, const struct gate_event *event, uint64_t *ret);
 
 /* The note of the item that a span begins with; or NULL. */
 const struct note *many_find_note(const struct many_file *file, uint64_t offset);

@@ -317,10 +317,16 @@ static void find_store(struct many_file *file, int fd) {
 static void answer_policy(struct many_file *file, const struct gate_event *event,
                           uint64_t arrived_usec, enum verdict verdict, enum reason reason,
                           uint64_t worst) {
-        const struct note *note = many_find_note(file, worst);
-        const struct note nameless = { .offset = worst };
+        struct note nameless = {};
+        const struct note *note;
         bool allow;
 
+        if (verdict == VERDICT_UNKNOWN && many_was_infected(file, event, &worst)) {
+                verdict = VERDICT_INFECTED;
+                reason = REASON_NONE;
+        }
+        note = many_find_note(file, worst);
+        nameless.offset = worst;
         /* By the verdict cache alone; or others took the note's place. */
         if (!note && verdict != VERDICT_UNKNOWN)
                 note = &nameless;

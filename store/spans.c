@@ -37,8 +37,9 @@ static size_t find(const struct spans *spans, uint64_t offset) {
 static bool mergeable(const struct span *a, const struct span *b) {
         if (a->state != b->state)
                 return false;
-        return a->state == SPAN_PASSED ||
-               (a->verdict == VERDICT_CLEAN && b->verdict == VERDICT_CLEAN);
+        if (a->state == SPAN_PASSED)
+                return (a->verdict == VERDICT_INFECTED) == (b->verdict == VERDICT_INFECTED);
+        return a->verdict == VERDICT_CLEAN && b->verdict == VERDICT_CLEAN;
 }
 
 /* How bad: what is certain goes before what is not. */
@@ -190,6 +191,16 @@ void spans_touch_all(struct spans *spans) {
                 touch(&spans->spans[i]);
 }
 
+void spans_outdate(struct spans *spans) {
+        for (size_t i = 0; i < spans->n; i++) {
+                touch(&spans->spans[i]);
+                if (spans->spans[i].verdict != VERDICT_INFECTED) {
+                        spans->spans[i].verdict = VERDICT_UNKNOWN;
+                        spans->spans[i].reason = REASON_NONE;
+                }
+        }
+}
+
 void spans_resize(struct spans *spans, uint64_t size) {
         while (spans->n > 0 && spans->spans[spans->n - 1].start >= size) {
                 spans->end = spans->spans[spans->n - 1].start;
@@ -240,6 +251,15 @@ void spans_ask(const struct spans *spans, uint64_t offset, uint64_t size,
         ret->missing = spans->n > 0 && spans->spans[spans->n - 1].state == SPAN_STALE
                                ? start_for(spans, spans->n - 1)
                                : spans->end;
+}
+
+bool spans_find_infected(const struct spans *spans, uint64_t *offset, uint64_t end) {
+        for (size_t i = find(spans, *offset); i < spans->n && spans->spans[i].start < end; i++)
+                if (spans->spans[i].verdict == VERDICT_INFECTED) {
+                        *offset = MAX(*offset, spans->spans[i].start);
+                        return true;
+                }
+        return false;
 }
 
 bool spans_was_clean(const struct spans *spans, uint64_t offset, uint64_t size) {

@@ -27,7 +27,7 @@ enum span_state {
 struct span {
         uint64_t start;  /* ends where the next one begins */
         uint8_t state;   /* enum span_state */
-        uint8_t verdict; /* enum verdict, of FRESH and STALE */
+        uint8_t verdict; /* enum verdict, of FRESH and STALE; INFECTED of PASSED: it was once */
         uint8_t reason;  /* enum reason */
 };
 
@@ -53,6 +53,8 @@ void spans_touch(struct spans *spans, uint64_t offset, uint64_t size);
 
 /* The same for everything; and: the file has another size now. */
 void spans_touch_all(struct spans *spans);
+/* Verdicts do not count any more, though nothing was written: but what was infected is known to have been. */
+void spans_outdate(struct spans *spans);
 void spans_resize(struct spans *spans, uint64_t size);
 
 struct spans_answer {
@@ -65,6 +67,10 @@ struct spans_answer {
 
 /* What is known of the items that overlap [offset, offset + size), size > 0. */
 void spans_ask(const struct spans *spans, uint64_t offset, uint64_t size, struct spans_answer *ret);
+
+/* Whether a span that overlaps [*offset, end) was infected when it was last judged, whatever became of it
+ * since. *offset becomes where the first such one begins, or stays if it lies in that. */
+bool spans_find_infected(const struct spans *spans, uint64_t *offset, uint64_t end);
 
 /* Whether all of [offset, offset + size) was found clean when it was last judged, STALE or not. */
 bool spans_was_clean(const struct spans *spans, uint64_t offset, uint64_t size);

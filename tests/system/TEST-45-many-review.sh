@@ -117,3 +117,33 @@ wait_for_line "storescand: detected: .*mapped" 20
 ! has_stamp "$box" c || fail 'a stamp says clean of what was stored through a mapping'
 expect_denied "$box"
 stop_storescand
+
+say 'what older signatures found infected is not served because the engine fails'
+STORES_CONF=
+rm -rf "$root/public/user"
+mkdir -p "$root/public/user"
+add_store public "$root/public" format=mbox breaker=allow
+mkdir "$root/maildir"
+make_maildir "$root/maildir/user"
+add_store maildir "$root/maildir"
+SCANNER_CONF+="
+breaker_failures = 3"
+start_storescand
+box=$root/public/user/known
+cat "$WORK/clean" "$WORK/bad" "$WORK/clean" >"$WORK/known"
+cp "$WORK/known" "$box"
+expect_denied "$box"
+SCANNER_CONF+="
+pua = yes"
+write_config
+kill -HUP "$DAEMON_PID"
+wait_for_line '^storescand: generation-changed: '
+for n in 1 2 3; do
+    echo "CRASH $n" >"$root/maildir/user/cur/crash-$n"
+    expect_denied "$root/maildir/user/cur/crash-$n"
+done
+wait_for_line '^storescand: breaker-open: '
+cp "$WORK/clean" "$root/public/user/unknown"
+expect_readable "$root/public/user/unknown"
+expect_denied "$box"
+stop_storescand

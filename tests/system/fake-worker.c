@@ -43,7 +43,7 @@
 
 DEFINE_CLEANUP(struct reader *, reader_free);
 
-static const struct generation generation = { .id = "faker!" };
+static struct generation generation = { .id = "faker!" }; /* another with pua = yes */
 
 struct fake {
         unsigned number;
@@ -368,6 +368,7 @@ int main(void) {
         (void)signal(SIGCHLD, SIG_IGN);
         while ((kind = proto_receive(CHILD_FD, &m, fds)) > 0) {
                 if (kind == PROTO_LOAD) {
+                        generation.id[0] = m.load.pua ? 'F' : 'f';
                         proto_init(&m, PROTO_LOADED);
                         m.loaded.generation = generation;
                         m.loaded.signatures = 1;

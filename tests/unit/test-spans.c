@@ -128,6 +128,41 @@ START_TEST(test_passed) {
 }
 END_TEST
 
+START_TEST(test_outdated) {
+        struct spans_answer a;
+        uint64_t at = 0;
+
+        set(0, 100, VERDICT_CLEAN);
+        set(100, 50, VERDICT_INFECTED);
+        set(150, 50, VERDICT_CLEAN);
+        spans_outdate(&spans);
+        a = ask(0, 200);
+        ck_assert(!a.complete && a.verdict == VERDICT_CLEAN);
+        ck_assert(!spans_was_clean(&spans, 0, 100));
+        ck_assert(spans_find_infected(&spans, &at, 200));
+        ck_assert_uint_eq(at, 100);
+        at = 120;
+        ck_assert(spans_find_infected(&spans, &at, UINT64_MAX));
+        ck_assert_uint_eq(at, 120);
+        at = 0;
+        ck_assert(!spans_find_infected(&spans, &at, 100));
+        at = 150;
+        ck_assert(!spans_find_infected(&spans, &at, 200));
+        /* Not looked at is not the same as harmless, nor are its neighbours infected. */
+        ck_assert_int_eq(spans_set(&spans, 0, 100, SPAN_PASSED, VERDICT_UNKNOWN, REASON_NONE), 0);
+        ck_assert_int_eq(spans_set(&spans, 100, 50, SPAN_PASSED, VERDICT_INFECTED, REASON_NONE), 0);
+        ck_assert_int_eq(spans_set(&spans, 150, 50, SPAN_PASSED, VERDICT_UNKNOWN, REASON_NONE), 0);
+        at = 0;
+        ck_assert(spans_find_infected(&spans, &at, 200));
+        ck_assert_uint_eq(at, 100);
+        at = 150;
+        ck_assert(!spans_find_infected(&spans, &at, 200));
+        set(100, 50, VERDICT_CLEAN);
+        at = 0;
+        ck_assert(!spans_find_infected(&spans, &at, 200));
+}
+END_TEST
+
 START_TEST(test_bounded) {
         for (uint64_t i = 0; i < 100000; i++)
                 set(i * 70000, 70000, VERDICT_CLEAN);
@@ -223,6 +258,7 @@ int main(void) {
         tcase_add_test(tcase, test_touch_takes_the_one_before);
         tcase_add_test(tcase, test_growth);
         tcase_add_test(tcase, test_passed);
+        tcase_add_test(tcase, test_outdated);
         tcase_add_test(tcase, test_bounded);
         tcase_add_loop_test(tcase, test_random, 0, 20);
         suite_add_tcase(suite, tcase);
