@@ -190,6 +190,7 @@ static void write_down(struct cure *cure) {
         };
         memcpy(cure->remedy.signature, cure->signature, sizeof(cure->remedy.signature));
         memcpy(cure->remedy.original, cure->plan.original, sizeof(cure->remedy.original));
+        memcpy(cure->remedy.planned, cure->plan.planned, sizeof(cure->remedy.planned));
         memcpy(cure->remedy.content, cure->plan.digest, sizeof(cure->remedy.content));
         remedies_submit(cure->cures->remedies, &cure->remedy);
 }

@@ -289,6 +289,7 @@ static void send_next(struct remedies *r, uint64_t now) {
         m.job.opaque = job->opaque;
         m.job.has_content = job->has_content;
         memcpy(m.job.original, job->original, DIGEST_SIZE);
+        memcpy(m.job.planned, job->planned, DIGEST_SIZE);
         if (job->has_content)
                 memcpy(m.job.content, job->content, DIGEST_SIZE);
         m.job.generation = job->generation;

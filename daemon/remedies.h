@@ -27,6 +27,7 @@ struct remedy_job {
         uint64_t offset, size; /* of the item in the file */
         bool opaque;           /* no text: its lines need not stay */
         uint8_t original[DIGEST_SIZE]; /* SHA-256 of the item's bytes in the file */
+        uint8_t planned[DIGEST_SIZE];  /* and of those in the memfd, as they were scanned */
         bool has_content;
         uint8_t content[DIGEST_SIZE]; /* by which the content is known and can be allowed */
         const struct config_store *store;

@@ -81,6 +81,7 @@ struct remedy_order {
         uint8_t has_content;
         uint8_t reserved;
         uint8_t original[DIGEST_SIZE]; /* SHA-256 of the item's bytes in the file */
+        uint8_t planned[DIGEST_SIZE];  /* and of those in the memfd: the ones that were scanned */
         uint8_t content[DIGEST_SIZE];  /* as in struct quarantine */
         struct generation generation;
         char store[QUARANTINE_STORE_SIZE];

@@ -52,6 +52,7 @@ _printf_(3, 4) static int says(struct mending *m, enum remedy_outcome outcome, c
 /* A memfd, and nothing that could keep us waiting: it was made by a process that parsed hostile mail. */
 static int copy_plan(struct mending *m, int fd) {
         size_t size = (size_t)m->order->size;
+        uint8_t digest[DIGEST_SIZE];
         struct statfs fs;
         struct stat st;
         int r;
@@ -65,7 +66,16 @@ static int copy_plan(struct mending *m, int fd) {
         if (!m->planned)
                 return says(m, REMEDY_FAILED, "there is no memory for it");
         r = read_at(fd, m->planned, size, 0);
-        return r < 0 ? says(m, REMEDY_REFUSED, "the plan can't be read: %s", error_text(-r)) : 0;
+        if (r < 0)
+                return says(m, REMEDY_REFUSED, "the plan can't be read: %s", error_text(-r));
+        r = digest_buffer(m->planned, size, digest);
+        if (r < 0)
+                return says(m, REMEDY_FAILED, "the plan's digest can't be made: %s",
+                            error_text(-r));
+        /* Whoever made it may have written to it since, or to another one's. */
+        return memcmp(digest, m->order->planned, DIGEST_SIZE) == 0
+                       ? 0
+                       : says(m, REMEDY_REFUSED, "the plan is not the one that was scanned");
 }
 
 /* ---- The file ---- */
@@ -140,7 +150,7 @@ static int read_original(struct mending *m) {
 
 /* ---- Quarantine ---- */
 
-static int make_record(struct mending *m, struct quarantine *ret) {
+static void make_record(struct mending *m, struct quarantine *ret) {
         const struct remedy_order *o = m->order;
         const struct stat *st = &m->target.st;
         struct quarantine q = {
@@ -166,10 +176,8 @@ static int make_record(struct mending *m, struct quarantine *ret) {
         (void)snprintf(q.signature, sizeof(q.signature), "%s", o->signature);
         memcpy(q.original, o->original, DIGEST_SIZE);
         memcpy(q.content, o->content, DIGEST_SIZE);
-        if (digest_buffer(m->planned, (size_t)o->size, q.replaced) < 0)
-                return says(m, REMEDY_FAILED, "the plan's digest can't be made");
+        memcpy(q.replaced, o->planned, DIGEST_SIZE);
         *ret = q;
-        return 0;
 }
 
 /* ---- All ---- */
@@ -235,8 +243,9 @@ static bool run(struct mending *m, const char *directory, int fd, int planned_fd
                 (void)says(m, REMEDY_FAILED, "there is no memory for it");
                 return false;
         }
-        if (prepare(m, directory, fd, planned_fd) < 0 || make_record(m, q) < 0)
+        if (prepare(m, directory, fd, planned_fd) < 0)
                 return false;
+        make_record(m, q);
         r = vault_put(&m->vault, q, m->original, m->planned, id);
         if (r < 0) {
                 (void)says(m, REMEDY_NOT_QUARANTINED, "the quarantine %s: %s", directory,

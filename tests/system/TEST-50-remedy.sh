@@ -146,6 +146,7 @@ sed -i 's/^A notice.  $/A notice.\n /' "$WORK/plan"
 refused refused 'it changes an end of line' maildir
 refused refused 'another size' maildir memory=5000
 refused refused 'another size' maildir memory=100000
+refused refused 'not the one that was scanned' maildir planned="$WORK/item"
 cp "$WORK/item" "$WORK/plan"
 refused refused 'it changes nothing' maildir
 fresh mbox

@@ -7,7 +7,8 @@
  *     remedy-driver PROGRAM QUARANTINE [FORMAT FILE OFFSET PLAN [KEY=VALUE...]]
  *
  * PLAN is a file with the whole new item. Keys: pid=, opaque=1, original= (file with the bytes that are
- * planned for; those that stand there), memory= (size of the memfd), path= (told instead of FILE).
+ * planned for; those that stand there), planned= (file with the new bytes that were scanned; PLAN's),
+ * memory= (size of the memfd), path= (told instead of FILE).
  */
 
 #include <fcntl.h>
@@ -80,6 +81,14 @@ static void digest_of(const struct driver *d, uint8_t ret[static DIGEST_SIZE]) {
                 die("pread");
 }
 
+static void digest_of_file(const char *path, uint8_t ret[static DIGEST_SIZE]) {
+        size_t size;
+        _cleanup_free_ void *data = read_whole(path, &size);
+
+        if (digest_buffer(data, size, ret) < 0)
+                die("digest");
+}
+
 static void set(struct driver *d, const char *word) {
         struct remedy_order *o = &d->job.job;
         const char *value;
@@ -88,18 +97,16 @@ static void set(struct driver *d, const char *word) {
                 o->pid = (uint32_t)strtoul(value, NULL, 10);
         else if ((value = startswith(word, "opaque=")))
                 o->opaque = (uint8_t)strtoul(value, NULL, 10);
+        else if ((value = startswith(word, "planned=")))
+                digest_of_file(value, o->planned);
+        else if ((value = startswith(word, "original=")))
+                digest_of_file(value, o->original);
         else if ((value = startswith(word, "memory="))) {
                 if (ftruncate(d->fds[1], (off_t)strtoul(value, NULL, 10)) < 0)
                         die("ftruncate");
         } else if ((value = startswith(word, "path="))) {
                 memset(o->path, 0, sizeof(o->path));
                 (void)snprintf(o->path, sizeof(o->path), "%s", value);
-        } else if ((value = startswith(word, "original="))) {
-                size_t size;
-                _cleanup_free_ void *data = read_whole(value, &size);
-
-                if (digest_buffer(data, size, o->original) < 0)
-                        die("digest");
         } else {
                 fprintf(stderr, "no such key: %s\n", word);
                 exit(2);
@@ -130,6 +137,7 @@ static void prepare(struct driver *d, char **args, int n) {
         o->has_content = 1;
         memset(o->content, 0xab, sizeof(o->content));
         digest_of(d, o->original);
+        digest_of_file(args[3], o->planned);
         for (int i = 4; i < n; i++)
                 set(d, args[i]);
         d->has_job = true;

@@ -73,6 +73,7 @@ static void prepare(struct ended_job *ended, const char *original, const char *p
         job->path = path;
         ck_assert_int_eq(write_full(job->planned_fd, planned, SIZE), 0);
         ck_assert_int_eq(digest_buffer(original, SIZE, job->original), 0);
+        ck_assert_int_eq(digest_buffer(planned, SIZE, job->planned), 0);
         strcpy(job->signature, "Eicar-Test");
 }
 
