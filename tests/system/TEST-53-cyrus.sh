@@ -1,42 +1,51 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Infected mail is replaced under Cyrus IMAP, in a Debian of its own: nobody gets the virus, clean mail
-# stays as it is, UIDs too, Cyrus has nothing to complain of; and what storescan.conf(5) advises mends
-# the digests that Cyrus keeps.
+# Infected mail is replaced under Cyrus IMAP: nobody gets the virus, clean mail stays as it is, UIDs too,
+# Cyrus has nothing to complain of; and what storescan.conf(5) advises mends the digests that Cyrus keeps.
 #
-# That Debian is made once, by debootstrap, in $STORESCAN_CYRUS (/var/tmp/storescan-cyrus), since
-# Debian's cyrus-imapd and dovecot-imapd exclude each other; each run works on an overlay of it.
+# Debian's cyrus-imapd and dovecot-imapd exclude each other, so it is not installed: its packages are
+# unpacked over a view of this system, and it runs there in mount, pid and network namespaces of its own,
+# with the store at the path that it has here.
 
 source "$(dirname "$0")/../lib.sh"
 setup
-need_program debootstrap unshare chroot
+need_program apt-get dpkg-deb nsenter pivot_root unshare
+# The packages are kept there.
 CYRUS=${STORESCAN_CYRUS:-/var/tmp/storescan-cyrus}
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-# cyrus-common wants a mail-transport-agent, which debootstrap would not choose.
-PACKAGES=msmtp-mta,cyrus-imapd,sasl2-bin,libsasl2-modules
+PACKAGES=(cyrus-common cyrus-imapd libsasl2-modules sasl2-bin)
 REPLACED=$SOURCE/tests/system/replaced-mail
 ROOT=$WORK/root
 SYSLOG=$WORK/syslog
 USER_NAME=bob
 
-make_rootfs() {
-    local temporary
-    if [[ -e $CYRUS/packages && $(<"$CYRUS/packages") == "$PACKAGES" ]]; then return; fi
-    say 'a Debian is made for Cyrus (once)'
-    rm -rf --one-file-system "$CYRUS"
-    temporary=$(mktemp -d "$CYRUS.XXXXXX")
-    if ! debootstrap --variant=minbase --include="$PACKAGES" bookworm "$temporary" "$MIRROR" \
-        >"$WORK/debootstrap.log" 2>&1; then
-        tail -n 5 "$WORK/debootstrap.log" >&2
-        rm -rf --one-file-system "$temporary"
-        skip "debootstrap could not make a Debian from $MIRROR"
-    fi
-    printf '%s\n' "$PACKAGES" >"$temporary/packages"
-    mv "$temporary" "$CYRUS"
+# Of what they need that is not installed as well. Nothing is installed, or removed.
+get_packages() {
+    local get=(timeout 120 apt-get install --quiet=2 --yes --no-install-recommends --download-only --reinstall
+        -o Debug::NoLocking=1 -o Dir::Cache::archives="$CYRUS" "${PACKAGES[@]}")
+    mkdir -p "$CYRUS/partial"
+    "${get[@]}" >"$WORK/apt.log" 2>&1 ||
+        { apt-get update --quiet=2 && "${get[@]}"; } >"$WORK/apt.log" 2>&1 ||
+        { tail -n 3 "$WORK/apt.log" >&2 && skip 'the packages of Cyrus can not be had'; }
+}
+
+# make_root: the system with Cyrus in it, at $ROOT.
+make_root() {
+    local package upper=$WORK/upper/upper
+    make_fs upper tmpfs 256M
+    mkdir "$ROOT" "$upper" "$WORK/upper/work"
+    for package in "$CYRUS"/*.deb; do dpkg-deb --extract "$package" "$upper"; done
+    # There it is a link.
+    rm -rf "${upper:?}/lib"
+    cp /etc/passwd "$upper/etc/passwd"
+    echo 'cyrus:x:60999:8:Cyrus:/var/lib/cyrus:/bin/sh' >>"$upper/etc/passwd"
+    mount -t overlay -o "lowerdir=/,upperdir=$upper,workdir=$WORK/upper/work" storescan-test "$ROOT"
+    mount -t tmpfs -o mode=0755 storescan-test "$ROOT/dev"
 }
 
 # in_root COMMAND...: as Cyrus's user.
-in_root() { timeout 60 chroot --userspec=cyrus:mail "$ROOT" "$@" </dev/null; }
+in_root() {
+    timeout 60 nsenter --target "$CYRUS_PID" --mount --pid --net --setuid 60999 --setgid 8 "$@" </dev/null
+}
 
 # Writes what Cyrus sends to syslog.
 collect_syslog() {
@@ -55,19 +64,15 @@ END
 # start_cyrus: on sockets only.
 start_cyrus() {
     local device
-    mkdir "$ROOT" "$WORK/upper" "$WORK/work"
-    mount -t overlay -o "lowerdir=$CYRUS,upperdir=$WORK/upper,workdir=$WORK/work" storescan-test "$ROOT"
-    mount -t tmpfs -o mode=0755 storescan-test "$ROOT/dev"
     for device in null zero random urandom; do cp -a "/dev/$device" "$ROOT/dev/$device"; done
-    mkdir -p "$ROOT/srv/cyrus"
-    mount --bind "$WORK/store" "$ROOT/srv/cyrus"
-    chroot "$ROOT" chown cyrus:mail /srv/cyrus
-    chroot "$ROOT" install -d -o cyrus -g mail /run/cyrus /run/cyrus/socket /run/cyrus/proc /run/cyrus/lock
-    cat >"$ROOT/etc/imapd.conf" <<'END'
+    chown 60999:8 "$WORK/store"
+    install -d -o 60999 -g 8 "$ROOT"/run/cyrus{,/socket,/proc,/lock} \
+        "$ROOT"/var/lib/cyrus{,/db,/user,/quota,/sieve,/log,/msg,/socket}
+    cat >"$ROOT/etc/imapd.conf" <<END
 configdirectory: /var/lib/cyrus
 proc_path: /run/cyrus/proc
 mboxname_lockpath: /run/cyrus/lock
-partition-default: /srv/cyrus
+partition-default: $WORK/store
 defaultpartition: default
 servername: localhost
 admins: cyrus
@@ -93,15 +98,27 @@ EVENTS {
 }
 END
     printf 'pw\n' | chroot "$ROOT" saslpasswd2 -p -c -u localhost "$USER_NAME"
-    chroot "$ROOT" chown cyrus /etc/sasldb2
+    chown 60999 "$ROOT/etc/sasldb2"
     collect_syslog
-    # Its processes end with the first one of their namespace.
-    unshare --pid --fork --kill-child chroot "$ROOT" /usr/sbin/cyrmaster -C /etc/imapd.conf -M /etc/cyrus.conf \
+    # The processes end with the first one of their namespace.
+    # shellcheck disable=SC2016
+    unshare --mount --pid --net --fork --kill-child sh -ec '
+        mkdir -p "$1$2"
+        mount --bind "$2" "$1$2"
+        mount -t proc proc "$1/proc"
+        cd "$1"
+        pivot_root . .
+        umount -l .
+        exec /usr/sbin/cyrmaster -C /etc/imapd.conf -M /etc/cyrus.conf' sh "$ROOT" "$WORK/store" \
         </dev/null >"$WORK/cyrus.out" 2>&1 &
-    PIDS+=("$!")
+    UNSHARE_PID=$!
+    PIDS+=("$UNSHARE_PID")
     export IMAP_SOCKET=$ROOT/run/cyrus/socket/imap LMTP_SOCKET=$ROOT/run/cyrus/socket/lmtp POP3_PORT=
     wait_until 30 test -S "$IMAP_SOCKET" -a -S "$LMTP_SOCKET" ||
         fail "Cyrus does not start: $(cat "$WORK/cyrus.out")"
+    # By its change of user it lost the tie to unshare.
+    CYRUS_PID=$(children "$UNSHARE_PID")
+    PIDS+=("$CYRUS_PID")
 }
 
 explain_failure() {
@@ -132,7 +149,8 @@ for kind in base64 text nested; do
     make_mail "${VIRUSES[-1]}" "eicar-$kind" --size 9000
 done
 
-make_rootfs
+get_packages
+make_root
 make_fs store ext4
 add_store mail "$WORK/store" format=cyrus "on_infected=${ON_INFECTED:-replace}"
 start_storescand
