@@ -32,3 +32,17 @@ same 'daemon/stats.h' "$counters" 'storescand(8), COUNTERS' \
     "$(section COUNTERS | awk '/^\.TP/ { tag = 1; next } tag { print $2; tag = 0 }')"
 fields=$(grep -oh 'STORESCAN_[A-Z_]*=%' "$SOURCE/daemon/journal.c" | sed 's/=%$//')
 same 'daemon/journal.c' "$fields" 'storescand(8), LOG' "$(section LOG | grep -o 'STORESCAN_[A-Z_]*')"
+
+# Each test that storescan-security(7) names is there.
+named=$(sed 's/\\-/-/g' "$SOURCE/units/man/storescan-security.7" |
+    grep -oE '(TEST-[0-9]+|(unit|fuzz)/[a-z-]+|worker-[a-z]+) [,)]' | sed 's/ [,)]$//' | sort -u)
+[[ -n $named ]] || fail 'no tests found in storescan-security(7)'
+for name in $named; do
+    case $name in
+    TEST-*) file=("$SOURCE/tests/system/$name"-*.sh) ;;
+    unit/*) file=("$SOURCE/tests/unit/test-${name#*/}.c") ;;
+    fuzz/*) file=("$SOURCE/tests/fuzz/fuzz-${name#*/}.c") ;;
+    *) file=("$SOURCE/tests/system/test-$name.c") ;;
+    esac
+    [[ -e ${file[0]} ]] || fail "storescan-security(7) names a test that does not exist: $name"
+done

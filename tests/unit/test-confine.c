@@ -3,6 +3,7 @@
 /* What storescan-remedy can't do, should somebody take it over: each attempt in a process of its own. */
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
