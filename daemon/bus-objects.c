@@ -105,6 +105,15 @@ static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *erro
         return bus_if_root(userdata, message, reload);
 }
 
+static int clear_poison(struct bus *bus, sd_bus_message *message, sd_bus_error *error) {
+        bus->calls.clear_poison(bus->calls.userdata);
+        return 0;
+}
+
+static int on_clear_poison(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, clear_poison);
+}
+
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -118,6 +127,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD("Pause", "t", "", on_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Reload", "", "", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ClearPoison", "", "", on_clear_poison, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 

@@ -39,6 +39,7 @@ struct bus_calls {
         void (*resume)(void *userdata);
         void (*reload)(
                 void *userdata); /* signatures and configuration; the log tells what came of it */
+        void (*clear_poison)(void *userdata); /* as poisons_clear() */
         void *userdata;
 };
 

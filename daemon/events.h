@@ -36,6 +36,7 @@
         X(BREAKER_CLOSED, "breaker-closed", "ca14cf7ae0b24a4db82f10a4443f86c7", LOG_NOTICE,  "the engine works again") \
         X(WORKER_DIED,    "worker-died",    "39315fec3d074b91b875a2f73eea3ff3", LOG_WARNING, "a worker crashed or was killed from outside") \
         X(WORKER_HUNG,    "worker-hung",    "e55834af113f459880db658a22ec750b", LOG_WARNING, "a worker took too long and was killed") \
+        X(POISON,         "poison",         "d6c4f0a5f3ce4b0f8a7b5b1c2e9d4f68", LOG_ERR,     "content that cost two workers is not scanned again") \
         X(STAMP_FAILED,   "stamp-failed",   "084acb24f6954230a28880578220b89c", LOG_WARNING, "a stamp could not be written") \
         X(PRESSURE,       "pressure",       "31bb63f2e55e4462aa23f49bbbde7e3e", LOG_WARNING, "more opens wait than storescand may hold at once") \
         X(LOG_DROPPED,    "log-dropped",    "42d97be802e748b68930ba2407e1fe68", LOG_WARNING, "log records were dropped because the journal was slow") \

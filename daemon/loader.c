@@ -265,7 +265,8 @@ static void received(struct ring_op *op, int res) {
                 return;
         }
         kind = res > 0 ? proto_check(&loader->message, (size_t)res) : -EBADMSG;
-        if (kind != PROTO_LOADED && kind != PROTO_REFUSED && kind != PROTO_COMPARED) {
+        if (kind != PROTO_LOADED && kind != PROTO_REFUSED && kind != PROTO_COMPARED &&
+            kind != PROTO_ENDED) {
                 /* Its end, or nonsense: either way the engine can't be relied on. */
                 loader->on_end(loader->userdata);
                 return;
@@ -345,11 +346,13 @@ pid_t loader_pid(const struct loader *loader) {
         return loader->pid;
 }
 
-int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot, int cache) {
+int loader_spawn(struct loader *loader, unsigned worker, uint32_t serial, int channel, int slot,
+                 int cache) {
         const int fds[] = { channel, slot, cache };
         union proto_message m;
 
         proto_init(&m, PROTO_SPAWN);
         m.spawn.worker = worker;
+        m.spawn.serial = serial;
         return proto_send(loader->sock, &m, fds, cache < 0 ? 2 : 3);
 }

@@ -59,4 +59,5 @@ pid_t loader_pid(const struct loader *loader);
 
 /* Asks for a worker; cache is the memory of the verdict cache, or -EBADF. The fds stay the
  * caller's. 0 or negative errno. */
-int loader_spawn(struct loader *loader, unsigned worker, int channel, int slot, int cache);
+int loader_spawn(struct loader *loader, unsigned worker, uint32_t serial, int channel, int slot,
+                 int cache);

@@ -36,6 +36,7 @@
 #include "daemon/names.h"
 #include "daemon/notify.h"
 #include "daemon/pause.h"
+#include "daemon/poisons.h"
 #include "daemon/policy.h"
 #include "daemon/pool.h"
 #include "daemon/reconfigure.h"
@@ -66,6 +67,7 @@ struct manager {
         struct ring *ring;
         struct verdicts *verdicts;     /* NULL: no cache */
         struct allow_list *allow_list; /* NULL: nothing is allowed */
+        struct poisons *poisons;
         struct pool *pool;
         struct keys *keys;
         struct names *names;
@@ -292,6 +294,7 @@ static int turn(struct manager *m, uint64_t *due) {
                 (void)reload_tell_generation(m->reload);
         *due = MIN(*due, pause_run(&m->pause, now));
         *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
+        *due = MIN(*due, poisons_run(m->poisons, m->pool ? pool_generation(m->pool) : NULL, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
         tell_pressure(m, now);
@@ -459,6 +462,12 @@ static void bus_reload(void *userdata) {
         manager_reload(userdata);
 }
 
+static void bus_clear_poison(void *userdata) {
+        struct manager *m = userdata;
+
+        poisons_clear(m->poisons);
+}
+
 static void look(void *userdata, struct bus_view *ret) {
         struct manager *m = userdata;
 
@@ -537,6 +546,9 @@ static int start(struct manager *m) {
         r = history_new(m->config, m->journal, &m->history);
         if (r < 0)
                 return r;
+        r = poisons_new(m->config->cache_directory, &m->stats, m->journal, &m->poisons);
+        if (r < 0)
+                return r;
         r = ring_new(m->errors, &m->ring);
         if (r < 0)
                 return r;
@@ -565,6 +577,7 @@ static int start(struct manager *m) {
                      on_pool_ready, m, m->errors, &m->pool);
         if (r < 0)
                 return r;
+        pool_set_poisons(m->pool, m->poisons);
         reload_set_pool(m->reload, m->pool);
         r = scans_new(m->config, m->pool, m->ring, m->verdicts, &m->stats, m->journal,
                       on_found_done, m, &m->scans);
@@ -653,6 +666,7 @@ static int start(struct manager *m) {
                                            .pause = bus_pause,
                                            .resume = bus_resume,
                                            .reload = bus_reload,
+                                           .clear_poison = bus_clear_poison,
                                            .userdata = m },
                       &m->bus);
 
@@ -811,9 +825,10 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
                 m.verdicts = verdicts_free(m.verdicts);
                 m.allow_list = allow_list_free(m.allow_list);
                 m.history = history_free(m.history);
+                m.poisons = poisons_free(m.poisons);
         }
         m.journal = journal_free(m.journal);
-        if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history)
+        if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history || m.poisons)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         m.reconfigure = reconfigure_free(m.reconfigure);

@@ -150,9 +150,7 @@ static void count(struct many_file *file, const struct proto_span *span) {
                 return;
         if (many_stamps_absent(file, span))
                 stats_count_hub(stats, HUB_ABSENT);
-        stats->scans++;
-        stats->bytes += span->size;
-        stats_count_verdict(stats, (enum verdict)span->verdict);
+        stats_count_scan(stats, span->size, (enum verdict)span->verdict, (enum reason)span->reason);
         scans_tell_engine(file->many->p.scans, (enum verdict)span->verdict,
                           (enum reason)span->reason);
 }
@@ -279,6 +277,8 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .form = stores_form(file->store->format),
                 .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed,
                 .use_hub = scans_honour_stamps(many->p.scans, file->store, wait != NULL),
+                .spare = true,
+                .store = file->store,
                 .many = true,
                 .low = !wait,
                 .pid = wait ? wait->event.pid : 0,

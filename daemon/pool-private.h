@@ -32,6 +32,8 @@ struct bay {
         uint64_t told; /* of many items: up to which offset */
         bool planned;  /* its plan was told, and this is the outcome: */
         enum plan_outcome outcome;
+        uint64_t begun, begun_size; /* what the worker said that it was going to take apart */
+        uint8_t begun_digest[DIGEST_SIZE];
 
         struct ring_op read_op, send_op;
         bool reading, sending;
@@ -53,7 +55,10 @@ struct worker {
         uint8_t *slot;       /* shared with this worker only */
         uint64_t since_usec; /* when the state began; while it scans: when this job's turn came */
         bool hung;           /* we killed it */
-        bool quick_death;    /* ended before its first result: do not respawn at once */
+        uint32_t serial;     /* of this life */
+        enum { FATE_OPEN, FATE_KILLED, FATE_FAILED } fate; /* as the loader tells it */
+        uint64_t poisons; /* the version of the list in its slot; 0: it is empty */
+        bool quick_death; /* ended before its first result: do not respawn at once */
         struct bay bays[PROTO_BAYS];
 
         struct ring_op receive_op;
@@ -88,6 +93,7 @@ struct pool {
         const struct config *config;
         struct stats *stats;
         struct journal *journal;
+        struct poisons *poisons; /* NULL: nothing is remembered */
         int cache_fd;
         pool_ready_fn on_ready;
         void *userdata;
@@ -111,6 +117,7 @@ struct pool {
 
         struct queue queue;
         uint64_t next_job_id;
+        uint32_t n_spawned;
         unsigned busy_ops; /* operations in the ring that point into the object */
 };
 
@@ -180,6 +187,9 @@ void team_log_loaded(const struct team *team, const struct proto_loaded *loaded)
 
 void worker_init(struct worker *w, struct team *team, unsigned number);
 void worker_done(struct worker *w);
+
+/* The loader says how a worker ended, before or after that was seen here. */
+void worker_ended(struct team *team, const struct proto_ended *m);
 
 /* Asks the loader for a worker in this place. 0 or negative errno. */
 int worker_start(struct worker *w, uint64_t now);

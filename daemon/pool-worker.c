@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 
 #include "daemon/clock.h"
+#include "daemon/poisons.h"
 
 #define ATTEMPTS_MAX       2
 #define START_TIMEOUT_USEC (30 * USEC_PER_SEC) /* from SPAWN to HELLO */
@@ -97,13 +98,50 @@ static void log_lost(const struct worker *w, const struct pool_job *job) {
                                                      "on_error decides");
 }
 
-/* The job that a lost worker was at. */
-static void retry(struct pool *pool, struct pool_job *job, enum reason reason) {
+/* What cost the last worker that it may, if that is known. */
+static void remember(const struct bay *bay, const struct pool_job *job, enum reason reason) {
+        struct pool *pool = bay->worker->pool;
+
+        const struct worker *w = bay->worker;
+
+        if (!pool->poisons || !job->spare || bay->begun_size == 0 ||
+            (reason != REASON_CRASH && reason != REASON_HANG) ||
+            (reason == REASON_CRASH && w->fate == FATE_KILLED))
+                return;
+        poisons_learn(
+                pool->poisons,
+                &(struct poison_case){
+                        .fd = job->fd,
+                        .offset = bay->begun,
+                        .size = bay->begun_size,
+                        .of_many = job->many,
+                        .digest = bay->begun_digest,
+                        .generation = &job->generation,
+                        .reason = reason,
+                        .serial = reason == REASON_CRASH && w->fate == FATE_OPEN ? w->serial : 0,
+                        .store = job->store,
+                });
+}
+
+void worker_ended(struct team *team, const struct proto_ended *m) {
+        for (unsigned i = 0; i < WORKERS_MAX; i++)
+                if (team->workers[i].serial == m->serial)
+                        team->workers[i].fate = m->killed ? FATE_KILLED : FATE_FAILED;
+        if (team->pool->poisons)
+                poisons_tell(team->pool->poisons, m->serial, !m->killed);
+}
+
+/* The job that a lost worker was at, in this bay. */
+static void retry(const struct bay *bay, struct pool_job *job, enum reason reason) {
+        struct pool *pool = bay->worker->pool;
+
         if (job->attempts < ATTEMPTS_MAX) {
                 pool->stats->retries++;
                 pool_enqueue(pool, job, true);
-        } else
+        } else {
+                remember(bay, job, reason);
                 pool_job_fail(job, reason, "");
+        }
 }
 
 /* Puts a job back that the worker has not begun with. */
@@ -129,7 +167,7 @@ static void worker_kill(struct worker *w) {
 
 void worker_lost(struct worker *w, enum reason reason) {
         struct pool_job *jobs[PROTO_BAYS], *culprit = NULL;
-        struct bay *at = current_bay(w);
+        struct bay *at = current_bay(w), *guilty_bay = NULL;
         struct pool *pool = w->pool;
 
         if (w->state == WORKER_ABSENT)
@@ -143,8 +181,10 @@ void worker_lost(struct worker *w, enum reason reason) {
                 bool guilty = at ? &w->bays[i] == at : w->hung && w->bays[i].state == BAY_READING;
 
                 jobs[i] = bay_clear(&w->bays[i]);
-                if (guilty)
+                if (guilty) {
                         culprit = TAKE_PTR(jobs[i]);
+                        guilty_bay = &w->bays[i];
+                }
         }
         if (!pool->ending) {
                 if (w->hung)
@@ -158,7 +198,7 @@ void worker_lost(struct worker *w, enum reason reason) {
                 if (pool->ending)
                         pool_job_fail(culprit, REASON_SHUTDOWN, "");
                 else
-                        retry(pool, culprit, reason);
+                        retry(guilty_bay, culprit, reason);
         }
         for (size_t i = 0; i < PROTO_BAYS; i++) {
                 if (jobs[i] && pool->ending)
@@ -296,11 +336,16 @@ static bool plan_fits(const struct bay *at, const struct proto_result *m) {
         }
 }
 
+/* Of content that is not scanned for what it has cost before: whether there is any. */
+static bool reason_fits(const struct worker *w, const struct bay *at, uint8_t reason) {
+        return reason != REASON_POISON || (at->message.spare && w->poisons > 0);
+}
+
 static bool result_fits(struct worker *w) {
         const struct proto_result *m = &w->received.result;
         const struct bay *at = bay_of(w, m->id);
 
-        if (!at || (at->message.many && m->known != KNOWN_NOT) ||
+        if (!at || (at->message.many && m->known != KNOWN_NOT) || !reason_fits(w, at, m->reason) ||
             (at->message.plan && !plan_fits(at, m)))
                 return false;
         switch ((enum result_known)m->known) {
@@ -321,6 +366,7 @@ static bool items_fit(struct bay *bay, const struct proto_span *spans, size_t n)
 
         for (size_t i = 0; i < n; i++) {
                 if (spans[i].offset != at || at >= bay->message.to ||
+                    !reason_fits(bay->worker, bay, spans[i].reason) ||
                     (spans[i].how == ITEM_CACHED && !bay->message.use_cache) ||
                     (spans[i].how == ITEM_HUB &&
                      (!bay->message.use_hub ||
@@ -340,6 +386,8 @@ static bool worker_items(struct worker *w, uint64_t id, const struct proto_span 
                 return false;
         for (size_t i = 0; i < n; i++)
                 bay->told += spans[i].size;
+        if (bay->told > bay->begun)
+                bay->begun_size = 0;
         if (bay->job)
                 bay->job->items(bay->job, spans, n, item);
         return true;
@@ -378,6 +426,19 @@ static bool worker_plan(struct worker *w, const struct proto_plan *m) {
         bay->outcome = (enum plan_outcome)m->outcome;
         if (bay->job)
                 bay->job->plan(bay->job, m);
+        return true;
+}
+
+/* What it claims to begin with is read again before it is believed (poisons.h). */
+static bool worker_content(struct worker *w, const struct proto_content *m) {
+        struct bay *bay = bay_of(w, m->id);
+
+        if (!bay || !bay->message.announce || m->offset != (bay->message.many ? bay->told : 0) ||
+            (bay->message.many && m->offset >= bay->message.to))
+                return false;
+        bay->begun = m->offset;
+        bay->begun_size = m->size;
+        memcpy(bay->begun_digest, m->digest, sizeof(bay->begun_digest));
         return true;
 }
 
@@ -438,6 +499,7 @@ static void worker_received(struct ring_op *op, int res) {
         }
         if ((kind == PROTO_ATTACHMENT && worker_attachment(w, &w->received.attachment)) ||
             (kind == PROTO_COVER && worker_cover(w, &w->received.cover)) ||
+            (kind == PROTO_CONTENT && worker_content(w, &w->received.content)) ||
             (kind == PROTO_PLAN && worker_plan(w, &w->received.plan))) {
                 worker_receive(w);
                 return;
@@ -501,11 +563,15 @@ int worker_start(struct worker *w, uint64_t now) {
         theirs = pair[1];
         if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
                 return -errno;
-        r = loader_spawn(w->team->loader, w->number, theirs, w->slot_fd, w->pool->cache_fd);
+        w->serial = ++w->pool->n_spawned;
+        w->fate = FATE_OPEN;
+        r = loader_spawn(w->team->loader, w->number, w->serial, theirs, w->slot_fd,
+                         w->pool->cache_fd);
         if (r < 0)
                 return r;
         close_fd(w->channel);
         w->channel = TAKE_FD(ours);
+        w->poisons = 0; /* whoever had the slot before may have written to it */
         w->state = WORKER_STARTING;
         w->since_usec = now;
         worker_receive(w);
@@ -513,6 +579,17 @@ int worker_start(struct worker *w, uint64_t now) {
 }
 
 /* ---- Its jobs ---- */
+
+/* Workers of an engine get what that engine failed at. */
+static void share_poison(struct worker *w) {
+        uint64_t version = w->pool->poisons ? poisons_version(w->pool->poisons) : 0;
+
+        if (version == w->poisons)
+                return;
+        poison_make_view(poisons_list(w->pool->poisons), &w->team->generation,
+                         (struct poison_view *)(void *)(w->slot + PROTO_POISON_AT));
+        w->poisons = version;
+}
 
 static void job_send(struct bay *bay, int fd) {
         struct worker *w = bay->worker;
@@ -535,7 +612,11 @@ static void job_send(struct bay *bay, int fd) {
         bay->message.cover = job->cover != NULL;
         bay->message.plan = job->plan != NULL;
         bay->message.detached = job->detached;
+        bay->message.spare = job->spare;
+        bay->message.announce = job->spare && job->attempts > 1;
         bay->planned = false;
+        bay->begun_size = 0;
+        share_poison(w);
         if (job->many) {
                 bay->message.many = 1;
                 bay->message.from = bay->told = job->from;

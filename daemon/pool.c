@@ -278,6 +278,10 @@ struct pool *pool_free(struct pool *pool) {
         return NULL;
 }
 
+void pool_set_poisons(struct pool *pool, struct poisons *poisons) {
+        pool->poisons = poisons;
+}
+
 const struct generation *pool_generation(const struct pool *pool) {
         return pool->has_generation ? &pool->generation : NULL;
 }

@@ -22,6 +22,7 @@
 
 struct pool;
 struct pool_job;
+struct poisons;
 
 struct pool_result {
         enum verdict verdict;
@@ -48,6 +49,9 @@ struct pool_job {
         enum job_form form;
         bool use_cache; /* what the verdict cache seems to know need not be scanned */
         bool use_hub;   /* stamps in the header of a message are to be judged first */
+        bool spare; /* content that has cost two workers before is not scanned; what costs two now
+                         * is remembered (poisons.h), which takes reading fd again */
+        const struct config_store *store; /* with spare: where it is, for the log */
 
         /* A file of many items: those that reach into [wanted, to), from the one at offset from on
          * (proto.h). They are told as they are judged, in order and without gaps; a job that is given
@@ -100,6 +104,9 @@ typedef void (*pool_ready_fn)(void *userdata, int error);
 int pool_new(struct ring *ring, const struct config *config, struct stats *stats,
              struct journal *journal, int cache_fd, pool_ready_fn on_ready, void *userdata,
              FILE *errors, struct pool **ret);
+
+/* Who remembers what costs workers; before the first job. NULL: nobody. */
+void pool_set_poisons(struct pool *pool, struct poisons *poisons);
 
 /* Every job must be done before. */
 struct pool *pool_free(struct pool *pool);

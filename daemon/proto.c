@@ -30,9 +30,12 @@ static const struct {
         [PROTO_COVER] = { sizeof(struct proto_cover), 0 },
         [PROTO_PLAN] = { sizeof(struct proto_plan), 0 },
         [PROTO_COMPARED] = { sizeof(struct proto_compared), 0 },
+        [PROTO_ENDED] = { sizeof(struct proto_ended), 0 },
+        [PROTO_CONTENT] = { sizeof(struct proto_content), 0 },
 };
 
 static_assert(sizeof(union proto_message) <= UINT16_MAX, "sizes fit the header");
+static_assert(PROTO_POISON_AT + sizeof(struct poison_view) <= PROTO_SLOT_SIZE, "the list fits");
 
 size_t proto_size(enum proto_kind kind) {
         return (unsigned)kind < _PROTO_KIND_MAX ? kinds[kind].size : 0;
@@ -177,7 +180,7 @@ static bool plan_job_ok(const struct proto_job *m) {
         if (!m->plan)
                 return m->detached == 0;
         return m->plan == 1 && m->has_fd && !m->has_known && !m->use_cache && !m->use_hub &&
-               !m->attachments && !m->cover && m->from == m->wanted &&
+               !m->attachments && !m->cover && !m->spare && m->from == m->wanted &&
                m->detached <= (m->form == JOB_RAW);
 }
 
@@ -190,7 +193,8 @@ static bool job_ok(const struct proto_job *m) {
                m->many >= (m->form == JOB_MBOX) && m->use_cache <= 1 &&
                m->use_hub <= (m->form != JOB_RAW) && m->attachments <= (m->form == JOB_MESSAGE) &&
                m->cover <= (m->form == JOB_MESSAGE) && range_ok(m) && distrusted_ok(m) &&
-               plan_job_ok(m) && (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
+               plan_job_ok(m) && m->spare <= 1 && m->announce <= m->spare &&
+               (m->has_fd || m->size <= PROTO_BAY_SIZE) &&
                is_zero(m->reserved, sizeof(m->reserved));
 }
 
@@ -322,7 +326,11 @@ int proto_check(const union proto_message *message, size_t size) {
                 ok = message->compared.same <= 1 &&
                      is_zero(message->compared.reserved, sizeof(message->compared.reserved));
                 break;
-        case PROTO_SPAWN: ok = message->spawn.reserved == 0; break;
+        case PROTO_SPAWN: ok = true; break;
+        case PROTO_ENDED:
+                ok = message->ended.killed <= 1 &&
+                     is_zero(message->ended.reserved, sizeof(message->ended.reserved));
+                break;
         case PROTO_HELLO: ok = true; break;
         case PROTO_JOB: ok = job_ok(&message->job); break;
         case PROTO_ITEMS: ok = items_ok(&message->items); break;
@@ -330,6 +338,10 @@ int proto_check(const union proto_message *message, size_t size) {
         case PROTO_RESULT: ok = result_ok(&message->result); break;
         case PROTO_COVER: ok = cover_ok(&message->cover); break;
         case PROTO_PLAN: ok = plan_ok(&message->plan); break;
+        case PROTO_CONTENT:
+                ok = message->content.size > 0 &&
+                     message->content.offset <= UINT64_MAX - message->content.size;
+                break;
         case PROTO_ATTACHMENT: ok = attachment_ok(&message->attachment); break;
         case _PROTO_KIND_MAX:
         default: ok = false;

@@ -12,12 +12,14 @@
  *     gate ◀─COMPARED─ loader        the set is, or is not, the one that runs; the loader then exits
  *     gate ──SPAWN───▶ loader        with 2 fds: the worker's end of its channel, its slot's memfd;
  *                                    and the verdict cache's memory, read-only, if there is one
+ *     gate ◀─ENDED──── loader        a worker did not end by itself in peace
  *     gate ◀─HELLO──── worker        on its channel; the kernel's SCM_CREDENTIALS tell its pid
  *     gate ──JOB─────▶ worker        scan a bay of the slot, or the fd that comes along
  *     gate ◀─ITEMS──── worker        of a file of many items: what was found, in order, as it goes
  *     gate ◀─ITEM───── worker        one of them that is worth a word in the log
  *     gate ◀─ATTACHMENT worker       before the result of a job that asks: what is not wanted in mail
  *     gate ◀─COVER──── worker        likewise: the digests that a hub's stamp of the message covers
+ *     gate ◀─CONTENT── worker        of a job that asks: what it is going to take apart now
  *     gate ◀─PLAN───── worker        before the result of a job for a plan, always: what the item
  *                                    would be replaced by is in the memfd that came with the job
  *     gate ◀─RESULT─── worker        the verdict; the bay is the gate's again
@@ -36,14 +38,17 @@
 #include "store/digest.h"
 #include "store/hub-content.h"
 #include "store/notice.h"
+#include "store/poison.h"
 #include "store/stamp.h"
 #include "store/verdict.h"
 
 #define PROTO_MAGIC \
-        UINT32_C(0x53734331)  /* "SsC1": raise the digit when a release changes what is below */
-#define PROTO_BAYS          2 /* jobs that a worker's slot has room for */
-#define PROTO_BAY_SIZE      (UINT32_C(1) << 20)
-#define PROTO_SLOT_SIZE     (PROTO_BAYS * PROTO_BAY_SIZE)
+        UINT32_C(0x53734331) /* "SsC1": raise the digit when a release changes what is below */
+#define PROTO_BAYS     2     /* jobs that a worker's slot has room for */
+#define PROTO_BAY_SIZE (UINT32_C(1) << 20)
+/* Behind the bays: what is not to be scanned. */
+#define PROTO_POISON_AT     (PROTO_BAYS * PROTO_BAY_SIZE)
+#define PROTO_SLOT_SIZE     (PROTO_POISON_AT + (UINT32_C(4) << 10))
 #define PROTO_SIGNATURE_MAX 128
 #define PROTO_TEXT_MAX      512
 #define PROTO_SPANS_MAX     32
@@ -70,6 +75,8 @@ enum proto_kind {
         PROTO_COVER,
         PROTO_PLAN,
         PROTO_COMPARED,
+        PROTO_CONTENT,
+        PROTO_ENDED,
         _PROTO_KIND_MAX
 };
 
@@ -130,7 +137,14 @@ struct proto_compared {
 struct proto_spawn {
         struct proto_header header;
         uint32_t worker; /* number of the worker: names its folder in tmpdir */
-        uint32_t reserved;
+        uint32_t serial; /* another one for each */
+};
+
+struct proto_ended {
+        struct proto_header header;
+        uint32_t serial; /* of its SPAWN */
+        uint8_t killed;  /* by a signal that a fault in it does not raise */
+        uint8_t reserved[3];
 };
 
 struct proto_hello {
@@ -169,7 +183,9 @@ struct proto_job {
         uint8_t n_distrusted;
         uint8_t plan;     /* nothing but a PLAN is wanted, and none of the above: see there */
         uint8_t detached; /* of a plan: RAW content is an attachment that Dovecot keeps by itself */
-        uint8_t reserved[4];
+        uint8_t spare;    /* content that is in the slot's list of poison is UNKNOWN, POISON */
+        uint8_t announce; /* tell of content before anything else is done with it */
+        uint8_t reserved[2];
         uint8_t known[STAMP_DIGEST_SIZE]; /* with has_known: if the content has this digest, say so
                                            * instead of scanning it */
         uint64_t from, wanted, to;        /* with many: offsets, from <= wanted < to; else 0 */
@@ -254,6 +270,15 @@ struct proto_cover {
         uint8_t body[DIGEST_SIZE], header_digest[DIGEST_SIZE]; /* if GOOD, else zero */
 };
 
+/* What a worker that ends now ended by. Of a file of many items: what was told before reaches to its
+ * offset. */
+struct proto_content {
+        struct proto_header header;
+        uint64_t id;
+        uint64_t offset, size;       /* in the file; size is not 0 */
+        uint8_t digest[DIGEST_SIZE]; /* SHA-256 of the bytes as they are stored */
+};
+
 /* How an infected item can be replaced by one of the same size that is clean. The job for it brings a
  * second fd: a memfd of exactly the item's size, which is written to if the plan is MADE. Of a file of
  * many items (many) the item is the one that is [from, to), with from = wanted, and no ITEMS are told;
@@ -311,6 +336,8 @@ union proto_message {
         struct proto_attachment attachment;
         struct proto_cover cover;
         struct proto_plan plan;
+        struct proto_content content;
+        struct proto_ended ended;
 };
 
 /* Fills in the header of a message of this kind. */

@@ -113,14 +113,12 @@ bool scan_settled(struct scan *scan, const struct pool_result *result) {
         default:
                 if (scan->job.use_hub && result->has_digest)
                         stats_count_hub(scans->stats, HUB_ABSENT);
-                scans->stats->scans++;
-                scans->stats->bytes += scan->size;
                 scan->tier = LOG_TIER_SCAN;
                 scan->verdict = result->verdict;
                 scan->reason = result->reason;
                 /* It may have been made for another engine than the one that it was given to. */
                 scan->generation = scan->job.generation;
-                stats_count_verdict(scans->stats, scan->verdict);
+                stats_count_scan(scans->stats, scan->size, scan->verdict, scan->reason);
                 scans_tell_engine(scans, scan->verdict, scan->reason);
                 if (result->has_digest && scan_same_generation(scan))
                         verdicts_store(scans->verdicts, result->digest, &scan->generation,

@@ -307,6 +307,8 @@ void scan_start(struct scan *scan, bool fresh) {
                 .use_cache = !fresh && verdicts_fd(scans->verdicts) >= 0,
                 .use_hub = !fresh && scans_honour_stamps(scans, scan->store, scan->is_event) &&
                            stores_form(scan->store->format) != JOB_RAW,
+                .spare = true,
+                .store = scan->store,
                 .done = scan_done,
         };
         memcpy(scan->job.known, scan->stamp.digest, sizeof(scan->job.known));

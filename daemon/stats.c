@@ -27,7 +27,14 @@ void stats_format(const struct stats *stats, char *out, size_t size) {
                                       all[i].name, all[i].value);
 }
 
-void stats_count_verdict(struct stats *stats, enum verdict verdict) {
+void stats_count_scan(struct stats *stats, uint64_t size, enum verdict verdict,
+                      enum reason reason) {
+        if (reason == REASON_POISON) {
+                stats->poison_hits++;
+                return;
+        }
+        stats->scans++;
+        stats->bytes += size;
         switch (verdict) {
         case VERDICT_CLEAN: stats->clean++; break;
         case VERDICT_INFECTED: stats->infected++; break;

@@ -41,6 +41,8 @@
         X(remedies_failed, "replacements that were refused or failed") \
         X(unscannable,     "contents that can't be judged") \
         X(undecided,       "scans that failed") \
+        X(poisoned,        "contents that cost two workers and are not scanned again") \
+        X(poison_hits,     "accesses to such contents, answered by on_error at once") \
         X(paused,          "accesses let through unscanned in a pause") \
         X(refused,         "accesses answered at once because the engine failed again and again") \
         X(timeouts,        "openers answered by on_error at their deadline") \
@@ -90,8 +92,8 @@ struct stats {
 #undef X
 };
 
-/* Counts a content that was judged by a scan. */
-void stats_count_verdict(struct stats *stats, enum verdict verdict);
+/* Counts a content that was judged by a scan, or is not scanned for what it has cost before. */
+void stats_count_scan(struct stats *stats, uint64_t size, enum verdict verdict, enum reason reason);
 
 /* Counts a stamp in a header, or a content without. */
 void stats_count_hub(struct stats *stats, enum hub_check check);

@@ -55,6 +55,10 @@ static void loader_said(void *userdata, const union proto_message *m) {
         struct team *team = userdata;
         struct pool *pool = team->pool;
 
+        if (m->header.kind == PROTO_ENDED) {
+                worker_ended(team, &m->ended);
+                return;
+        }
         if (team == pool->next) {
                 pool_next_said(pool, m);
                 return;

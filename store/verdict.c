@@ -32,6 +32,7 @@ static const struct {
         [REASON_STAMP] = { "stamp", VERDICT_UNKNOWN },
         [REASON_PROTOCOL] = { "protocol", VERDICT_UNKNOWN },
         [REASON_BREAKER] = { "breaker", VERDICT_UNKNOWN },
+        [REASON_POISON] = { "poison", VERDICT_UNKNOWN },
 };
 
 static_assert(ELEMENTSOF(verdict_names) == _VERDICT_MAX, "a name for every verdict");

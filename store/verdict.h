@@ -35,6 +35,7 @@ enum reason {
         REASON_STAMP,    /* an old stamp could not be taken off a file that is written to */
         REASON_PROTOCOL, /* the worker answered nonsense */
         REASON_BREAKER,  /* the engine failed again and again: it was not even tried */
+        REASON_POISON,   /* this content has cost two workers before: it was not even tried */
         _REASON_MAX
 };
 

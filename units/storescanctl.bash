@@ -14,6 +14,7 @@ _storescanctl() {
         [stamp]='show verify clear'
         [quarantine]='list show export release delete clean notify'
         [allow]='list add remove'
+        [poison]='list clear'
         [key]='generate list public'
         [check-config]=''
         [version]=''

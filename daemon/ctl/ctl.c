@@ -2,7 +2,7 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help. What a verb does is in
- * status.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c and key-verbs.c. Must not touch a store
+ * status.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
  * itself.
  */
 
@@ -57,6 +57,8 @@ static const struct verb verbs[] = {
         { "allow", "list",   "",          "List content that is allowed though infected",       0, 0,       TAKES_JSON | TAKES_CONFIG, verb_allow_list },
         { "allow", "add",    "DIGEST...", "Allow content, whatever signatures say",             1, INT_MAX, TAKES_CONFIG,              verb_allow_add },
         { "allow", "remove", "DIGEST...", "Allow content no more",                              1, INT_MAX, TAKES_CONFIG,              verb_allow_remove },
+        { "poison", "list",  "",          "List content that cost workers: it is not scanned",  0, 0,       TAKES_JSON | TAKES_CONFIG, verb_poison_list },
+        { "poison", "clear", "",          "Forget that: scan it again when it is opened",       0, 0,       0,                         verb_poison_clear },
         { "key", "generate", "ID",  "Make a key for stamps in headers",                         1, 1,       TAKES_TYPE | TAKES_KEYS,   verb_key_generate },
         { "key", "list",     "",    "Show the keys, and what is wrong with any of them",        0, 0,       TAKES_KEYS, verb_key_list },
         { "key", "public",   "ID",  "Print the public half of a key, for stores",               1, 1,       TAKES_KEYS, verb_key_public },

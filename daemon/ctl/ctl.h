@@ -51,6 +51,9 @@ verb_func verb_quarantine_delete;
 verb_func verb_quarantine_clean;
 verb_func verb_quarantine_notify;
 
+verb_func verb_poison_list;
+verb_func verb_poison_clear;
+
 verb_func verb_allow_list;
 verb_func verb_allow_add;
 verb_func verb_allow_remove;

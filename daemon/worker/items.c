@@ -28,6 +28,7 @@ struct walk {
         const struct proto_job *job;
         enum reader_format format;
         int fd;
+        const struct spare *spare;
         struct teller *teller;
         struct stat begun;
         struct content content;
@@ -115,6 +116,9 @@ static int judge_item(struct walk *w, const struct item *item, struct judgement 
                 r = check_unchanged(w);
         if (r < 0 || large)
                 return r;
+        r = spare_begin(w->spare, item->offset, w->content.data, item->size, &ret->scan);
+        if (r != 0)
+                return MIN(r, 0);
 
         trust_begin(&w->judge->trust);
         parts_judge_item(w->judge, w->format, item, w->content.data, &question, ret);
@@ -158,6 +162,9 @@ static int do_item(struct walk *w, const struct item *item) {
         if (r < 0)
                 return r;
         tell(w, item, &j);
+        /* What ends a worker is found at the end of what was told. */
+        if (w->job->announce)
+                tell_flush(w->teller);
         if (item->size > LARGE_SIZE ||
             (j.scan_usec > 0 && trust_now_usec() - j.scan_usec > LARGE_USEC)) {
                 content_trim(&w->content);
@@ -191,6 +198,8 @@ static int walk_items(struct walk *w) {
                         return r;
                 if (item.offset + item.size <= job->wanted) {
                         tell_passed(w->teller, item.offset, item.size, item.last);
+                        if (job->announce)
+                                tell_flush(w->teller);
                         r = 0;
                 } else
                         r = do_item(w, &item);
@@ -200,13 +209,14 @@ static int walk_items(struct walk *w) {
         return r;
 }
 
-void items_walk(struct judge *judge, const struct proto_job *job, int fd, struct teller *teller,
-                struct scan *ret) {
+void items_walk(struct judge *judge, const struct proto_job *job, int fd, const struct spare *spare,
+                struct teller *teller, struct scan *ret) {
         struct walk w = {
                 .judge = judge,
                 .job = job,
                 .format = job->form == JOB_MBOX ? READER_MBOX : READER_DBOX,
                 .fd = fd,
+                .spare = spare,
                 .teller = teller,
         };
         int r;

@@ -7,10 +7,11 @@
  */
 
 #include "daemon/worker/message.h"
+#include "daemon/worker/spare.h"
 #include "daemon/worker/tell.h"
 
 /* Does a job with many. What could not be judged as an item is told as UNKNOWN or UNSCANNABLE;
  * when the walk itself cannot go on, ret says why: UNKNOWN. Else it is CLEAN, which says nothing
  * of the items. */
-void items_walk(struct judge *judge, const struct proto_job *job, int fd, struct teller *teller,
-                struct scan *ret);
+void items_walk(struct judge *judge, const struct proto_job *job, int fd, const struct spare *spare,
+                struct teller *teller, struct scan *ret);

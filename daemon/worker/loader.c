@@ -29,6 +29,7 @@
 
 struct child {
         pid_t pid; /* 0: a free place */
+        uint32_t serial;
         char folder[SPOOL_NAME_MAX];
 };
 
@@ -92,7 +93,8 @@ static int answer_load(struct loader *loader, const struct proto_load *load, int
 
 /* ---- Children ---- */
 
-static void spawn(struct loader *loader, unsigned worker, int channel, int slot, int cache) {
+static void spawn(struct loader *loader, const struct proto_spawn *message, int channel, int slot,
+                  int cache) {
         struct child *child = NULL;
         pid_t self = getpid(), pid;
 
@@ -109,7 +111,7 @@ static void spawn(struct loader *loader, unsigned worker, int channel, int slot,
                 fprintf(stderr, "storescan-worker: failed to make a worker: %m.\n");
                 return;
         }
-        spool_name(child->folder, "w", worker, pid > 0 ? pid : getpid());
+        spool_name(child->folder, "w", message->worker, pid > 0 ? pid : getpid());
         if (pid == 0) {
                 const struct serve_setup setup = {
                         .engine = loader->loaded.engine,
@@ -128,6 +130,24 @@ static void spawn(struct loader *loader, unsigned worker, int channel, int slot,
                 serve(&setup, channel, slot, cache);
         }
         child->pid = pid;
+        child->serial = message->serial;
+}
+
+/* Whoever kills a worker by these finds no fault with what it is at. */
+static bool is_from_outside(int signal) {
+        return signal == SIGKILL || signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+}
+
+/* The gate looks for what content costs workers. That it does not hear of one does no harm. */
+static void tell_ended(const struct loader *loader, const struct child *child, int status) {
+        union proto_message message;
+
+        if (loader->ending || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS))
+                return;
+        proto_init(&message, PROTO_ENDED);
+        message.ended.serial = child->serial;
+        message.ended.killed = WIFSIGNALED(status) && is_from_outside(WTERMSIG(status));
+        (void)proto_send(loader->control, &message, NULL, 0);
 }
 
 static void bury(struct loader *loader, pid_t pid, int status) {
@@ -142,6 +162,7 @@ static void bury(struct loader *loader, pid_t pid, int status) {
                                 child->folder, sigabbrev_np(WTERMSIG(status)),
                                 WTERMSIG(status) == SIGSYS ? ", a system call that it may not use"
                                                            : "");
+                tell_ended(loader, child, status);
                 child->pid = 0;
                 r = spool_remove(loader->tmpdir, child->folder);
                 if (r < 0)
@@ -177,7 +198,7 @@ static int serve_gate(struct loader *loader) {
         cache = fds[2];
         if (r != PROTO_SPAWN || channel < 0 || slot < 0)
                 return -EBADMSG;
-        spawn(loader, message.spawn.worker, channel, slot, cache);
+        spawn(loader, &message.spawn, channel, slot, cache);
         return 1;
 }
 

@@ -21,6 +21,7 @@
 #include "daemon/worker/parts.h"
 #include "daemon/worker/plan.h"
 #include "daemon/worker/sandbox.h"
+#include "daemon/worker/spare.h"
 #include "store/util.h"
 
 /* A job of such content or duration may have taken much memory, most of which is given back. */
@@ -31,6 +32,7 @@
 struct worker {
         const struct serve_setup *setup;
         const uint8_t *slot;
+        struct spare spare;
         size_t cache_size; /* of its mapping; 0: there is none */
         struct judge judge;
 };
@@ -96,6 +98,13 @@ static void judge(struct worker *w, struct job *job, struct judgement *ret) {
                 r = get_content(w, job);
         if (r < 0) {
                 judge_unread(r, &ret->scan);
+                return;
+        }
+        r = spare_begin(&w->spare, 0, job->content.data, job->content.size, &ret->scan);
+        if (r != 0) {
+                if (r < 0)
+                        judge_unread(r, &ret->scan);
+                content_release(&job->content);
                 return;
         }
         trust_begin(&w->judge.trust);
@@ -190,7 +199,7 @@ static void do_many(struct worker *w, struct job *job, struct proto_result *ret)
         struct teller teller;
 
         teller_init(&teller, job->message->id, send_message, w);
-        items_walk(&w->judge, job->message, job->fd, &teller, &scan);
+        items_walk(&w->judge, job->message, job->fd, &w->spare, &teller, &scan);
         ret->scan_usec = span_usec(started, trust_now_usec());
         ret->verdict = (uint8_t)scan.verdict;
         ret->reason = (uint8_t)scan.reason;
@@ -280,6 +289,12 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd,
         proto_init(&reply, PROTO_RESULT);
         reply.result.id = message->id;
         attachments_begin(w->setup->attachments);
+        w->spare = (struct spare){
+                .view = (const struct poison_view *)(const void *)(w->slot + PROTO_POISON_AT),
+                .job = message,
+                .send = send_message,
+                .userdata = w,
+        };
         if (message->plan)
                 do_plan(w, &job, planned, &reply.result);
         else if (message->many)

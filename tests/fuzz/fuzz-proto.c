@@ -128,6 +128,11 @@ static void check_promises(const union proto_message *m, int kind) {
                 check_text(m->plan.signature, sizeof(m->plan.signature));
                 check_context(&m->plan.context);
                 break;
+        case PROTO_CONTENT:
+                FUZZ_ASSERT(m->content.size > 0 &&
+                            m->content.offset <= UINT64_MAX - m->content.size);
+                break;
+        case PROTO_ENDED: FUZZ_ASSERT(m->ended.killed <= 1); break;
         case PROTO_ATTACHMENT:
                 FUZZ_ASSERT(m->attachment.by_type <= 1 && m->attachment.pattern[0] != '\0');
                 check_text(m->attachment.pattern, sizeof(m->attachment.pattern));

@@ -524,6 +524,28 @@ START_TEST(test_context) {
 }
 END_TEST
 
+START_TEST(test_content) {
+        proto_init(&m, PROTO_CONTENT);
+        ck_assert_int_eq(check(), -EBADMSG); /* nothing costs no worker */
+        m.content.size = 5;
+        ck_assert_int_eq(check(), PROTO_CONTENT);
+        m.content.offset = UINT64_MAX - 4;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
+START_TEST(test_ended) {
+        proto_init(&m, PROTO_ENDED);
+        ck_assert_int_eq(check(), PROTO_ENDED);
+        m.ended.killed = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.ended.killed = 1;
+        ck_assert_int_eq(check(), PROTO_ENDED);
+        m.ended.reserved[0] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
 START_TEST(test_cover) {
         proto_init(&m, PROTO_COVER);
         m.cover.body[0] = 1;
@@ -856,6 +878,7 @@ END_TEST
 
 UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_hub,
           test_result_known, test_texts, test_text_cut, test_job, test_job_many, test_items,
-          test_items_are_dull, test_item, test_item_hub, test_context, test_attachment, test_cover,
-          test_job_plan, test_plan_made, test_plan_not_made, test_load, test_loaded,
-          test_round_trip, test_surplus_fds, test_never_sleeps, test_patience);
+          test_items_are_dull, test_item, test_item_hub, test_context, test_attachment,
+          test_content, test_ended, test_cover, test_job_plan, test_plan_made, test_plan_not_made,
+          test_load, test_loaded, test_round_trip, test_surplus_fds, test_never_sleeps,
+          test_patience);

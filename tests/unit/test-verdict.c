@@ -14,7 +14,7 @@ START_TEST(words) {
         static const char *const reasons[] = { "none",     "limits",   "encrypted", "broken",
                                                "engine",   "timeout",  "crash",     "hang",
                                                "read",     "overload", "shutdown",  "stamp",
-                                               "protocol", "breaker" };
+                                               "protocol", "breaker",  "poison" };
 
         ck_assert_uint_eq(ELEMENTSOF(verdicts), _VERDICT_MAX);
         ck_assert_uint_eq(ELEMENTSOF(reasons), _REASON_MAX);
