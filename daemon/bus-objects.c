@@ -68,6 +68,25 @@ static int get_counters(sd_bus *sd, const char *path, const char *interface, con
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+/* Of each store: whether it is hooked, how long ago (in microseconds) that was found, and why the last
+ * test could not tell. */
+static int get_hooked(sd_bus *sd, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct bus_view view = look(userdata);
+        int r = sd_bus_message_open_container(reply, 'a', "(ssts)");
+        uint64_t now = now_usec();
+
+        for (size_t i = 0; i < view.n_hooks && r >= 0; i++) {
+                const struct selftest_result *hook = &view.hooks[i];
+
+                r = sd_bus_message_append(
+                        reply, "(ssts)", hook->store, hook_name(hook->hook),
+                        hook->checked_usec == 0 ? UINT64_MAX : now - MIN(now, hook->checked_usec),
+                        hook->error != 0 ? error_text(hook->error) : "");
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get_paused(sd_bus *sd, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "b", look(userdata).paused);
@@ -123,6 +142,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Waiting", "u", get_waiting, 0, 0),
         SD_BUS_PROPERTY("OldestWaitUSec", "t", get_oldest, 0, 0),
         SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
+        SD_BUS_PROPERTY("Hooked", "a(ssts)", get_hooked, 0, 0),
         SD_BUS_PROPERTY("Paused", "b", get_paused, 0, 0),
         SD_BUS_METHOD("Pause", "t", "", on_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -17,6 +17,7 @@
 #include "daemon/config.h"
 #include "daemon/journal.h"
 #include "daemon/ring.h"
+#include "daemon/selftest.h"
 #include "daemon/stats.h"
 #include "store/stamp.h"
 
@@ -30,6 +31,8 @@ struct bus_view {
         bool paused;                         /* every open passes unscanned */
         unsigned waiting;                    /* opens without an answer */
         uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
+        const struct selftest_result *hooks; /* of each store that was tested */
+        size_t n_hooks;
 };
 
 /* Called on the gate thread. */

@@ -127,7 +127,8 @@ struct config {
         unsigned max_pending; /* 0: as many as RLIMIT_NOFILE bears */
         unsigned hot_files;   /* 0: none */
         uint64_t hot_time_usec;
-        unsigned log_queue; /* records that wait for the journal before dropping */
+        uint64_t self_test_usec; /* 0: none */
+        unsigned log_queue;      /* records that wait for the journal before dropping */
         /* [cache] */
         uint64_t cache_size;   /* bytes of memory; 0: no verdict cache */
         char *cache_directory; /* made at start; where it is saved */

@@ -22,6 +22,9 @@
         X(STORE_LEFT,     "store-left",     "0a9e6b1c7d3f4e58b2a4c6d8e0f1a3b5", LOG_NOTICE,  "a store is guarded no more: the configuration has it no longer") \
         X(MARK_FAILED,    "mark-failed",    "cfe6bb0738b2496fb1de420697babdd9", LOG_ERR,     "a folder could not be marked: opens there pass unscanned") \
         X(NEWS_FAILED,    "news-failed",    "2f96e3208cc04b4eb13edddd88753d74", LOG_WARNING, "new mail of a store can't be told: it is scanned when it is read") \
+        X(NOT_HOOKED,     "not-hooked",     "3f0b6a1d2c7e4e0c9b1f5d8a7c6e4b29", LOG_CRIT,    "an open of the self-test passed by: a store is not guarded") \
+        X(HOOKED,         "hooked",         "8a5c9e7d1b3f4d62a0e4c8b7f6d5a319", LOG_NOTICE,  "a store that was not hooked is hooked again") \
+        X(UNTESTED,       "untested",       "c27d4e9f8b1a4f53b6d0e5a3c9f7182e", LOG_NOTICE,  "the self-test can't be made in a store") \
         X(BLOCKED,        "blocked",        "8f59b7742ad84151b1cb459bc4158e06", LOG_WARNING, "an open of infected mail was denied") \
         X(DETECTED,       "detected",       "a6882e2263dd42adb959f5ca93c418cb", LOG_WARNING, "infected mail was found and let through, or found with nobody waiting") \
         X(RELEASED,       "released",       "a9d2f0c1f6d34b7f9a7e51c0c8f3be52", LOG_NOTICE,  "infected content was let through because the admin allows it") \

@@ -15,6 +15,7 @@
 
 #include "daemon/policy.h"
 #include "daemon/remedies.h"
+#include "daemon/selftest.h"
 #include "daemon/stores.h"
 
 /* Reads the stamp of fd, of whatever generation. False, and verdict UNKNOWN: there is none. */
@@ -248,6 +249,10 @@ void judge_event(void *userdata, const struct gate_event *event) {
 
         if (event->pid == judge->own_pid || pool_is_own(judge->pool, event->pid) ||
             remedies_is_own(judge->remedies, event->pid)) {
+                if (event->pid == judge->own_pid && selftest_is_canary(judge->selftest, fd)) {
+                        gate_answer(judge->gate, fd, false, false);
+                        return;
+                }
                 judge->stats->own++;
                 gate_answer(judge->gate, fd, true, false);
                 return;

@@ -23,6 +23,7 @@ struct judge {
         struct remedies *remedies; /* NULL: nothing is replaced */
         const struct history *history;
         struct pause *pause;
+        struct selftest *selftest; /* NULL: none is made */
         struct gate
                 *gate; /* set once it is made: it brings the events that the judge is made for */
         struct stats *stats;

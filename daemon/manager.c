@@ -43,6 +43,7 @@
 #include "daemon/reload.h"
 #include "daemon/remedies.h"
 #include "daemon/ring.h"
+#include "daemon/selftest.h"
 #include "daemon/stats.h"
 #include "daemon/verdicts.h"
 
@@ -82,6 +83,7 @@ struct manager {
         struct history *history;
         struct breaker breaker;
         struct pause pause;
+        struct selftest *selftest;
         struct marker *marker;
         struct reload *reload;
         struct reconfigure *reconfigure;
@@ -223,7 +225,8 @@ static uint64_t oldest_wait(const struct manager *m) {
         return one == 0 || (many != 0 && many < one) ? many : one;
 }
 
-/* The watchdog is fed while every open is answered in its time, not merely while the loop turns. */
+/* The watchdog is fed while every open is answered in its time, not merely while the loop turns; and
+ * while opens are seen. */
 static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
         uint64_t waits_until = MIN(scans_due(m->scans), many_due(m->many));
         uint64_t period = m->notify.watchdog_usec / 3;
@@ -231,7 +234,8 @@ static uint64_t feed_watchdog(struct manager *m, uint64_t now) {
         if (period == 0)
                 return USEC_INFINITY;
         if (now - m->pinged_usec >= period &&
-            (waits_until == USEC_INFINITY || now < waits_until + STALL_SLACK_USEC)) {
+            (waits_until == USEC_INFINITY || now < waits_until + STALL_SLACK_USEC) &&
+            !(m->selftest && selftest_failed(m->selftest))) {
                 m->pinged_usec = now;
                 (void)notify_send(&m->notify, "WATCHDOG=1");
         }
@@ -295,6 +299,8 @@ static int turn(struct manager *m, uint64_t *due) {
         *due = MIN(*due, pause_run(&m->pause, now));
         *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
         *due = MIN(*due, poisons_run(m->poisons, m->pool ? pool_generation(m->pool) : NULL, now));
+        if (m->guarding && !m->ending)
+                *due = MIN(*due, selftest_run(m->selftest, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
         tell_pressure(m, now);
@@ -482,6 +488,7 @@ static void look(void *userdata, struct bus_view *ret) {
                 .waiting = scans_waiting(m->scans) + many_waiting(m->many),
                 .oldest_usec = oldest_wait(m),
         };
+        ret->hooks = selftest_results(m->selftest, &ret->n_hooks);
 }
 
 /* storescan-remedy is there for those who replace; without it they would block. */
@@ -646,6 +653,9 @@ static int start(struct manager *m) {
                 .changed = on_pause,
                 .userdata = m,
         };
+        r = selftest_new(m->config, &m->stats, m->journal, &m->selftest);
+        if (r < 0)
+                return r;
         m->judge = (struct judge){
                 .config = m->config,
                 .pool = m->pool,
@@ -655,6 +665,7 @@ static int start(struct manager *m) {
                 .history = m->history,
                 .remedies = m->remedies,
                 .pause = &m->pause,
+                .selftest = m->selftest,
                 .gate = m->gate,
                 .stats = &m->stats,
                 .journal = m->journal,
@@ -825,10 +836,12 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
                 m.verdicts = verdicts_free(m.verdicts);
                 m.allow_list = allow_list_free(m.allow_list);
                 m.history = history_free(m.history);
+                m.selftest = selftest_free(m.selftest);
                 m.poisons = poisons_free(m.poisons);
         }
         m.journal = journal_free(m.journal);
-        if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history || m.poisons)
+        if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history ||
+            m.poisons || m.selftest)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         m.reconfigure = reconfigure_free(m.reconfigure);

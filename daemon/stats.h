@@ -19,6 +19,7 @@
         X(denied,          "events answered with deny") \
         X(lost,            "events that the kernel itself denied because it could not hand them over") \
         X(own,             "opens by storescand itself") \
+        X(self_tests,      "opens by the self-test, which are denied") \
         X(control,         "opens of files that are not mail, or not regular, or empty") \
         X(in_progress,     "opens of messages that are being delivered") \
         X(stamp_hits,      "opens answered by a valid stamp") \

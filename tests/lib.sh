@@ -183,6 +183,7 @@ $SCANNER_CONF
 [stamp]
 $STAMP_CONF
 [gate]
+${SELF_TEST_CONF-self_test = 0s}
 $GATE_CONF
 [cache]
 directory = $WORK/verdicts

@@ -15,12 +15,21 @@
 #include "store/stamp.h"
 #include "store/util.h"
 
+#define HOOKS_MAX 512 /* stores of which it is told whether they are hooked */
+
+struct hook_status {
+        char store[64], state[16], problem[128];
+        uint64_t age_usec;
+};
+
 struct status {
         bool guarding, paused;
         char version[32], generation[GENERATION_LENGTH + 1];
         uint32_t database_version, waiting;
         uint64_t oldest_usec;
         struct stats stats;
+        struct hook_status hooks[HOOKS_MAX];
+        size_t n_hooks;
 };
 
 static int get_string(sd_bus *bus, const char *property, char *out, size_t size) {
@@ -73,6 +82,27 @@ static int get_counters(sd_bus *bus, struct stats *ret) {
         return error < 0 ? ctl_bus_error(error, NULL) : STATUS_OK;
 }
 
+static int get_hooks(sd_bus *bus, struct status *ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *store, *state, *problem;
+        uint64_t age;
+        int r = ctl_bus_get(bus, "Hooked", "a(ssts)", &reply), error;
+
+        if (r != STATUS_OK)
+                return r;
+        error = sd_bus_message_enter_container(reply, 'a', "(ssts)");
+        while (error >= 0 && ret->n_hooks < HOOKS_MAX &&
+               (error = sd_bus_message_read(reply, "(ssts)", &store, &state, &age, &problem)) > 0) {
+                struct hook_status *hook = &ret->hooks[ret->n_hooks++];
+
+                (void)snprintf(hook->store, sizeof(hook->store), "%s", store);
+                (void)snprintf(hook->state, sizeof(hook->state), "%s", state);
+                (void)snprintf(hook->problem, sizeof(hook->problem), "%s", problem);
+                hook->age_usec = age;
+        }
+        return error < 0 ? ctl_bus_error(error, NULL) : STATUS_OK;
+}
+
 static int get_status(sd_bus *bus, struct status *ret) {
         int r, guarding = 0, paused = 0;
 
@@ -91,9 +121,69 @@ static int get_status(sd_bus *bus, struct status *ret) {
                 r = get_basic(bus, "OldestWaitUSec", "t", &ret->oldest_usec);
         if (r == STATUS_OK)
                 r = get_counters(bus, &ret->stats);
+        if (r == STATUS_OK)
+                r = get_hooks(bus, ret);
         ret->guarding = guarding;
         ret->paused = paused;
         return r;
+}
+
+static bool is_hooked(const struct hook_status *hook) {
+        return streq(hook->state, "yes");
+}
+
+static bool any_unhooked(const struct status *s) {
+        for (size_t i = 0; i < s->n_hooks; i++)
+                if (streq(s->hooks[i].state, "no"))
+                        return true;
+        return false;
+}
+
+/* One line of all that are, and one for each that is not. */
+static void print_hooks(const struct status *s) {
+        uint64_t oldest = 0;
+        size_t n = 0;
+        char text[256];
+
+        for (size_t i = 0; i < s->n_hooks; i++)
+                if (is_hooked(&s->hooks[i])) {
+                        oldest = MAX(oldest, s->hooks[i].age_usec);
+                        n++;
+                }
+        (void)snprintf(text, sizeof(text), "yes, checked %" PRIu64 " s ago", oldest / USEC_PER_SEC);
+        if (n > 0 || s->n_hooks == 0)
+                output_line("Hooked", n > 0 ? text : "not tested yet");
+        for (size_t i = 0; i < s->n_hooks; i++) {
+                const struct hook_status *hook = &s->hooks[i];
+
+                if (is_hooked(hook))
+                        continue;
+                (void)snprintf(text, sizeof(text),
+                               hook->problem[0]
+                                       ? "store '%s' can't be tested: %s"
+                                       : "NO: opens in store '%s' pass by; see the journal%s",
+                               hook->store, hook->problem);
+                output_line("Hooked", text);
+        }
+}
+
+static void print_hooks_json(const struct status *s) {
+        printf("\"hooks\":[");
+        for (size_t i = 0; i < s->n_hooks; i++) {
+                const struct hook_status *hook = &s->hooks[i];
+
+                printf("%s{", i > 0 ? "," : "");
+                output_json("store", hook->store, strlen(hook->store));
+                putchar(',');
+                output_json("hooked", hook->state, strlen(hook->state));
+                if (hook->age_usec == UINT64_MAX)
+                        printf(",\"age_usec\":null,");
+                else
+                        printf(",\"age_usec\":%" PRIu64 ",", hook->age_usec);
+                output_json("problem", hook->problem, strlen(hook->problem));
+                putchar('}');
+        }
+        printf("],");
 }
 
 static void print_status(const struct status *s) {
@@ -109,6 +199,7 @@ static void print_status(const struct status *s) {
                 (void)snprintf(text, sizeof(text), "%s, daily.cvd %" PRIu32, s->generation,
                                s->database_version);
         output_line("Generation", text);
+        print_hooks(s);
         (void)snprintf(text, sizeof(text), "%" PRIu32 ", the oldest since %.3f s", s->waiting,
                        (double)s->oldest_usec / USEC_PER_SEC);
         output_line("Waiting", s->waiting > 0 ? text : "nobody");
@@ -122,7 +213,7 @@ static void print_status(const struct status *s) {
                        "%" PRIu64 " infected, %" PRIu64 " not scannable, %" PRIu64
                        " undecided; %" PRIu64 " opens denied",
                        s->stats.infected, s->stats.unscannable, s->stats.undecided,
-                       s->stats.denied);
+                       s->stats.denied - MIN(s->stats.denied, s->stats.self_tests));
         output_line("Found", text);
 }
 
@@ -143,15 +234,17 @@ static void print_status_json(const struct status *s) {
         putchar(',');
         output_json("generation", s->generation, strlen(s->generation));
         printf(",\"database_version\":%" PRIu32 ",\"waiting\":%" PRIu32
-               ",\"oldest_wait_usec\":%" PRIu64 ",\"counters\":{",
+               ",\"oldest_wait_usec\":%" PRIu64 ",",
                s->database_version, s->waiting, s->oldest_usec);
+        print_hooks_json(s);
+        printf("\"counters\":{");
         print_counters_json(&s->stats);
         printf("}}\n");
 }
 
 int verb_status(const struct ctl *ctl, char **args, int n) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        struct status status = {};
+        static struct status status; /* large */
         int r = ctl_bus_open(&bus);
 
         if (r == STATUS_OK)
@@ -162,7 +255,8 @@ int verb_status(const struct ctl *ctl, char **args, int n) {
                 print_status_json(&status);
         else
                 print_status(&status);
-        return status.guarding && !status.paused ? STATUS_OK : STATUS_FOUND;
+        return status.guarding && !status.paused && !any_unhooked(&status) ? STATUS_OK
+                                                                           : STATUS_FOUND;
 }
 
 int verb_stats(const struct ctl *ctl, char **args, int n) {
