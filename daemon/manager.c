@@ -21,6 +21,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include "daemon/admission.h"
 #include "daemon/allow-list.h"
 #include "daemon/breaker.h"
 #include "daemon/bus.h"
@@ -522,6 +523,27 @@ static int finish_interrupted(struct manager *m) {
         return m->error;
 }
 
+/* What can't be tried is told by the gate when it needs it. */
+static int admit_kernel(struct manager *m) {
+        struct admission_result results[ADMISSION_MAX];
+        int n = admission_run(results), n_bad = 0;
+
+        for (int i = 0; i < n; i++) {
+                if (results[i].good)
+                        continue;
+                n_bad++;
+                fprintf(m->errors,
+                        "This kernel does not do what guards mail: %s; but %s. ('%s'; see "
+                        "storescanctl doctor.)\n",
+                        results[i].what, results[i].detail, results[i].name);
+        }
+        if (n_bad == 0)
+                return 0;
+        fputs("Infected mail could be served, so storescand does not start. Boot another kernel.\n",
+              m->errors);
+        return -ENOEXEC;
+}
+
 static int start(struct manager *m) {
         const struct marker_events events = {
                 .placed = on_placed,
@@ -542,6 +564,8 @@ static int start(struct manager *m) {
                 return -EMFILE;
         }
         r = open_signals(m);
+        if (r >= 0)
+                r = admit_kernel(m);
         if (r < 0)
                 return r;
         r = journal_new(m->config->log_queue, &m->journal);

@@ -8,6 +8,7 @@ _storescanctl() {
     local -A commands=(
         [status]=''
         [stats]=''
+        [doctor]=''
         [reload]=''
         [pause]=''
         [resume]=''

@@ -2,7 +2,7 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help. What a verb does is in
- * status.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
+ * status.c, doctor.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
  * itself.
  */
 
@@ -41,6 +41,7 @@ struct verb {
 static const struct verb verbs[] = {
         { "status", NULL,    "",        "Show whether stores are guarded, and how it goes",     0, 0,       TAKES_JSON, verb_status },
         { "stats",  NULL,    "",        "Show all counters of the running storescand",          0, 0,       TAKES_JSON, verb_stats },
+        { "doctor", NULL,    "",        "Check kernel and installation, say what to do",        0, 0,       TAKES_JSON | TAKES_CONFIG, verb_doctor },
         { "reload", NULL,    "",        "Load new signatures, check the configuration",         0, 0,       0,          verb_reload },
         { "pause",  NULL,    "TIME",    "Let every open through unscanned for so long",         1, 1,       0,          verb_pause },
         { "resume", NULL,    "",        "End the pause",                                        0, 0,       0,          verb_resume },
