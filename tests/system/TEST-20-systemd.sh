@@ -3,110 +3,12 @@
 # storescan as it is installed: a Debian with systemd is booted in a container with storescand.service
 # enabled. It starts, guards, logs, survives being killed and hung, refuses mistakes, and stops; and
 # the unit's hardening is what the kernel says of the processes.
-#
-# The Debian is made once, by debootstrap, in $STORESCAN_ROOTFS (/var/tmp/storescan-rootfs); each run
-# works on an overlay of it.
 
 source "$(dirname "$0")/../lib.sh"
 setup
 source "$(dirname "$0")/../quarantine.sh"
-need_program systemd-nspawn debootstrap meson jq
-ROOTFS=${STORESCAN_ROOTFS:-/var/tmp/storescan-rootfs}
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-LEADER=
-HUB=$BUILD/daemon/hub/storescan-hub
-
-# ---- The container ----
-
-# Debian packages of the libraries that our programs are linked to.
-library_packages() {
-    local programs=("$STORESCAND" "$BUILD/daemon/worker/storescan-worker" "$STORESCANCTL")
-    [[ ! -x $HUB ]] || programs+=("$HUB")
-    ldd "${programs[@]}" |
-        awk '$3 ~ /^\// { print $3 }' | sort -u | while read -r library; do
-        dpkg-query --search "$library" 2>/dev/null ||
-            dpkg-query --search "$(readlink -f "$library")" 2>/dev/null || true
-    done | sed 's/:.*//' | sort -u | paste -sd,
-}
-
-make_rootfs() {
-    local packages temporary
-    packages=systemd,systemd-sysv,dbus,attr,$(library_packages)
-    if [[ -e $ROOTFS/packages && $(<"$ROOTFS/packages") == "$packages" ]]; then return; fi
-    say 'a Debian is made for the container (once)'
-    rm -rf --one-file-system "$ROOTFS"
-    temporary=$(mktemp -d "$ROOTFS.XXXXXX")
-    if ! debootstrap --variant=minbase --include="$packages" bookworm "$temporary" "$MIRROR" \
-        >"$WORK/debootstrap.log" 2>&1; then
-        tail -n 5 "$WORK/debootstrap.log" >&2
-        rm -rf --one-file-system "$temporary"
-        skip "debootstrap could not make a Debian from $MIRROR"
-    fi
-    printf '%s\n' "$packages" >"$temporary/packages"
-    mv "$temporary" "$ROOTFS"
-}
-
-# in_container COMMAND...: as a process of its namespaces.
-in_container() { timeout 60 nsenter --target "$LEADER" --all --root --wd -- "$@"; }
-ctl() { in_container systemctl "$@"; }
-show() { ctl show --value -p "$1" "${2:-storescand}.service"; }
-
-has_booted() { [[ $(ctl is-system-running) =~ ^(running|degraded)$ ]]; }
-
-find_leader() {
-    local child
-    for child in $(children "$1"); do
-        if [[ $(awk '/^NSpid/ { print $NF }' "/proc/$child/status" 2>/dev/null) == 1 &&
-            -S /proc/$child/root/run/systemd/private ]]; then
-            LEADER=$child
-            return 0
-        fi
-    done
-    return 1
-}
-
-boot() {
-    mkdir "$WORK"/{root,upper,work}
-    mount -t overlay -o "lowerdir=$ROOTFS,upperdir=$WORK/upper,workdir=$WORK/work" storescan-test "$WORK/root"
-    mkdir "$WORK/dest"
-    meson install -C "$BUILD" --no-rebuild --destdir "$WORK/dest" >"$WORK/install.log" ||
-        fail "meson install: $(tail -n 5 "$WORK/install.log")"
-    # /lib is a symbolic link in Debian; tar can keep it where cp can not.
-    tar -C "$WORK/dest" -c . | tar -C "$WORK/root" -x --keep-directory-symlink --no-overwrite-dir
-    install -d "$WORK/root/srv/mail" "$WORK/root/srv/memory" "$WORK/root/srv/signatures"
-    cp "$SIGNATURES"/* "$WORK/root/srv/signatures/"
-    cat >"$WORK/root/etc/fstab" <<END
-tmpfs /srv/memory tmpfs mode=0755 0 0
-END
-    mkdir -p "$WORK/root/etc/storescan/conf.d"
-    cat >"$WORK/root/etc/storescan/storescan.conf" <<END
-[scanner]
-database = /srv/signatures
-workers = 2
-[store mail]
-path = /srv/mail
-on_infected = block
-[store memory]
-path = /srv/memory
-on_infected = detect
-END
-    systemctl --root="$WORK/root" enable storescand.service 2>"$WORK/enable.log" ||
-        fail "systemctl enable: $(<"$WORK/enable.log")"
-    journalctl --root="$WORK/root" --update-catalog
-
-    # Without the filter's exception fanotify is refused even to a container with all capabilities.
-    systemd-nspawn --directory="$WORK/root" --machine="storescan-test-$$" --register=no --keep-unit \
-        --boot --console=pipe --bind="$WORK/store:/srv/mail" \
-        --system-call-filter='fanotify_init fanotify_mark open_by_handle_at' \
-        </dev/null >"$WORK/console" 2>&1 &
-    NSPAWN=$!
-    # Before the children: killing nspawn ends the container with all its processes.
-    PIDS+=("$NSPAWN")
-    wait_until 60 find_leader "$NSPAWN" || fail "the container does not boot: $(tail -n 5 "$WORK/console")"
-    find_leader "$NSPAWN"
-    PIDS+=("$LEADER")
-    wait_until 30 has_booted || fail "the container is $(ctl is-system-running)"
-}
+source "$(dirname "$0")/../container.sh"
+need_program jq
 
 explain_failure() {
     [[ ! -s $WORK/console ]] || tail -n 5 "$WORK/console"
@@ -132,7 +34,23 @@ make_maildir "$WORK/store/user"
 make_mail "$WORK/store/user/cur/virus" eicar-nested
 cp "$WORK/store/user/cur/virus" "$WORK/infected"
 make_mail "$WORK/store/user/cur/mail" clean
-boot
+install_storescan
+install -d "$WORK/root/srv/mail" "$WORK/root/srv/memory"
+cat >"$WORK/root/etc/fstab" <<END
+tmpfs /srv/memory tmpfs mode=0755 0 0
+END
+cat >"$WORK/root/etc/storescan/storescan.conf" <<END
+[scanner]
+database = /srv/signatures
+workers = 2
+[store mail]
+path = /srv/mail
+on_infected = block
+[store memory]
+path = /srv/memory
+on_infected = detect
+END
+boot --bind="$WORK/store:/srv/mail"
 
 say 'started at boot'
 wait_until 60 is_active || fail "storescand.service is $(ctl is-active storescand.service)"
@@ -397,7 +315,5 @@ read_inside /srv/mail/user/cur/virus
 [[ -z $(in_container bash -c 'ls /run/storescan 2>/dev/null') ]] || fail '/run/storescan was left behind'
 
 say 'the container ends'
-kill -s RTMIN+4 "$LEADER"
-gone() { ! kill -0 "$NSPAWN" 2>/dev/null; }
-wait_until 60 gone || fail 'the container does not end'
+end_container
 wait_until 20 umount "$WORK/store" || fail 'the store is still busy'
