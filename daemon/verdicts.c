@@ -183,7 +183,8 @@ static void save_if_due(struct verdicts *v, bool ending) {
 static void *verdicts_thread(void *userdata) {
         struct verdicts *v = userdata;
         struct pollfd wake = { .fd = v->wake, .events = POLLIN };
-        int r = load(v);
+        /* Here, since openers may wait for the start, and that takes its time. */
+        int r = fallocate(v->fd, 0, 0, (off_t)v->size) < 0 ? -errno : load(v);
 
         if (r < 0)
                 say(v, "There is no verdict cache: %s.", error_text(-r));
@@ -229,7 +230,7 @@ static int take_memory(struct verdicts *v) {
         void *base;
 
         v->fd = memfd_create("storescan-verdicts", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (v->fd < 0 || fallocate(v->fd, 0, 0, (off_t)v->size) < 0)
+        if (v->fd < 0 || ftruncate(v->fd, (off_t)v->size) < 0)
                 return -errno;
         base = mmap(NULL, v->size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
         if (base == MAP_FAILED)
