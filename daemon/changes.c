@@ -10,14 +10,17 @@
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 
+#include "daemon/fdinfo.h"
+
 /* Of one event with its file handle (MAX_HANDLE_SZ: 128 bytes): twice what it can be. */
 #define EVENT_MAX 512
 
 struct changes {
         int group;
+        bool kept;
 };
 
-int changes_new(struct changes **ret) {
+int changes_new(int kept, struct changes **ret) {
         struct changes *changes = calloc(1, sizeof(*changes));
 
         if (!changes)
@@ -32,8 +35,17 @@ int changes_new(struct changes **ret) {
                 free(changes);
                 return r;
         }
+        changes->kept = kept >= 0 && fdinfo_same_make(kept, changes->group);
+        if (changes->kept) {
+                close_fd(changes->group);
+                changes->group = kept;
+        }
         *ret = changes;
         return 0;
+}
+
+bool changes_is_kept(const struct changes *changes) {
+        return changes->kept;
 }
 
 struct changes *changes_free(struct changes *changes) {

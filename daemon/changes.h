@@ -25,7 +25,9 @@ struct changes_key {
         uint8_t handle[CHANGES_HANDLE_MAX];
 };
 
-int changes_new(struct changes **ret);
+/* kept: the group of the process before, or -EBADF; it is taken over if it is as it would be made now. */
+int changes_new(int kept, struct changes **ret);
+bool changes_is_kept(const struct changes *changes);
 struct changes *changes_free(struct changes *changes);
 DEFINE_CLEANUP(struct changes *, changes_free);
 

@@ -11,6 +11,9 @@
 #define EVENT_TABLE(X) \
         X(STARTED,        "started",        "81659458cc0e4e04a6d02e20e77ec95c", LOG_INFO,    "storescand guards its stores") \
         X(STOPPED,        "stopped",        "0907997a689a4b7c996a05cee23aa267", LOG_NOTICE,  "storescand was stopped: stores are open") \
+        X(TAKEN_OVER,     "taken-over",     "2356bf226542a97a04a08c3d95d65663", LOG_NOTICE,  "marks and waiting opens of the storescand before were taken over") \
+        X(ORPHANS_REFUSED, "orphans-refused", "cf8f4db70a5482eb70674fecb2d44524", LOG_WARNING, "opens that the storescand before left without an answer were answered by on_error") \
+        X(NOT_KEPT,       "not-kept",       "5ac0687ba36b49f65dc5a8fe81f15437", LOG_WARNING, "nobody keeps the marks: a crash opens the stores") \
         X(KERNEL,         "kernel",         "5c1a8087a11744c2afce9c0a61797f46", LOG_INFO,    "what this kernel offers") \
         X(ENGINE_LOADED,  "engine-loaded",  "a92111c9081542f1aa7c8dd617838481", LOG_INFO,    "a signature set is loaded and found its canary") \
         X(ENGINE_FAILED,  "engine-failed",  "9f68ae6858644da087fa8d4cc4182a4e", LOG_ERR,     "the loader could not make an engine") \

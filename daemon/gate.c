@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Owns: the permission group's fd, the batch of answers, the count of event fds that are open.
+ * Owns: the permission group's fd, the batch of answers, the count of event fds that are open, and
+ * what the table of events without an answer (orphans.h) says of them: it has a number no longer than
+ * the fd lives, and from an answer's write on no longer.
  * An event fd belongs to the judge between gate_event_fn and gate_answer(). Must not own: any idea
  * of stores, stamps or scans; must never block, open a path or log.
  *
@@ -22,6 +24,9 @@
 #include <sys/fanotify.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
+
+#include "daemon/fdinfo.h"
+#include "daemon/orphans.h"
 
 /* Newer than Debian 12's headers. */
 #ifndef FAN_REPORT_FD_ERROR
@@ -53,12 +58,14 @@ struct gate {
         gate_event_fn on_event;
         void *userdata;
         struct stats *stats;
+        struct orphans *orphans;
 
         int fd;
+        bool kept; /* it was the process before's */
         struct ring_op read_op, cancel_op;
         bool reading, cancelling; /* a READ, its cancellation, is in the ring */
         bool paused;              /* max_held was reached */
-        bool stopped;
+        bool stopped, to_next;
         unsigned held, max_held;
 
         struct fanotify_response answers[BATCH];
@@ -138,23 +145,28 @@ static int open_group(struct gate_kernel *kernel, FILE *errors) {
 
 static void read_done(struct ring_op *op, int res);
 
-int gate_new(struct ring *ring, unsigned max_held, gate_event_fn on_event, void *userdata,
-             struct stats *stats, FILE *errors, struct gate **ret) {
+int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
         _cleanup_free_ struct gate *gate = calloc(1, sizeof(*gate));
 
         if (!gate)
                 return -ENOMEM;
         *gate = (struct gate){
-                .ring = ring,
-                .on_event = on_event,
-                .userdata = userdata,
-                .stats = stats,
+                .ring = parts->ring,
+                .on_event = parts->on_event,
+                .userdata = parts->userdata,
+                .stats = parts->stats,
+                .orphans = parts->orphans,
                 .read_op.done = read_done,
-                .max_held = MAX(max_held, 2U * BATCH),
+                .max_held = MAX(parts->max_held, 2U * BATCH),
         };
         gate->fd = open_group(&gate->kernel, errors);
         if (gate->fd < 0)
                 return gate->fd;
+        gate->kept = parts->kept >= 0 && fdinfo_same_make(parts->kept, gate->fd);
+        if (gate->kept) {
+                close_fd(gate->fd);
+                gate->fd = parts->kept;
+        }
         *ret = TAKE_PTR(gate);
         return 0;
 }
@@ -169,6 +181,14 @@ struct gate *gate_free(struct gate *gate) {
 
 const struct gate_kernel *gate_kernel(const struct gate *gate) {
         return &gate->kernel;
+}
+
+int gate_group(const struct gate *gate) {
+        return gate->fd;
+}
+
+bool gate_is_kept(const struct gate *gate) {
+        return gate->kept;
 }
 
 /* The bytes that an event tells of. offset of mmap(2) was wrong before 6.18 (28bba2c2935e). */
@@ -195,6 +215,11 @@ static void find_range(const struct gate *gate, const struct fanotify_event_meta
                 }
                 p += header.len;
         }
+}
+
+void gate_waits(struct gate *gate, const struct gate_event *event) {
+        if (gate->orphans && orphans_waits(gate->orphans, event->fd))
+                orphans_identify(gate->orphans, event);
 }
 
 static void take_event(struct gate *gate, const struct fanotify_event_metadata *event) {
@@ -225,7 +250,11 @@ static void take_event(struct gate *gate, const struct fanotify_event_metadata *
                 gate_answer(gate, event->fd, true, false);
                 return;
         }
+        if (gate->orphans)
+                orphans_note(gate->orphans, e.fd);
         gate->on_event(gate->userdata, &e);
+        /* By its stamp it would have been answered: this one waits for longer. */
+        gate_waits(gate, &e);
 }
 
 static void take_events(struct gate *gate, size_t size) {
@@ -249,7 +278,7 @@ static void submit_read(struct gate *gate) {
         struct io_uring_sqe *sqe;
         size_t size = read_size(gate);
 
-        if (gate->stopped || gate->reading)
+        if (gate->stopped || gate->to_next || gate->reading)
                 return;
         if (size == 0) {
                 if (!gate->paused)
@@ -275,7 +304,7 @@ static bool read_now(struct gate *gate) {
         size_t size = read_size(gate);
         ssize_t n;
 
-        if (size == 0)
+        if (size == 0 || gate->to_next)
                 return false;
         n = read(gate->fd, gate->events, size);
         if (n < 0)
@@ -316,12 +345,13 @@ static void cancelled(struct ring_op *op, int res) {
         gate->cancelling = false;
 }
 
-void gate_stop(struct gate *gate) {
+void gate_stop(struct gate *gate, bool to_next) {
         struct io_uring_sqe *sqe;
 
-        if (gate->stopped)
+        if (gate->stopped || gate->to_next)
                 return;
-        gate->stopped = true;
+        gate->stopped = !to_next;
+        gate->to_next = to_next;
         if (!gate->reading)
                 return;
         /* A READ that stays would keep the group open, and all who wait in it. */
@@ -333,7 +363,7 @@ void gate_stop(struct gate *gate) {
 }
 
 bool gate_stopped(const struct gate *gate) {
-        return gate->stopped && !gate->reading && !gate->cancelling;
+        return (gate->stopped || gate->to_next) && !gate->reading && !gate->cancelling;
 }
 
 void gate_drain(struct gate *gate) {
@@ -352,6 +382,8 @@ void gate_answer(struct gate *gate, int fd, bool allow, bool keep) {
                 .response = allow ? FAN_ALLOW : FAN_DENY,
         };
         gate->keep[gate->n_answers++] = keep;
+        if (gate->orphans)
+                orphans_set(gate->orphans, fd, allow ? ORPHAN_ALLOW : ORPHAN_DENY);
         if (allow)
                 gate->stats->allowed++;
         else
@@ -405,6 +437,8 @@ void gate_flush(struct gate *gate) {
         if (gate->n_answers == 0)
                 return;
         write_answers(gate);
+        for (size_t i = 0; gate->orphans && i < gate->n_answers; i++)
+                orphans_set(gate->orphans, gate->answers[i].fd, ORPHAN_NONE);
         close_answered(gate);
         gate->n_answers = 0;
 }
@@ -418,6 +452,11 @@ void gate_close(struct gate *gate, int fd) {
 void gate_disown(struct gate *gate) {
         assert(gate->held > 0);
         gate->held--;
+}
+
+void gate_adopt(struct gate *gate) {
+        gate->held++;
+        gate->stats->events++;
 }
 
 bool gate_paused(const struct gate *gate) {

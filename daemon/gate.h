@@ -17,6 +17,7 @@
 #include "store/util.h"
 
 struct gate;
+struct orphans;
 
 /* What the probe found; printed once. */
 struct gate_kernel {
@@ -46,26 +47,45 @@ struct gate_event {
 /* The callee owns the event's fd until it hands it back with the answer. */
 typedef void (*gate_event_fn)(void *userdata, const struct gate_event *event);
 
-/* Opens the group. max_held is the number of event fds that may be open at once: reading pauses
- * there, and the kernel queues the rest (no event is ever dropped or failed for want of fds).
- * On failure one sentence with the fix goes to errors. */
-int gate_new(struct ring *ring, unsigned max_held, gate_event_fn on_event, void *userdata,
-             struct stats *stats, FILE *errors, struct gate **ret);
+struct gate_parts {
+        struct ring *ring;
+        /* Event fds that may be open at once: reading pauses there, and the kernel queues the rest (no
+         * event is ever dropped or failed for want of fds). */
+        unsigned max_held;
+        gate_event_fn on_event;
+        void *userdata;
+        struct stats *stats;
+        int kept;                /* the group of the process before; -EBADF: there is none */
+        struct orphans *orphans; /* where events without an answer are noted; NULL: nowhere */
+};
+
+/* Opens the group, or takes over the kept one if it is as it would be opened now: its fd is the gate's
+ * then, with all marks. On failure one sentence with the fix goes to errors. */
+int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret);
 struct gate *gate_free(struct gate *gate);
 DEFINE_CLEANUP(struct gate *, gate_free);
 
 const struct gate_kernel *gate_kernel(const struct gate *gate);
 
+/* The group, and whether it is the kept one. */
+int gate_group(const struct gate *gate);
+bool gate_is_kept(const struct gate *gate);
+
 /* Starts reading events. */
 void gate_start(struct gate *gate);
 
-/* Ends it for good: what still comes (marks are gone by then) is allowed. gate_stopped() says when
- * no operation of the gate is in the ring any more, so that it may be freed. */
-void gate_stop(struct gate *gate);
+/* Ends it for good: what still comes (marks are gone by then) is allowed. With to_next the group
+ * lives on, and nothing more is read from it. gate_stopped() says when no operation of the gate is in the
+ * ring any more, so that it may be freed. */
+void gate_stop(struct gate *gate, bool to_next);
 bool gate_stopped(const struct gate *gate);
 
 /* Reads what is queued without sleeping. */
 void gate_drain(struct gate *gate);
+
+/* This event will wait for longer: should we end before it is answered, its file must be known. Needed only
+ * where much is done before gate_event_fn returns. */
+void gate_waits(struct gate *gate, const struct gate_event *event);
 
 /* Puts an answer into the batch. With keep the fd stays open and the caller's, to be closed by
  * gate_close() later; otherwise it is closed after the answer. */
@@ -80,6 +100,9 @@ void gate_close(struct gate *gate, int fd);
 /* An event fd that was kept, and whose answer is out, is the caller's for good: it no longer counts,
  * and the caller closes it itself. */
 void gate_disown(struct gate *gate);
+
+/* An fd that the process before was given as an event's counts as one from now on. */
+void gate_adopt(struct gate *gate);
 
 /* Whether reading has paused for want of fds. */
 bool gate_paused(const struct gate *gate);

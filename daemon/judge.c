@@ -145,6 +145,7 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
                 allow_other(judge, subject->fd, found.place);
                 return;
         }
+        gate_waits(judge->gate, event);
         subject->store = found.store;
         if (!subject->withdraw && left_to_sweep(judge, &found, subject->st, stamped)) {
                 judge->stats->left_to_sweep++;
@@ -240,6 +241,11 @@ static bool let_by_pause(const struct judge *judge, const struct gate_event *eve
         return pause_let(judge->pause, event->fd, stamped_writer);
 }
 
+bool judge_is_own(const struct judge *judge, pid_t pid) {
+        return pid == judge->own_pid || pool_is_own(judge->pool, pid) ||
+               remedies_is_own(judge->remedies, pid);
+}
+
 void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
         struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
@@ -247,8 +253,7 @@ void judge_event(void *userdata, const struct gate_event *event) {
         struct stat st;
         int fd = event->fd, lease = -ENOLCK, r;
 
-        if (event->pid == judge->own_pid || pool_is_own(judge->pool, event->pid) ||
-            remedies_is_own(judge->remedies, event->pid)) {
+        if (judge_is_own(judge, event->pid)) {
                 if (event->pid == judge->own_pid && selftest_is_canary(judge->selftest, fd)) {
                         gate_answer(judge->gate, fd, false, false);
                         return;

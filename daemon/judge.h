@@ -31,6 +31,9 @@ struct judge {
         pid_t own_pid;
 };
 
+/* Whether a process is one of ours, which are let through. */
+bool judge_is_own(const struct judge *judge, pid_t pid);
+
 /* gate_event_fn, userdata is a judge: somebody waits for an answer. */
 void judge_event(void *userdata, const struct gate_event *event);
 

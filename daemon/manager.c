@@ -4,9 +4,12 @@
  * Owns: every part of the daemon, the signals, the loop. Must not own: any decision about a file.
  *
  * Start: ring, group and workers first, so that every mark that is placed is answered from its
- * first event on; READY=1 when the marks are in place.
+ * first event on; READY=1 when the marks are in place. Where a service manager keeps the group (keep.h),
+ * marks and openers are there from the process before: its orphans are settled before all else, and
+ * nobody but our own processes gets an answer until all is there that a start brings about.
  *
- * End, in this order: 1. STOPPING is told; 2. all marks go and the marker stops, so that no new open
+ * End, where the group is kept: reading ends, those who wait get their verdicts, for a moment; all else
+ * is left to the next process. Otherwise in this order: 1. STOPPING is told; 2. all marks go and the marker stops, so that no new open
  * waits; 3. hot files go, so that no writer waits; the opens that wait get their verdicts, for a
  * while, then on_error; 4. reading ends, and what the group still holds is answered; 5. the workers;
  * 6. the group closes; 7. the verdict cache is saved; 8. the log.
@@ -29,13 +32,16 @@
 #include "daemon/cures.h"
 #include "daemon/gate.h"
 #include "daemon/history.h"
+#include "daemon/hold.h"
 #include "daemon/hot.h"
 #include "daemon/journal.h"
 #include "daemon/judge.h"
+#include "daemon/keep.h"
 #include "daemon/keys.h"
 #include "daemon/marker.h"
 #include "daemon/names.h"
 #include "daemon/notify.h"
+#include "daemon/orphans.h"
 #include "daemon/pause.h"
 #include "daemon/poisons.h"
 #include "daemon/policy.h"
@@ -45,6 +51,7 @@
 #include "daemon/remedies.h"
 #include "daemon/ring.h"
 #include "daemon/selftest.h"
+#include "daemon/settle.h"
 #include "daemon/stats.h"
 #include "daemon/verdicts.h"
 
@@ -54,6 +61,7 @@
 #define MANY_MAX         512U   /* files of many items in use */
 #define SIGNALS_MAX      16     /* signals a read */
 #define END_USEC         (5 * USEC_PER_SEC)
+#define HANDOVER_USEC    USEC_PER_SEC /* the next process judges what takes longer */
 #define STALL_SLACK_USEC (5 * USEC_PER_SEC)
 #define MENDING_USEC     (5 * USEC_PER_SEC) /* for what a crash interrupted, before the start */
 
@@ -65,6 +73,10 @@ struct manager {
         FILE *errors;
         struct stats stats;
         struct notify notify;
+        struct keep keep;
+        struct orphans *orphans;
+        struct settle *settle; /* what the process before has left */
+        struct hold hold;
         struct journal *journal;
         struct ring *ring;
         struct verdicts *verdicts;     /* NULL: no cache */
@@ -85,6 +97,7 @@ struct manager {
         struct breaker breaker;
         struct pause pause;
         struct selftest *selftest;
+        int news; /* group N */
         struct marker *marker;
         struct reload *reload;
         struct reconfigure *reconfigure;
@@ -94,7 +107,8 @@ struct manager {
         struct ring_op signal_op;
         struct signalfd_siginfo signal_info[SIGNALS_MAX];
 
-        int error; /* why it can't go on */
+        int error;       /* why it can't go on */
+        bool taken_over; /* there are marks and openers of the process before */
         bool workers_ready, guarding, ending;
         uint64_t pinged_usec, pressure_told_usec;
         uint64_t pressure_told; /* of stats.pressure */
@@ -335,8 +349,10 @@ static void on_placed(void *userdata, int error) {
 
         m->error = error;
         m->guarding = error >= 0;
-        if (m->guarding)
-                many_guards(m->many);
+        if (!m->guarding)
+                return;
+        settle_retire(m->settle);
+        many_guards(m->many);
 }
 
 static void on_found(void *userdata, int fd, enum places_news news) {
@@ -544,6 +560,87 @@ static int admit_kernel(struct manager *m) {
         return -ENOEXEC;
 }
 
+/* Files of many items are judged by what their marks tell of changes and accesses, which the marker finds
+ * out when it places them. */
+static bool needs_marks_first(const struct config *config) {
+        for (size_t i = 0; i < config->n_stores; i++)
+                if (format_items(config->stores[i].format) == ITEMS_MANY)
+                        return true;
+        return false;
+}
+
+/* All that a start brings about is there: openers may come, those of the process before first. */
+static int let_go(struct manager *m) {
+        hold_let_go(&m->hold);
+        gate_start(m->gate);
+        return settle_start(m->settle, &(struct settle_parts){
+                                               .config = m->config,
+                                               .ring = m->ring,
+                                               .gate = m->gate,
+                                               .judge = judge_event,
+                                               .judge_userdata = &m->judge,
+                                               .stats = &m->stats,
+                                               .journal = m->journal,
+                                       });
+}
+
+/* Those of the process before serve on, with their marks, if they are as they would be made now: P only
+ * with M, or changes would go unnoticed until M has its marks. */
+static int open_groups(struct manager *m, unsigned held) {
+        bool new_table = !m->orphans;
+        int *kept = m->keep.fds, r;
+
+        if (new_table)
+                (void)orphans_new(&m->orphans);
+        r = changes_new(kept[KEEP_CHANGES], &m->changes);
+        if (r < 0) {
+                fprintf(m->errors, "Failed to open a fanotify group for changes: %s.\n",
+                        error_text(-r));
+                return r;
+        }
+        if (changes_is_kept(m->changes))
+                kept[KEEP_CHANGES] = -EBADF;
+        m->hold.judge = &m->judge;
+        r = gate_new(
+                &(struct gate_parts){
+                        .ring = m->ring,
+                        .max_held = held,
+                        .on_event = hold_event,
+                        .userdata = &m->hold,
+                        .stats = &m->stats,
+                        .kept = changes_is_kept(m->changes) ? kept[KEEP_GATE] : -EBADF,
+                        .orphans = m->orphans,
+                },
+                m->errors, &m->gate);
+        if (r < 0)
+                return r;
+        if (gate_is_kept(m->gate))
+                kept[KEEP_GATE] = -EBADF;
+        else if (kept[KEEP_GATE] >= 0)
+                settle_give_up(m->settle, TAKE_FD(kept[KEEP_GATE]));
+        m->news = places_open_news(kept[KEEP_NEWS], m->errors);
+        if (m->news < 0)
+                return m->news;
+
+        if (!gate_is_kept(m->gate))
+                keep_put(&m->keep, KEEP_GATE, gate_group(m->gate));
+        if (!changes_is_kept(m->changes))
+                keep_put(&m->keep, KEEP_CHANGES, changes_fd(m->changes));
+        if (m->news == kept[KEEP_NEWS])
+                kept[KEEP_NEWS] = -EBADF;
+        else
+                keep_put(&m->keep, KEEP_NEWS, m->news);
+        if (new_table && m->orphans)
+                keep_put(&m->keep, KEEP_ORPHANS, m->orphans->fd);
+        keep_done(&m->keep);
+        keep_finish(&m->keep);
+        if (!m->keep.kept)
+                journal_say(m->journal, EVENT_NOT_KEPT, NULL,
+                            "No service manager keeps the marks: should storescand crash, its "
+                            "stores are open until it is up again.");
+        return 0;
+}
+
 static int start(struct manager *m) {
         const struct marker_events events = {
                 .placed = on_placed,
@@ -614,7 +711,7 @@ static int start(struct manager *m) {
                       on_found_done, m, &m->scans);
         if (r < 0)
                 return r;
-        r = gate_new(m->ring, held, judge_event, &m->judge, &m->stats, m->errors, &m->gate);
+        r = open_groups(m, held);
         if (r < 0)
                 return r;
         r = start_remedies(m);
@@ -641,12 +738,6 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         scans_set_hot(m->scans, m->hot);
-        r = changes_new(&m->changes);
-        if (r < 0) {
-                fprintf(m->errors, "Failed to open a fanotify group for changes: %s.\n",
-                        error_text(-r));
-                return r;
-        }
         r = many_new(
                 &(struct many_parts){
                         .ring = m->ring,
@@ -707,14 +798,30 @@ static int start(struct manager *m) {
 
         (void)notify_send(&m->notify, "STATUS=Loading signatures.");
         r = turn_until(m, &m->workers_ready);
-        if (r >= 0 && !m->ending)
-                r = finish_interrupted(m);
+        if (r < 0 || m->ending)
+                return r;
+        m->hold.on = true;
+        if (gate_is_kept(m->gate))
+                gate_start(m->gate);
+        r = finish_interrupted(m);
         if (r < 0 || m->ending)
                 return r;
         (void)notify_send(&m->notify, "STATUS=Marking stores.");
-        gate_start(m->gate);
-        r = marker_new(m->ring, m->loaded, m->gate, m->changes, m->journal, &events, m->errors,
-                       &m->marker);
+        if (!gate_is_kept(m->gate) || !needs_marks_first(m->config))
+                r = let_go(m);
+        if (r < 0)
+                return r;
+        r = marker_new(
+                &(struct marker_parts){
+                        .ring = m->ring,
+                        .config = m->loaded,
+                        .gate = m->gate,
+                        .changes = m->changes,
+                        .news = m->news,
+                        .journal = m->journal,
+                        .events = events,
+                },
+                m->errors, &m->marker);
         if (r < 0)
                 return r;
         r = reconfigure_new(
@@ -734,12 +841,13 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         m->loaded = NULL;
-        return turn_until(m, &m->guarding);
+        r = turn_until(m, &m->guarding);
+        return r >= 0 && !m->ending && m->hold.on ? let_go(m) : r;
 }
 
 /* Turns until nothing is left to do, for a limited time. */
-static bool turn_until_idle(struct manager *m, bool (*idle)(struct manager *m)) {
-        uint64_t until = now_usec() + END_USEC, due = 0;
+static bool turn_until_idle(struct manager *m, bool (*idle)(struct manager *m), uint64_t usec) {
+        uint64_t until = now_usec() + usec, due = 0;
 
         while (!idle(m) && now_usec() < until) {
                 due = MIN(due, until);
@@ -765,24 +873,33 @@ static bool gate_is_idle(struct manager *m) {
 /* Parts that others still use, because a file system holds them, are left to the end of the
  * process. Returns whether all went. */
 static bool end_gate(struct manager *m) {
-        bool clean = true;
+        bool clean = true, kept = m->keep.kept;
 
-        gate_unmark_all(m->gate);
+        if (!kept) {
+                hold_let_go(&m->hold);
+                gate_unmark_all(m->gate);
+        }
         if (m->marker) {
                 marker_stop(m->marker);
-                clean = turn_until_idle(m, marker_is_idle);
-                gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
+                clean = turn_until_idle(m, marker_is_idle, END_USEC);
+                if (!kept)
+                        gate_unmark_all(m->gate); /* what the marker was placing meanwhile */
         }
         hot_stop(m->hot);
         names_stop(m->names);
         if (m->cures)
                 cures_stop(m->cures);
+        if (kept) {
+                gate_stop(m->gate, true);
+                clean = turn_until_idle(m, gate_is_idle, END_USEC) && clean;
+                return turn_until_idle(m, files_are_idle, HANDOVER_USEC) && clean;
+        }
         gate_drain(m->gate);
-        clean = turn_until_idle(m, files_are_idle) && clean;
+        clean = turn_until_idle(m, files_are_idle, END_USEC) && clean;
         scans_give_up(m->scans, REASON_SHUTDOWN);
         many_give_up(m->many);
-        gate_stop(m->gate);
-        clean = turn_until_idle(m, gate_is_idle) && clean;
+        gate_stop(m->gate, false);
+        clean = turn_until_idle(m, gate_is_idle, END_USEC) && clean;
         gate_drain(m->gate);
         gate_flush(m->gate);
         return clean;
@@ -791,7 +908,8 @@ static bool end_gate(struct manager *m) {
 static void end(struct manager *m) {
         bool clean = true;
 
-        (void)notify_send(&m->notify, "STOPPING=1\nSTATUS=Opening the stores.");
+        (void)notify_send(&m->notify, m->keep.kept ? "STOPPING=1\nSTATUS=Ending."
+                                                   : "STOPPING=1\nSTATUS=Opening the stores.");
         m->ending = true;
         m->bus = bus_free(m->bus);
         if (m->hot)
@@ -810,6 +928,21 @@ static void end(struct manager *m) {
         m->remedies = remedies_free(m->remedies);
         m->keys = keys_free(m->keys);
         m->gate = gate_free(m->gate);
+        m->orphans = orphans_free(m->orphans);
+}
+
+static void tell_end(struct manager *m, int error) {
+        if (m->keep.kept)
+                journal_say(m->journal, EVENT_STOPPED, NULL,
+                            "Ended%s%s. Marks and waiting opens are kept for a storescand that is "
+                            "started at once, as by systemctl restart. After systemctl stop the "
+                            "stores are open from here on: nothing is scanned.",
+                            error < 0 ? " after an error: " : "",
+                            error < 0 ? error_text(-error) : "");
+        else
+                journal_say(m->journal, EVENT_STOPPED, NULL, "Stores are open from here on%s%s.",
+                            error < 0 ? ", after an error: " : "",
+                            error < 0 ? error_text(-error) : "");
 }
 
 static void warn_of_policies(struct manager *m) {
@@ -832,12 +965,18 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
                 .config_path = config_path,
                 .errors = errors,
                 .signal_fd = -EBADF,
+                .news = -EBADF,
         };
         int r;
 
         m.config = &m.live;
+        keep_take(&m.keep);
+        m.taken_over = m.keep.fds[KEEP_GATE] >= 0;
+        (void)file_fds();
+        r = settle_begin(&m.keep, config, &m.orphans, &m.settle);
         notify_open(&m.notify);
-        r = start(&m);
+        if (r >= 0)
+                r = start(&m);
         if (r >= 0 && m.guarding) {
                 static const bool never = false;
 
@@ -852,10 +991,8 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
         end(&m);
         if (m.journal) {
                 print_stats(&m);
-                if (m.guarding)
-                        journal_say(m.journal, EVENT_STOPPED, NULL,
-                                    "Stores are open from here on%s%s.",
-                                    r < 0 ? ", after an error: " : "", r < 0 ? error_text(-r) : "");
+                if (m.guarding || (m.taken_over))
+                        tell_end(&m, r);
                 /* Nothing is judged any more: what is saved is all. */
                 m.verdicts = verdicts_free(m.verdicts);
                 m.allow_list = allow_list_free(m.allow_list);
@@ -864,12 +1001,16 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
                 m.poisons = poisons_free(m.poisons);
         }
         m.journal = journal_free(m.journal);
+        m.settle = settle_free(m.settle);
         if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history ||
-            m.poisons || m.selftest)
+            m.poisons || m.selftest || m.settle)
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         m.reconfigure = reconfigure_free(m.reconfigure);
         config_free(m.loaded);
+        close_fd(m.news);
+        keep_done(&m.keep);
+        free(m.hold.events);
         close_fd(m.signal_fd);
         notify_close(&m.notify);
         return r;

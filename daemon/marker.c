@@ -209,6 +209,8 @@ static void *marker_thread(void *userdata) {
         uint64_t count;
 
         send_message(m, &placed);
+        if (placed.error >= 0)
+                places_drop_left(m->places);
         while (!atomic_load(&m->stop)) {
                 struct pollfd fds[] = {
                         { .fd = places_group_fd(m->places), .events = POLLIN },
@@ -310,23 +312,31 @@ void marker_let_go(struct marker *m) {
         wake(m);
 }
 
-int marker_new(struct ring *ring, const struct config *config, struct gate *gate,
-               const struct changes *changes, struct journal *journal,
-               const struct marker_events *events, FILE *errors, struct marker **ret) {
+int marker_new(const struct marker_parts *parts, FILE *errors, struct marker **ret) {
         struct marker *m = calloc(1, sizeof(*m));
         int pair[2] = { -EBADF, -EBADF }, r;
 
         if (!m)
                 return -ENOMEM;
-        m->events = *events;
+        m->events = parts->events;
         m->errors = errors;
-        m->ring = ring;
+        m->ring = parts->ring;
         m->receive_op.done = received;
         m->wake = -EBADF;
-        m->max_at_gate = config->low_queue;
-        m->max_found_at_gate = (config->low_queue + 1) / 2;
+        m->max_at_gate = parts->config->low_queue;
+        m->max_found_at_gate = (parts->config->low_queue + 1) / 2;
         STAILQ_INIT(&m->found);
-        r = places_new(config, gate, changes, journal, on_file, m, errors, &m->places);
+        r = places_new(
+                &(struct places_parts){
+                        .config = parts->config,
+                        .gate = parts->gate,
+                        .changes = parts->changes,
+                        .news = parts->news,
+                        .journal = parts->journal,
+                        .on_file = on_file,
+                        .userdata = m,
+                },
+                errors, &m->places);
         if (r >= 0) {
                 m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
                 if (m->wake < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

@@ -36,10 +36,18 @@ struct marker_events {
         void *userdata;
 };
 
+struct marker_parts {
+        struct ring *ring;
+        const struct config *config;
+        struct gate *gate;
+        const struct changes *changes;
+        int news; /* places_open_news(); its owner's */
+        struct journal *journal;
+        struct marker_events events;
+};
+
 /* Starts the thread. errors must live until placed() was called. */
-int marker_new(struct ring *ring, const struct config *config, struct gate *gate,
-               const struct changes *changes, struct journal *journal,
-               const struct marker_events *events, FILE *errors, struct marker **ret);
+int marker_new(const struct marker_parts *parts, FILE *errors, struct marker **ret);
 
 /* Goes over to another configuration, which must live until the next one's marker_change() is
  * answered: marks what is new in it. An error is explained in its text; the caller then goes back to

@@ -20,6 +20,7 @@
 #include <sys/inotify.h>
 #include <sys/sysmacros.h>
 
+#include "daemon/fdinfo.h"
 #include "daemon/walk.h"
 
 /* ---- Marks ---- */
@@ -362,7 +363,7 @@ void places_take_watches(struct places *m) {
         }
 }
 
-static void read_link(int fd, char path[static PATH_MAX]) {
+void places_read_link(int fd, char path[static PATH_MAX]) {
         char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
         ssize_t n;
 
@@ -399,7 +400,7 @@ static void folder_came(struct places *m, const struct belongs *to, int parent, 
         char path[PATH_MAX];
         size_t n;
 
-        read_link(parent, path);
+        places_read_link(parent, path);
         n = strlen(path);
         snprintf(path + n, sizeof(path) - n, "/%s", name);
         (void)mark_tree(m, to->store, to->mount, parent, name, path, true);
@@ -413,7 +414,7 @@ static void file_came(struct places *m, int parent, const char *name, enum place
         char path[PATH_MAX];
         size_t n;
 
-        read_link(parent, path);
+        places_read_link(parent, path);
         n = strlen(path);
         if ((size_t)snprintf(path + n, sizeof(path) - n, "/%s", name) >= sizeof(path) - n)
                 return;
@@ -495,7 +496,7 @@ static void folder_came_by_handle(struct places *m, const struct fanotify_event_
                         close_fd(parent);
                         parent = fd;
                         /* Through another mount of the file system, the path leads elsewhere. */
-                        read_link(parent, path);
+                        places_read_link(parent, path);
                         to = places_belong(m, path);
                         if (to.store) {
                                 folder_came(m, &to, parent, name);
@@ -519,7 +520,7 @@ static void came_by_watch(void *userdata, int parent, const char *name, const ch
                           what == NEWCOMERS_CREATED ? PLACES_CREATED : PLACES_DELIVERED);
                 return;
         }
-        read_link(parent, path);
+        places_read_link(parent, path);
         to = places_belong(m, path);
         for (size_t i = 0; i < m->n_stores && !to.store; i++)
                 if (place_find(&m->stores[i], mount))
@@ -577,43 +578,57 @@ int places_mounts_fd(const struct places *places) {
         return places->mountinfo;
 }
 
-int places_new(const struct config *config, struct gate *gate, const struct changes *changes,
-               struct journal *journal, places_file_fn on_file, void *userdata, FILE *errors,
-               struct places **ret) {
+int places_open_news(int kept, FILE *errors) {
+        int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_CLOEXEC | FAN_NONBLOCK |
+                                       FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
+                               O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0) {
+                fd = -errno;
+                fprintf(errors,
+                        "Failed to open a fanotify group with file handles: %s; storescand needs "
+                        "Linux 6.1.\n",
+                        strerror(-fd));
+                return fd;
+        }
+        if (kept < 0 || !fdinfo_same_make(kept, fd))
+                return fd;
+        close_fd(fd);
+        return kept;
+}
+
+int places_new(const struct places_parts *parts, FILE *errors, struct places **ret) {
         _cleanup_(places_freep) struct places *places = calloc(1, sizeof(*places));
+        const struct config *config = parts->config;
         int r;
 
         if (!places)
                 return -ENOMEM;
         places->config = config;
-        places->gate = gate;
-        places->changes = changes;
-        places->journal = journal;
-        places->on_file = on_file;
-        places->userdata = userdata;
+        places->gate = parts->gate;
+        places->changes = parts->changes;
+        places->journal = parts->journal;
+        places->on_file = parts->on_file;
+        places->userdata = parts->userdata;
         places->own[0] = config->database;
         places->own[1] = config->tmpdir;
         places->own[2] = config->cache_size > 0 ? config->cache_directory : NULL;
         places->own[3] = config->quarantine_directory;
+        places->group = parts->news;
         places->inotify = places->mountinfo = -EBADF;
-        places->group =
-                fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_CLOEXEC | FAN_NONBLOCK |
-                                      FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
-                              O_RDONLY | O_CLOEXEC);
         r = newcomers_new(&places->newcomers);
         if (r < 0) {
                 fprintf(errors, "Failed to watch folders by inotify: %s.\n", strerror(-r));
                 return r;
         }
-        if (places->group >= 0)
-                places->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        places->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (places->inotify >= 0)
                 places->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
         if (places->mountinfo < 0) {
                 r = -errno;
                 fprintf(errors,
-                        "Failed to set up the watching of folders and mounts (fanotify with "
-                        "file handles, inotify, mountinfo): %s; storescand needs Linux 6.1.\n",
+                        "Failed to set up the watching of folders and mounts (inotify, mountinfo): "
+                        "%s.\n",
                         strerror(-r));
                 return r;
         }
@@ -638,7 +653,6 @@ struct places *places_free(struct places *places) {
         }
         free(places->stores);
         newcomers_free(places->newcomers);
-        close_fd(places->group);
         close_fd(places->inotify);
         close_fd(places->mountinfo);
         free(places);

@@ -27,10 +27,23 @@ enum places_news {
 typedef void (*places_file_fn)(void *userdata, const char *mount, const char *path,
                                enum places_news news);
 
-/* Opens group N, the watches, the mount table. A failure is explained in errors. */
-int places_new(const struct config *config, struct gate *gate, const struct changes *changes,
-               struct journal *journal, places_file_fn on_file, void *userdata, FILE *errors,
-               struct places **ret);
+/* Opens group N. kept: that of the process before, or -EBADF; it is taken over, and returned, if it is
+ * as it would be made now. An fd or negative errno, explained in errors. */
+int places_open_news(int kept, FILE *errors);
+
+/* What it works with. */
+struct places_parts {
+        const struct config *config;
+        struct gate *gate;
+        const struct changes *changes;
+        int news; /* group N; its owner's, but for its marks and events */
+        struct journal *journal;
+        places_file_fn on_file;
+        void *userdata;
+};
+
+/* Opens the watches, the mount table. A failure is explained in errors. */
+int places_new(const struct places_parts *parts, FILE *errors, struct places **ret);
 struct places *places_free(struct places *places);
 DEFINE_CLEANUP(struct places *, places_free);
 
@@ -43,6 +56,9 @@ int places_mounts_fd(const struct places *places);
 /* Brings marks in line with what is there now. Failures of single folders and lost stores are
  * logged. Negative: a store can't be guarded at all; explained in errors, or logged if NULL. */
 int places_round(struct places *places, FILE *errors);
+
+/* Takes off what a process before has marked in the gate's group, and nothing needs: after a round. */
+void places_drop_left(struct places *places);
 
 /* Goes over to another configuration, which must live on: marks stores that are new or kept in another
  * way, before those that are in it no more lose their marks. Negative: a store can't be guarded;

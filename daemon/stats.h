@@ -18,6 +18,8 @@
         X(allowed,         "events answered with allow") \
         X(denied,          "events answered with deny") \
         X(lost,            "events that the kernel itself denied because it could not hand them over") \
+        X(orphans,         "opens that a storescand before left without an answer, settled at the start") \
+        X(orphans_refused, "of them answered by on_error: of which files was not known") \
         X(own,             "opens by storescand itself") \
         X(self_tests,      "opens by the self-test, which are denied") \
         X(control,         "opens of files that are not mail, or not regular, or empty") \

@@ -75,6 +75,10 @@ int main(int argc, char *argv[]) {
                 if (r != -EINVAL)
                         fprintf(stderr, "storescand: failed to read the configuration: %s.\n",
                                 strerror(-r));
+                /* What the service manager has kept goes with a service that is not started again. */
+                if (action == ACTION_RUN && getenv("LISTEN_FDS"))
+                        fprintf(stderr, "storescand: its stores are OPEN from here on, until it is "
+                                        "started without mistakes.\n");
                 return r == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
         }
         if (action == ACTION_PRINT)

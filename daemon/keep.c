@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The fd store's protocol. Owns the fds until somebody takes them. Must not know what they are for.
+ *
+ * FDPOLL=0 (systemd 246): else the manager polls what it keeps, and drops it on an error or a hang-up.
+ */
+
+#include "daemon/keep.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+
+#define BARRIER_USEC (5 * USEC_PER_SEC)
+
+static const char *const names[] = {
+        [KEEP_GATE] = "gate",
+        [KEEP_CHANGES] = "changes",
+        [KEEP_NEWS] = "news",
+        [KEEP_ORPHANS] = "orphans",
+};
+
+void keep_take(struct keep *keep) {
+        char **given = NULL;
+        int n = sd_listen_fds_with_names(1, &given);
+
+        *keep = (struct keep){ .kept = getenv("NOTIFY_SOCKET") != NULL };
+        for (int i = 0; i < _KEEP_MAX; i++)
+                keep->fds[i] = -EBADF;
+        for (int i = 0; i < n; i++) {
+                int *place = NULL;
+
+                for (int k = 0; k < _KEEP_MAX; k++)
+                        if (strcmp(given[i], names[k]) == 0)
+                                place = &keep->fds[k];
+                if (place && *place < 0)
+                        *place = SD_LISTEN_FDS_START + i;
+                else
+                        close_fd(SD_LISTEN_FDS_START + i);
+                free(given[i]);
+        }
+        free(given);
+}
+
+void keep_move(struct keep *keep, unsigned from) {
+        for (int i = 0; i < _KEEP_MAX; i++) {
+                int moved = keep->fds[i] >= 0 ? fcntl(keep->fds[i], F_DUPFD_CLOEXEC, from) : -1;
+
+                if (moved < 0)
+                        continue;
+                close_fd(keep->fds[i]);
+                keep->fds[i] = moved;
+        }
+}
+
+void keep_put(struct keep *keep, enum keep_what what, int fd) {
+        char state[128];
+
+        if (!keep->kept)
+                return;
+        snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", names[what]);
+        (void)sd_notify(0, state);
+        snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", names[what]);
+        keep->kept = sd_pid_notify_with_fds(0, 0, state, &fd, 1) > 0;
+}
+
+void keep_finish(struct keep *keep) {
+        if (keep->kept)
+                keep->kept = sd_notify_barrier(0, BARRIER_USEC) > 0;
+}
+
+void keep_done(struct keep *keep) {
+        for (int i = 0; i < _KEEP_MAX; i++)
+                keep->fds[i] = close_fd(keep->fds[i]);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What outlives the process: fds that the service manager keeps for the next one (sd_notify(3),
+ * FDSTORE=1; FileDescriptorStoreMax= of the unit). It keeps them over crashes, kills and "systemctl
+ * restart"; after "systemctl stop" it closes them, and with the group all marks go.
+ */
+
+#include "store/util.h"
+
+enum keep_what {
+        KEEP_GATE,    /* the permission group (gate.h), with its marks and its openers */
+        KEEP_CHANGES, /* groups M and N */
+        KEEP_NEWS,
+        KEEP_ORPHANS, /* orphans.h */
+        _KEEP_MAX
+};
+
+struct keep {
+        bool kept;          /* there is a service manager, and it took what it was given */
+        int fds[_KEEP_MAX]; /* of the process before; -EBADF: none. Whoever takes one sets that */
+};
+
+/* Takes what was kept. Before anything else is opened: the numbers of fds mean something (settle.h). */
+void keep_take(struct keep *keep);
+
+/* Gives those that are left numbers from this one on. */
+void keep_move(struct keep *keep, unsigned from);
+
+/* Has fd kept, instead of what was kept in its place. It may sleep until the manager reads. */
+void keep_put(struct keep *keep, enum keep_what what, int fd);
+
+/* Sleeps, for a limited time, until the manager has all that it was given. */
+void keep_finish(struct keep *keep);
+
+/* Closes those that nobody took. */
+void keep_done(struct keep *keep);
