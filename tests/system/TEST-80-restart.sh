@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# storescand ends in every way it can, under readers of infected and clean mail, and nothing gets by: the
+# service manager keeps the marks and the openers. Only "systemctl stop" opens the stores.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+source "$(dirname "$0")/../container.sh"
+ROUNDS=${ROUNDS:-12}
+VICTIMS=${VICTIMS:-gate}
+# On an idle machine 150 is what is aimed at; others may be at work here.
+TARGET_MS=${TARGET_MS:-3000}
+
+explain_failure() {
+    [[ ! -s $WORK/console ]] || tail -n 5 "$WORK/console"
+    [[ -z $LEADER ]] || in_container journalctl --no-pager -b -u storescand -n 400 -o short-precise |
+        grep -v 'Denied open of' | tail -n 60 | cut -c 1-300
+}
+
+# A store whose file system is marked, and one whose folders are.
+make_store() {
+    local kind n
+    for kind in clean infected; do
+        make_maildir "$1/$kind"
+        for n in 0 1 2 3; do
+            { echo "X-Number: $n"; cat "$WORK/mail/$kind"; } >"$1/$kind/cur/fixed-$n"
+        done
+    done
+}
+
+make_rootfs
+mkdir "$WORK/mail"
+make_mail "$WORK/mail/clean" clean -s 20000
+make_mail "$WORK/mail/infected" eicar-base64
+make_fs store ext4
+make_fs other ext4
+make_store "$WORK/store"
+make_store "$WORK/other/mail"
+install_storescan
+install -d "$WORK/root/srv/mail" "$WORK/root/srv/other"
+cat >"$WORK/root/etc/storescan/storescan.conf" <<END
+[scanner]
+database = /srv/signatures
+workers = 2
+[store mail]
+path = /srv/mail
+on_infected = block
+[store folders]
+path = /srv/other/mail
+on_infected = block
+END
+# With a store whose infected mail is replaced there is a storescan-remedy to be killed.
+if [[ -n ${REMEDY:-} ]]; then
+    install -d "$WORK/root/srv/replaced/mail"/{cur,new,tmp}
+    printf '[store replaced]\npath = /srv/replaced/mail\n' >>"$WORK/root/etc/storescan/storescan.conf"
+fi
+boot --bind="$WORK/store:/srv/mail" --bind="$WORK/other:/srv/other"
+is_active() { [[ $(ctl is-active storescand.service) == active ]]; }
+wait_until 60 is_active || fail "storescand.service is $(ctl is-active storescand.service)"
+
+# in_log PATTERN: in the journal of this boot.
+in_log() {
+    in_container journalctl --sync
+    in_container journalctl --no-pager -b -u storescand -o cat >"$WORK/journal"
+    grep -q -- "$1" "$WORK/journal"
+}
+rounds() { "$SOURCE/tests/system/kill-rounds" "$LEADER" --logs "$WORK/mail" "$@"; }
+
+expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept'
+in_log 'one mark on the file system of /srv/mail' || fail 'the store is not marked as a file system'
+in_log 'folders marked from /srv/other/mail' || fail 'the folders of the other store are not marked'
+
+say "killed: $ROUNDS rounds, a file system"
+rounds "$WORK/store" --rounds "$ROUNDS" --victims "$VICTIMS" --target-ms "$TARGET_MS"
+in_log 'were taken over' || fail 'the log does not tell that anything was taken over'
+
+say "killed: $((ROUNDS / 2)) rounds, folders"
+rounds "$WORK/other/mail" --rounds "$((ROUNDS / 2))" --victims "$VICTIMS" --target-ms "$TARGET_MS"
+
+say 'systemctl restart'
+rounds "$WORK/store" --rounds 3 --command "nsenter -t $LEADER -a systemctl restart storescand.service"
+
+say 'the watchdog'
+in_container mkdir -p /run/systemd/system/storescand.service.d
+in_container bash -c 'printf "[Service]\nWatchdogSec=1\n" >/run/systemd/system/storescand.service.d/test.conf'
+ctl daemon-reload
+ctl restart storescand.service
+rounds "$WORK/store" --rounds 1 \
+    --command "nsenter -t $LEADER -a systemctl kill --signal=SIGSTOP --kill-whom=main storescand.service"
+in_log 'atchdog timeout' || fail 'the watchdog did not act'
+
+say 'the service manager executes itself anew'
+ctl daemon-reexec
+wait_until 20 has_booted || fail 'the service manager did not come back'
+expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept, after daemon-reexec'
+rounds "$WORK/store" --rounds 1
+
+say 'stopped: the stores are open, and the log says so'
+ctl stop storescand.service
+expect_equal "$(show NFileDescriptorStore)" 0 'fds that are kept, after a stop'
+read_file "$WORK/store/infected/cur/fixed-0" >/dev/null || fail 'the store is not open'
+in_log 'After systemctl stop the stores are open' || fail 'the log does not tell of it'
+
+say 'the container ends'
+end_container
+wait_until 20 umount "$WORK/store" || fail 'the store is still busy'
