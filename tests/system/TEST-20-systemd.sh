@@ -304,6 +304,21 @@ test_hub() {
 }
 if [[ -x $HUB ]]; then test_hub; fi
 
+say 'the self-test, in a store that only its owner may look into; the doctor'
+# shellcheck disable=SC2317 # called by wait_until
+all_hooked() {
+    in_container storescanctl --json status >"$WORK/status" || return
+    [[ $(jq -r '[.hooks[] | select(.hooked == "yes") | .store] | sort | join(" ")' "$WORK/status") == 'mail memory' ]]
+}
+wait_until 30 all_hooked || fail "not hooked: $(jq -c .hooks "$WORK/status")"
+status=0
+in_container storescanctl --json doctor >"$WORK/doctor" || status=$?
+expect_equal "$(jq -r 'select(.result != "ok") | .check' "$WORK/doctor" | sort | tr '\n' ' ')" 'database ' \
+    "what the doctor finds: $(jq -c 'select(.result != "ok")' "$WORK/doctor")"
+expect_equal "$status" 1 'status of the doctor'
+expect_equal "$(jq -r .check "$WORK/doctor" | sort -u | tr '\n' ' ')" \
+    'config database hooked kernel keys others running store unit ' 'what the doctor looks at'
+
 say 'stopped: nothing is left, the stores are open'
 denied_inside /srv/mail/user/cur/virus
 ctl stop storescand.service

@@ -6,6 +6,21 @@
 source "$(dirname "$0")/../lib.sh"
 setup
 [[ -x $BUILD/tests/system/fragile-worker ]] || skip 'built without libclamav'
+need_program dbus-daemon
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$WORK/bus
+cat >"$WORK/bus.conf" <<END
+<busconfig>
+    <type>system</type>
+    <listen>$DBUS_SYSTEM_BUS_ADDRESS</listen>
+    <auth>EXTERNAL</auth>
+    <policy context="default">
+        <allow user="*"/> <allow own="*"/> <allow send_destination="*"/> <allow receive_sender="*"/>
+    </policy>
+</busconfig>
+END
+dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile 2>"$WORK/bus.log" &
+PIDS+=("$!")
+wait_until 10 test -S "$WORK/bus" || fail "no bus: $(<"$WORK/bus.log")"
 make_fs store ext4
 root=$WORK/store
 make_maildir "$root/user" "$root/lax/user"
@@ -115,4 +130,18 @@ wait_for_line '^storescand: generation-changed'
 wait_until 10 saved 0 || fail "not forgotten: $(list)"
 expect_denied "$root/user/cur/crash"
 wait_until 10 saved 1 || fail "not in the list: $(list)"
+
+say 'cleared: tried again, and no copy is left; by nobody but root'
+! setpriv --reuid "$TEST_USER" --clear-groups "$STORESCANCTL" poison clear 2>"$WORK/refused" ||
+    fail 'anybody may clear it'
+grep -q 'for root' "$WORK/refused" || fail "refused for another reason: $(<"$WORK/refused")"
+copies() { find "$WORK/verdicts/poison" -name 'content-*' | wc -l; }
+(($(copies) > 0)) || fail 'there are no copies'
+"$STORESCANCTL" poison clear >/dev/null
+wait_until 10 saved 0 || fail "not cleared: $(list)"
+expect_equal "$(copies)" 0 'copies'
+lost=$(lost)
+expect_denied "$root/user/cur/crash"
+wait_until 10 saved 1 || fail "not in the list: $(list)"
+expect_equal "$(lost)" $((lost + 2)) 'workers lost'
 stop_storescand
