@@ -297,6 +297,11 @@ bool cures_has(const struct cures *cures, dev_t dev, ino_t ino, uint64_t offset)
         return find_leader(cures, dev, ino, offset);
 }
 
+bool cures_unfinished(const struct cures *cures, dev_t dev, ino_t ino, uint64_t offset,
+                      uint64_t size) {
+        return remedies_unfinished(cures->remedies, dev, ino, offset, size);
+}
+
 void cures_awaited(struct cures *cures, dev_t dev, ino_t ino, uint64_t offset, pid_t pid) {
         struct cure *leader = find_leader(cures, dev, ino, offset);
 

@@ -91,6 +91,10 @@ bool cures_has(const struct cures *cures, dev_t dev, ino_t ino, uint64_t offset)
 bool cures_hopeless(const struct cures *cures, dev_t dev, ino_t ino, uint64_t offset,
                     uint64_t size);
 
+/* Whether something in this range was half replaced when that was interrupted. */
+bool cures_unfinished(const struct cures *cures, dev_t dev, ino_t ino, uint64_t offset,
+                      uint64_t size);
+
 /* Begins a cure, or waits for the end of the one that somebody else began. -ENOMEM, or another
  * negative errno: there will be none. */
 int cures_begin(struct cures *cures, const struct cure_subject *subject);

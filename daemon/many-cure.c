@@ -21,6 +21,13 @@ bool many_wants_cure(const struct many_file *file, const struct spans_answer *an
                                answer->worst_end - answer->worst);
 }
 
+bool many_is_half_replaced(const struct many_file *file, uint64_t offset, uint64_t size) {
+        const struct cures *cures = file->many->p.cures;
+
+        return cures && policy_deed(file->store) != DEED_ALLOW &&
+               cures_unfinished(cures, file->dev, file->ino, offset, size);
+}
+
 static bool is_there(const struct many_file *file, uint64_t offset, uint64_t size) {
         return offset < file->cured.offset + file->cured.size &&
                (size > UINT64_MAX - offset || file->cured.offset < offset + size);

@@ -255,6 +255,9 @@ enum hub_check many_stamps_refused(struct many_file *file, const struct proto_sp
 /* Whether the item that answer tells of, the worst of what somebody asks for, is to be replaced. */
 bool many_wants_cure(const struct many_file *file, const struct spans_answer *answer);
 
+/* Whether an item there was being replaced when that was interrupted. */
+bool many_is_half_replaced(const struct many_file *file, uint64_t offset, uint64_t size);
+
 /* Whether somebody is at an item that overlaps this range. */
 bool many_is_curing(const struct many_file *file, uint64_t offset, uint64_t size);
 

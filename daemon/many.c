@@ -356,6 +356,10 @@ static enum weight weigh(struct many_file *file, const struct gate_event *event,
         if (offset >= file->size || many_only_cuts(file, event))
                 return WEIGHT_ALLOW;
         spans_ask(&file->spans, offset, MIN(size, file->size - offset), ret);
+        if (many_is_half_replaced(file, offset, size)) {
+                *ret = (struct spans_answer){ .verdict = VERDICT_INFECTED, .worst = offset };
+                return WEIGHT_POLICY;
+        }
         if (many_is_curing(file, offset, MIN(size, file->size - offset)))
                 return WEIGHT_CURE;
         if (ret->complete && ret->verdict == VERDICT_CLEAN)

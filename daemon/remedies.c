@@ -16,11 +16,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "daemon/child.h"
 #include "daemon/clock.h"
 #include "daemon/program.h"
+#include "daemon/unfinished.h"
 
 #define REMEDY_PROGRAM "storescan-remedy"
 /* Longer than any healthy disk takes; a file system that hangs keeps the others waiting until then. */
@@ -49,6 +51,8 @@ struct remedies {
         uint64_t sent_usec;  /* when, or when the process was started */
         uint64_t start_usec; /* not before */
         uint64_t backoff_usec;
+        struct unfinished unfinished; /* nobody is to be let at it */
+        uint32_t waiting;             /* as the process told last */
 };
 
 static void receive(struct remedies *r);
@@ -135,6 +139,18 @@ static void finish(struct remedies *r, enum remedy_outcome outcome, const char *
         job->done(job, outcome, id, text);
 }
 
+/* Of the job under way. */
+static int keep_unfinished(struct remedies *r) {
+        const struct remedy_job *job = r->first;
+        struct stat st;
+
+        if (fstat(job->fd, &st) < 0)
+                return -errno;
+        return unfinished_add(
+                &r->unfinished,
+                &(struct unfinished_place){ st.st_dev, st.st_ino, job->offset, job->size }, false);
+}
+
 /* The process is gone, or as good as gone. */
 static void ended(struct remedies *r) {
         if (r->pidfd >= 0)
@@ -147,6 +163,7 @@ static void ended(struct remedies *r) {
         r->backoff_usec = MIN(r->backoff_usec * 2, BACKOFF_MAX_USEC);
         if (r->under_way) {
                 r->stats->remedies_failed++;
+                (void)keep_unfinished(r);
                 finish(r, REMEDY_FAILED, "", "storescan-remedy died");
         }
 }
@@ -193,6 +210,8 @@ static void take_done(struct remedies *r, const struct remedy_done *done) {
         }
         if (done->outcome != REMEDY_BUSY && done->outcome != REMEDY_CHANGED)
                 log_outcome(r, r->first, done);
+        if (done->half)
+                (void)keep_unfinished(r);
         r->backoff_usec = BACKOFF_USEC;
         finish(r, done->outcome, done->item, done->text);
 }
@@ -227,13 +246,22 @@ static void take_note(struct remedies *r, const struct remedy_note *note) {
         journal_put(r->journal, record);
 }
 
+static void take_waiting(struct remedies *r, const struct remedy_waiting *waiting) {
+        (void)unfinished_add(&r->unfinished,
+                             &(struct unfinished_place){ (dev_t)waiting->dev, (ino_t)waiting->ino,
+                                                         waiting->offset, waiting->size },
+                             true);
+}
+
 static void take_ready(struct remedies *r, const struct remedy_ready *ready) {
         r->ready = true;
-        if (ready->waiting > 0)
+        unfinished_looked(&r->unfinished, ready->looked);
+        if (ready->waiting > r->waiting)
                 journal_say(r->journal, EVENT_REMEDY_FAILED, NULL,
                             "%" PRIu32 " interrupted replacement%s can't be completed yet; "
                             "storescan-remedy keeps trying.",
                             ready->waiting, ready->waiting == 1 ? "" : "s");
+        r->waiting = ready->waiting;
 }
 
 static void received(struct ring_op *op, int res) {
@@ -254,6 +282,7 @@ static void received(struct ring_op *op, int res) {
                 kind = -EBADMSG;
         switch (kind) {
         case REMEDY_NOTE: take_note(r, &r->message.note); break;
+        case REMEDY_WAITING: take_waiting(r, &r->message.waiting); break;
         case REMEDY_READY: take_ready(r, &r->message.ready); break;
         case REMEDY_DONE: take_done(r, &r->message.done); break;
         default:
@@ -318,6 +347,11 @@ void remedies_submit(struct remedies *r, struct remedy_job *job) {
 
 bool remedies_is_own(const struct remedies *r, pid_t pid) {
         return r && r->pid != 0 && pid == r->pid;
+}
+
+bool remedies_unfinished(const struct remedies *r, dev_t dev, ino_t ino, uint64_t offset,
+                         uint64_t size) {
+        return r && unfinished_overlaps(&r->unfinished, dev, ino, offset, size);
 }
 
 bool remedies_ready(const struct remedies *r) {
@@ -413,6 +447,7 @@ struct remedies *remedies_free(struct remedies *r) {
         r->sock = close_fd(r->sock);
         r->pidfd = close_fd(r->pidfd);
         r->program_fd = close_fd(r->program_fd);
+        unfinished_done(&r->unfinished);
         if (r->receiving)
                 r->freed = true;
         else

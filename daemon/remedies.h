@@ -67,5 +67,10 @@ bool remedies_is_own(const struct remedies *remedies, pid_t pid);
 /* To be called each turn; returns when it is due again. */
 uint64_t remedies_run(struct remedies *remedies, uint64_t now);
 
+/* Whether something in this range of a file was half replaced when it was interrupted, and is not completed.
+ * remedies may be NULL. */
+bool remedies_unfinished(const struct remedies *remedies, dev_t dev, ino_t ino, uint64_t offset,
+                         uint64_t size);
+
 /* Whether it takes jobs: what a crash had interrupted is completed. */
 bool remedies_ready(const struct remedies *remedies);

@@ -16,6 +16,7 @@ static const struct {
 } kinds[_REMEDY_KIND_MAX] = {
         [REMEDY_SETTINGS] = { sizeof(struct remedy_settings), 0 },
         [REMEDY_NOTE] = { sizeof(struct remedy_note), 0 },
+        [REMEDY_WAITING] = { sizeof(struct remedy_waiting), 0 },
         [REMEDY_READY] = { sizeof(struct remedy_ready), 0 },
         [REMEDY_JOB] = { sizeof(struct remedy_order), REMEDY_FDS },
         [REMEDY_DONE] = { sizeof(struct remedy_done), 0 },
@@ -78,8 +79,14 @@ static bool job_ok(const struct remedy_order *m) {
                path_ok(m->path, true);
 }
 
+static bool ready_ok(const struct remedy_ready *m) {
+        return m->looked <= 1 && is_zero(m->reserved, sizeof(m->reserved));
+}
+
 static bool done_ok(const struct remedy_done *m) {
-        return m->outcome < _REMEDY_OUTCOME_MAX && is_zero(m->reserved, sizeof(m->reserved)) &&
+        return m->outcome < _REMEDY_OUTCOME_MAX && m->half <= 1 &&
+               (!m->half || m->outcome == REMEDY_FAILED) &&
+               is_zero(m->reserved, sizeof(m->reserved)) &&
                id_ok(m->item, m->outcome != REMEDY_REPLACED) &&
                proto_text_ok(m->text, sizeof(m->text)) &&
                (m->outcome == REMEDY_REPLACED) == (m->text[0] == '\0');
@@ -95,7 +102,8 @@ int remedy_check(const union remedy_message *message, size_t size) {
         switch ((enum remedy_kind)h->kind) {
         case REMEDY_SETTINGS: ok = path_ok(message->settings.directory, false); break;
         case REMEDY_NOTE: ok = note_ok(&message->note); break;
-        case REMEDY_READY: ok = message->ready.reserved == 0; break;
+        case REMEDY_WAITING: ok = range_ok(message->waiting.offset, message->waiting.size); break;
+        case REMEDY_READY: ok = ready_ok(&message->ready); break;
         case REMEDY_JOB: ok = job_ok(&message->job); break;
         case REMEDY_DONE: ok = done_ok(&message->done); break;
         case _REMEDY_KIND_MAX:

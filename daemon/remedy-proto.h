@@ -7,7 +7,8 @@
  *
  *     gate ──SETTINGS─▶ remedy       once: the quarantine's folder
  *     gate ◀─NOTE────── remedy       what became of a replacement that was interrupted, any time
- *     gate ◀─READY───── remedy       what was interrupted is completed, as far as that can be now
+ *     gate ◀─WAITING─── remedy       likewise, one that can't be completed now
+ *     gate ◀─READY───── remedy       behind each look at what was interrupted: all is told
  *     gate ──JOB──────▶ remedy       with 2 fds: the store's file, a memfd of the whole new item
  *     gate ◀─DONE────── remedy       what became of it
  *
@@ -24,7 +25,7 @@
 #include "store/quarantine.h"
 #include "store/stamp.h"
 
-#define REMEDY_MAGIC    UINT32_C(0x53735231) /* "SsR1" */
+#define REMEDY_MAGIC    UINT32_C(0x53735232) /* "SsR2" */
 #define REMEDY_FDS      2
 #define REMEDY_TEXT_MAX 512
 #define REMEDY_ITEM_MAX (UINT64_C(1) << 30) /* it is held in memory, twice */
@@ -42,6 +43,7 @@ enum remedy_outcome {
 enum remedy_kind {
         REMEDY_SETTINGS = 1,
         REMEDY_NOTE,
+        REMEDY_WAITING,
         REMEDY_READY,
         REMEDY_JOB,
         REMEDY_DONE,
@@ -65,10 +67,17 @@ struct remedy_note {
         char path[PATH_MAX]; /* any bytes; "": unknown */
 };
 
+/* Half of it may be the old item, half the new one. */
+struct remedy_waiting {
+        struct proto_header header;
+        uint64_t dev, ino, offset, size; /* of the file as it was found, or was when it began */
+};
+
 struct remedy_ready {
         struct proto_header header;
         uint32_t waiting; /* that could not be completed yet */
-        uint32_t reserved;
+        uint8_t looked; /* each of them was told of; else nobody could look, and it is tried again */
+        uint8_t reserved[3];
 };
 
 struct remedy_order {
@@ -94,7 +103,8 @@ struct remedy_done {
         struct proto_header header;
         uint64_t id;
         uint8_t outcome; /* enum remedy_outcome */
-        uint8_t reserved[7];
+        uint8_t half; /* and half of it may be new: it is completed, or undone, when that can be */
+        uint8_t reserved[6];
         char item[QUARANTINE_ID_SIZE]; /* in quarantine; "": it is not */
         char text[REMEDY_TEXT_MAX];    /* one sentence: what went wrong; else "" */
 };
@@ -103,6 +113,7 @@ union remedy_message {
         struct proto_header header;
         struct remedy_settings settings;
         struct remedy_note note;
+        struct remedy_waiting waiting;
         struct remedy_ready ready;
         struct remedy_order job;
         struct remedy_done done;

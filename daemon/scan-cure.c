@@ -72,10 +72,25 @@ static void cured(struct cure *cure, void *userdata) {
         }
 }
 
+/* Whatever an engine makes of it: it is served when it is completed. */
+static bool is_half_replaced(struct scan *scan) {
+        const struct cures *cures = scan->scans->cures;
+
+        if (!cures || policy_deed(scan->store) == DEED_ALLOW ||
+            !cures_unfinished(cures, scan->dev, scan->ino, 0, UINT64_MAX))
+                return false;
+        scan->verdict = VERDICT_UNKNOWN;
+        scan->reason = REASON_HALF;
+        scan->was_infected = true;
+        return true;
+}
+
 bool scan_cure(struct scan *scan) {
         struct scans *scans = scan->scans;
         int r;
 
+        if (is_half_replaced(scan))
+                return false;
         if (!wants_cure(scan))
                 return false;
         scan->was_infected = true;

@@ -33,6 +33,7 @@ static const struct {
         [REASON_PROTOCOL] = { "protocol", VERDICT_UNKNOWN },
         [REASON_BREAKER] = { "breaker", VERDICT_UNKNOWN },
         [REASON_POISON] = { "poison", VERDICT_UNKNOWN },
+        [REASON_HALF] = { "half-replaced", VERDICT_UNKNOWN },
 };
 
 static_assert(ELEMENTSOF(verdict_names) == _VERDICT_MAX, "a name for every verdict");

@@ -36,6 +36,7 @@ enum reason {
         REASON_PROTOCOL, /* the worker answered nonsense */
         REASON_BREAKER,  /* the engine failed again and again: it was not even tried */
         REASON_POISON,   /* this content has cost two workers before: it was not even tried */
+        REASON_HALF, /* it was being replaced when that was interrupted, and may be half of both */
         _REASON_MAX
 };
 

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Where tests have the process killed: a build of its own, with REMEDY_CRASH_POINTS, kills itself at the
- * point whose number STORESCAN_REMEDY_CRASH says. In the installed program nothing is left of it.
+ * Where tests have the process killed, or stopped: a build of its own, with REMEDY_CRASH_POINTS, kills itself
+ * at the point whose number STORESCAN_REMEDY_CRASH says, and stops at the one that the file PROGRAM.stop
+ * says. In the installed program nothing is left of it.
  */
 
 enum crash_point {

@@ -20,6 +20,8 @@ struct recovery {
         struct quarantine *q;
         uint8_t *original, *planned;
         const char *text; /* why it is left */
+        dev_t dev;        /* where it was found now, or was when it began */
+        ino_t ino;
 };
 
 static bool old_or_new(const struct recovery *r, const uint8_t *data) {
@@ -51,6 +53,8 @@ static int complete(struct recovery *r, enum store_format format) {
         }
         if (k < 0)
                 return -EAGAIN;
+        r->dev = target->st.st_dev;
+        r->ino = target->st.st_ino;
         k = store_lock(lock, target->fd, format, r->q->path, 0, r->vault);
         if (k < 0)
                 return -EAGAIN;
@@ -91,30 +95,45 @@ static int decide(struct recovery *r) {
         return k < 0 ? -EAGAIN : complete(r, (enum store_format)format);
 }
 
+struct listener {
+        recover_note_fn note;
+        recover_waiting_fn waiting;
+        void *userdata;
+};
+
 /* Whether it has to wait. */
-static bool recover(struct vault *vault, const char *id, struct quarantine *q, recover_note_fn note,
-                    void *userdata) {
-        struct recovery r = { .vault = vault, .id = id, .q = q };
+static bool recover(struct vault *vault, const char *id, struct quarantine *q,
+                    const struct listener *listener) {
+        struct recovery r = {
+                .vault = vault, .id = id, .q = q, .dev = (dev_t)q->dev, .ino = (ino_t)q->ino
+        };
         int k = decide(&r);
 
         free(r.original);
         free(r.planned);
-        if (k < 0)
+        if (k >= 0) {
+                q->state = k > 0 ? QUARANTINE_REPLACED : QUARANTINE_LEFT;
+                if (vault_record(vault, id, q) < 0)
+                        k = -EAGAIN;
+        }
+        if (k < 0) {
+                listener->waiting(listener->userdata, r.dev, r.ino, q);
                 return true;
-        q->state = k > 0 ? QUARANTINE_REPLACED : QUARANTINE_LEFT;
-        if (vault_record(vault, id, q) < 0)
-                return true;
+        }
         vault_drop_plan(vault, id);
-        note(userdata, id, q, k > 0 ? "" : r.text);
+        listener->note(listener->userdata, id, q, k > 0 ? "" : r.text);
         return false;
 }
 
-int recover_all(const char *directory, recover_note_fn note, void *userdata) {
+int recover_all(const char *directory, recover_note_fn note, recover_waiting_fn waiting_fn,
+                void *userdata) {
+        const struct listener listener = { note, waiting_fn, userdata };
         struct vault opened = { .folder = -EBADF };
         _cleanup_(vault_closep) struct vault *vault = &opened;
         struct shelf listed = { .folder = -EBADF };
         _cleanup_(shelf_closep) struct shelf *shelf = &listed;
         _cleanup_free_ struct quarantine *q = malloc(sizeof(*q));
+        bool locked;
         int waiting = 0, r;
 
         if (!q)
@@ -123,8 +142,9 @@ int recover_all(const char *directory, recover_note_fn note, void *userdata) {
         if (r < 0)
                 return r;
         r = vault_lock(vault);
-        if (r < 0)
+        if (r < 0 && r != -EAGAIN)
                 return r;
+        locked = r == 0;
         r = shelf_open(directory, shelf);
         if (r < 0)
                 return r;
@@ -133,10 +153,16 @@ int recover_all(const char *directory, recover_note_fn note, void *userdata) {
 
                 if (shelf_read(shelf, shelf->ids[i], q, &line) < 0)
                         continue;
-                if (q->state == QUARANTINE_REPLACING)
-                        waiting += recover(vault, shelf->ids[i], q, note, userdata);
+                /* Another process is at one of them. */
+                if (!locked && q->state == QUARANTINE_REPLACING)
+                        waiting_fn(userdata, (dev_t)q->dev, (ino_t)q->ino, q);
+                else if (!locked)
+                        continue;
+                else if (q->state == QUARANTINE_REPLACING)
+                        waiting += recover(vault, shelf->ids[i], q, &listener);
                 else /* the very last step was interrupted */
                         vault_drop_plan(vault, shelf->ids[i]);
         }
-        return waiting;
+        /* Whatever it leaves behind is looked at then. */
+        return locked ? waiting : -EAGAIN;
 }

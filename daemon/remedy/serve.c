@@ -45,9 +45,22 @@ static void send_note(void *userdata, const char *id, const struct quarantine *q
                 s->error = MIN(s->error, remedy_send(s->sock, &m, NULL, 0, true));
 }
 
-/* Returns how many have to wait. */
-static unsigned look_again(struct server *s) {
-        int r = recover_all(s->directory, send_note, s);
+static void send_waiting(void *userdata, dev_t dev, ino_t ino, const struct quarantine *q) {
+        struct server *s = userdata;
+        union remedy_message m;
+
+        remedy_init(&m, REMEDY_WAITING);
+        m.waiting.dev = dev;
+        m.waiting.ino = ino;
+        m.waiting.offset = q->offset;
+        m.waiting.size = q->size;
+        if (remedy_check(&m, sizeof(m.waiting)) > 0)
+                s->error = MIN(s->error, remedy_send(s->sock, &m, NULL, 0, true));
+}
+
+static int look_again(struct server *s) {
+        int r = recover_all(s->directory, send_note, send_waiting, s);
+        union remedy_message m;
 
         if (r <= 0 && r != -EAGAIN)
                 s->again_msec = -1;
@@ -57,16 +70,15 @@ static unsigned look_again(struct server *s) {
         if (r < 0 && r != -ENOENT && r != -EAGAIN)
                 fprintf(stderr, "storescan-remedy: %s can't be looked at: %s.\n", s->directory,
                         error_text(-r));
-        return r > 0 ? (unsigned)r : r == -EAGAIN;
+        remedy_init(&m, REMEDY_READY);
+        m.ready.waiting = r > 0 ? (unsigned)r : r == -EAGAIN;
+        m.ready.looked = r >= 0 || r == -ENOENT;
+        return remedy_send(s->sock, &m, NULL, 0, true);
 }
 
 static int settle(struct server *s, const struct remedy_settings *settings) {
-        union remedy_message m;
-
         memcpy(s->directory, settings->directory, sizeof(s->directory));
-        remedy_init(&m, REMEDY_READY);
-        m.ready.waiting = look_again(s);
-        return remedy_send(s->sock, &m, NULL, 0, true);
+        return look_again(s);
 }
 
 static int do_job(struct server *s, const struct remedy_order *order, const int fds[REMEDY_FDS]) {
@@ -74,8 +86,10 @@ static int do_job(struct server *s, const struct remedy_order *order, const int 
 
         remedy_init(&m, REMEDY_DONE);
         m.done.id = order->id;
-        if (mend(s->directory, order, fds[0], fds[1], &m.done))
+        if (mend(s->directory, order, fds[0], fds[1], &m.done)) {
                 s->again_msec = AGAIN_MSEC;
+                m.done.half = m.done.outcome == REMEDY_FAILED;
+        }
         return remedy_send(s->sock, &m, NULL, 0, true);
 }
 
@@ -109,7 +123,7 @@ int serve(int sock) {
                 else if (n > 0)
                         r = take_message(&s);
                 else if (n == 0)
-                        (void)look_again(&s);
+                        s.error = MIN(s.error, look_again(&s));
         }
         if (r < 0 && r != -EPIPE && r != -ECONNRESET)
                 fprintf(stderr, "storescan-remedy: the talk with storescand ended: %s.\n",

@@ -29,7 +29,7 @@ struct driver {
         pid_t pid;
         union remedy_message job;
         int fds[REMEDY_FDS];
-        bool has_job;
+        bool has_job, sent, waited;
 };
 
 static _Noreturn void die(const char *what) {
@@ -154,11 +154,15 @@ static bool take(struct driver *d) {
                 printf("note %s %s %s\n", m.note.completed ? "completed" : "left", m.note.id,
                        m.note.text);
                 return true;
+        case REMEDY_WAITING: return true;
         case REMEDY_READY:
                 printf("ready %u\n", m.ready.waiting);
-                if (d->has_job && remedy_send(d->sock, &d->job, d->fds, REMEDY_FDS, true) < 0)
+                if (d->has_job && !d->sent &&
+                    remedy_send(d->sock, &d->job, d->fds, REMEDY_FDS, true) < 0)
                         die("send");
-                return d->has_job || m.ready.waiting > 0;
+                d->sent = true;
+                d->waited = d->waited || m.ready.waiting > 0;
+                return d->has_job || d->waited;
         case REMEDY_DONE:
                 printf("done %s %s%s%s\n", remedy_outcome_name((enum remedy_outcome)m.done.outcome),
                        m.done.item, m.done.item[0] && m.done.text[0] ? " " : "", m.done.text);

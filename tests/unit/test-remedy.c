@@ -81,8 +81,19 @@ START_TEST(test_settings_and_ready) {
         remedy_init(&message, REMEDY_READY);
         message.ready.waiting = 3;
         ck_assert_int_eq(remedy_check(&message, sizeof(message.ready)), REMEDY_READY);
-        message.ready.reserved = 1;
+        message.ready.looked = 2;
         ck_assert_int_eq(remedy_check(&message, sizeof(message.ready)), -EBADMSG);
+        message.ready.looked = 1;
+        message.ready.reserved[0] = 1;
+        ck_assert_int_eq(remedy_check(&message, sizeof(message.ready)), -EBADMSG);
+}
+END_TEST
+
+START_TEST(test_waiting) {
+        remedy_init(&message, REMEDY_WAITING);
+        ck_assert_int_eq(remedy_check(&message, sizeof(message.waiting)), -EBADMSG);
+        message.waiting.size = 1;
+        ck_assert_int_eq(remedy_check(&message, sizeof(message.waiting)), REMEDY_WAITING);
 }
 END_TEST
 
@@ -243,5 +254,5 @@ START_TEST(test_dbox) {
 }
 END_TEST
 
-UNIT_MAIN("remedy", test_headers, test_settings_and_ready, test_note, test_job, test_done,
-          test_fds_fit_the_kind, test_texts, test_mbox, test_dbox);
+UNIT_MAIN("remedy", test_headers, test_settings_and_ready, test_waiting, test_note, test_job,
+          test_done, test_fds_fit_the_kind, test_texts, test_mbox, test_dbox);

@@ -11,10 +11,11 @@
 /* Words in logs and JSON are a promise: changing one here means breaking somebody's filter. */
 START_TEST(words) {
         static const char *const verdicts[] = { "unknown", "clean", "infected", "unscannable" };
-        static const char *const reasons[] = { "none",     "limits",   "encrypted", "broken",
-                                               "engine",   "timeout",  "crash",     "hang",
-                                               "read",     "overload", "shutdown",  "stamp",
-                                               "protocol", "breaker",  "poison" };
+        static const char *const reasons[] = {
+                "none",     "limits",  "encrypted", "broken",       "engine",   "timeout",
+                "crash",    "hang",    "read",      "overload",     "shutdown", "stamp",
+                "protocol", "breaker", "poison",    "half-replaced"
+        };
 
         ck_assert_uint_eq(ELEMENTSOF(verdicts), _VERDICT_MAX);
         ck_assert_uint_eq(ELEMENTSOF(reasons), _REASON_MAX);
