@@ -151,7 +151,8 @@ pid=$(main_pid)
 in_container bash -c 'kill -STOP "$1"' kill "$pid"
 wait_until 30 restarted || fail 'the watchdog did not act'
 in_container journalctl --sync
-in_container journalctl --no-pager -b -u storescand.service | grep -q -i 'watchdog timeout' ||
+in_container journalctl --no-pager -b -u storescand.service >"$WORK/journal"
+grep -q -i 'watchdog timeout' "$WORK/journal" ||
     fail 'it was restarted, but not by the watchdog'
 denied_inside /srv/mail/user/cur/virus
 # With work to do, it is fed.
@@ -167,7 +168,8 @@ ctl restart storescand.service 2>/dev/null && fail 'started with a mistake in it
 wait_until 20 is_failed || fail "it is $(ctl is-active storescand.service), not failed"
 expect_equal "$(show ExecMainStatus)" 78 'exit status'
 restarts=$(show NRestarts)
-in_container journalctl --no-pager -b -u storescand.service | grep -q '50-mistake.conf:2: .*on_infected' ||
+in_container journalctl --no-pager -b -u storescand.service >"$WORK/journal"
+grep -q '50-mistake.conf:2: .*on_infected' "$WORK/journal" ||
     fail 'the mistake is not in the journal'
 sleep 1
 expect_equal "$(show NRestarts)" "$restarts" 'restarts'
