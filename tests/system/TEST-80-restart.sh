@@ -95,6 +95,21 @@ wait_until 20 has_booted || fail 'the service manager did not come back'
 expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept, after daemon-reexec'
 rounds "$WORK/store" --rounds 1
 
+say 'restarted with another configuration: marks of a store that is gone are taken off, others stay'
+# marks KIND: what the kernel tells of the group's marks of that kind.
+marks() {
+    in_container bash -c 'for fd in /proc/"$1"/fdinfo/*; do grep "^fanotify .*sdev:.* mask:8*0*10000 " "$fd"; done; true' \
+        marks "$(show MainPID)" >"$WORK/marks"
+    grep -c "$1" "$WORK/marks" || true
+}
+expect_equal "$(marks ' ino:')" 9 'marks of folders before'
+sed -i '/^\[store folders\]/,$d' "$WORK/root/etc/storescan/storescan.conf"
+ctl restart storescand.service
+wait_until 20 in_log '9 marks of the storescand before were taken off' || fail 'no marks were taken off'
+expect_equal "$(marks ' ino:')" 0 'marks of folders after'
+read_file "$WORK/other/mail/infected/cur/fixed-0" >/dev/null || fail 'the store that is gone is still guarded'
+expect_denied "$WORK/store/infected/cur/fixed-0"
+
 say 'stopped: the stores are open, and the log says so'
 ctl stop storescand.service
 expect_equal "$(show NFileDescriptorStore)" 0 'fds that are kept, after a stop'
