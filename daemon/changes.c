@@ -37,7 +37,7 @@ int changes_new(int kept, struct changes **ret) {
         }
         changes->kept = kept >= 0 && fdinfo_same_make(kept, changes->group);
         if (changes->kept) {
-                close_fd(changes->group);
+                fdinfo_close(changes->group);
                 changes->group = kept;
         }
         *ret = changes;

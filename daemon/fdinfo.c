@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 
 int fdinfo_read(int group, char **ret) {
@@ -126,6 +127,20 @@ bool fdinfo_same_make(int a, int b) {
         make_a = find_make(text_a);
         make_b = find_make(text_b);
         return make_a && make_b && strcmp(make_a, make_b) == 0;
+}
+
+static void *close_thread(void *userdata) {
+        close_fd((int)(intptr_t)userdata);
+        return NULL;
+}
+
+void fdinfo_close(int group) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, close_thread, (void *)(intptr_t)group) != 0)
+                close_fd(group);
+        else
+                (void)pthread_detach(thread);
 }
 
 int fdinfo_open(const struct fdinfo_mark *mark, int mount) {

@@ -164,7 +164,7 @@ int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
                 return gate->fd;
         gate->kept = parts->kept >= 0 && fdinfo_same_make(parts->kept, gate->fd);
         if (gate->kept) {
-                close_fd(gate->fd);
+                fdinfo_close(gate->fd);
                 gate->fd = parts->kept;
         }
         *ret = TAKE_PTR(gate);

@@ -661,7 +661,8 @@ static int start(struct manager *m) {
                 return -EMFILE;
         }
         r = open_signals(m);
-        if (r >= 0)
+        /* It takes its time, and who waits since the process before waits for that: this is its kernel. */
+        if (r >= 0 && !m->taken_over)
                 r = admit_kernel(m);
         if (r < 0)
                 return r;

@@ -593,7 +593,7 @@ int places_open_news(int kept, FILE *errors) {
         }
         if (kept < 0 || !fdinfo_same_make(kept, fd))
                 return fd;
-        close_fd(fd);
+        fdinfo_close(fd);
         return kept;
 }
 

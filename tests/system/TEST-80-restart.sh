@@ -102,10 +102,11 @@ marks() {
         marks "$(show MainPID)" >"$WORK/marks"
     grep -c "$1" "$WORK/marks" || true
 }
-expect_equal "$(marks ' ino:')" 9 'marks of folders before'
+before=$(marks ' ino:')
+((before >= 9)) || fail "$before marks of folders"
 sed -i '/^\[store folders\]/,$d' "$WORK/root/etc/storescan/storescan.conf"
 ctl restart storescand.service
-wait_until 20 in_log '9 marks of the storescand before were taken off' || fail 'no marks were taken off'
+wait_until 20 in_log "$before marks of the storescand before were taken off" || fail 'no marks were taken off'
 expect_equal "$(marks ' ino:')" 0 'marks of folders after'
 read_file "$WORK/other/mail/infected/cur/fixed-0" >/dev/null || fail 'the store that is gone is still guarded'
 expect_denied "$WORK/store/infected/cur/fixed-0"
