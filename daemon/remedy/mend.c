@@ -208,6 +208,15 @@ static int prepare(struct mending *m, const char *directory, int fd, int planned
         return read_original(m);
 }
 
+/* The reader's own lock lasts as long as it waits, which nobody promises: it may have been given up, and the
+ * file be somebody else's by now. */
+static int lock_again(struct mending *m) {
+        if (m->lock.exclusive)
+                return 0;
+        store_unlock(&m->lock);
+        return lock_target(m);
+}
+
 /* Behind the point from where on the store is changed. Returns whether it has to be completed later. */
 static bool replace(struct mending *m, const char *id, struct quarantine *q) {
         const struct remedy_order *o = m->order;
@@ -254,6 +263,10 @@ static bool run(struct mending *m, const char *directory, int fd, int planned_fd
         }
         crash_point(CRASH_QUARANTINED);
         /* Writing to the disk took its time, and not every format has locks. */
+        if (lock_again(m) < 0) {
+                vault_remove(&m->vault, id);
+                return false;
+        }
         if (target_touched(&m->target)) {
                 vault_remove(&m->vault, id);
                 (void)says(m, REMEDY_BUSY, "somebody has written to it meanwhile");

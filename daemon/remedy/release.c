@@ -148,8 +148,15 @@ static int write_file(struct release *r) {
 
                 k = target_write(&r->target, r->q.offset, r->original, r->planned, size, true);
                 r->q.state = QUARANTINE_REPLACED;
-                if (k >= 0 && vault_record(&r->vault, r->id, &r->q) >= 0)
-                        vault_drop_plan(&r->vault, r->id);
+                if (k >= 0)
+                        k = vault_record(&r->vault, r->id, &r->q);
+                if (k < 0)
+                        return says(r, RELEASE_ERROR,
+                                    "%s can't be written: %s; some of the original may stand "
+                                    "there, and the notice is put back when storescand starts "
+                                    "again: systemctl restart storescand",
+                                    r->q.path, error_text(-error));
+                vault_drop_plan(&r->vault, r->id);
                 return says(r, RELEASE_ERROR, "%s can't be written: %s", r->q.path,
                             error_text(-error));
         }

@@ -264,6 +264,29 @@ still mbox fcntl-shared ''
 still mdbox flock reader
 still mdbox flock-shared ''
 for format in maildir sdbox cyrus mh sis files; do still "$format" all ''; done
+# It gives its lock up, and another one takes it, while the original goes to quarantine.
+cp "$CRASHING" "$WORK/stopping"
+echo 4 >"$WORK/stopping.stop"
+is_stopped() { [[ $(awk '/^State:/ { print $2 }' "/proc/$1/status") == T ]]; }
+# shellcheck disable=SC2317 # called by wait_until
+stops() { STOPPED=$(children "$DRIVEN") && [[ -n $STOPPED ]] && is_stopped "$STOPPED"; }
+for kind in 'mbox fcntl' 'mbox dotlock' 'mdbox flock'; do
+    read -r format lock <<<"$kind"
+    fresh "$format"
+    hold "$lock" "$F"
+    "$DRIVER" "$WORK/stopping" "$QUARANTINE" "$format" "$F" "$OFFSET" "$WORK/plan" "pid=$HOLDER" >"$WORK/said" &
+    DRIVEN=$!
+    PIDS+=("$DRIVEN")
+    wait_until 10 stops || fail "$kind: it does not come there"
+    release_lock
+    hold "$lock" "$F"
+    kill -CONT "$STOPPED"
+    wait "$DRIVEN" || true
+    OUTPUT=$(<"$WORK/said")
+    says '^done busy somebody else has it locked'
+    release_lock
+    untouched "$F" "$WORK/before"
+done
 # The reader may have been appending when it stopped.
 fresh mbox
 head -c "$((OFFSET + $(stat -c %s "$WORK/item")))" "$F" >"$WORK/cut"
@@ -469,6 +492,23 @@ for point in 6 7; do
     cmp "$F" "$WORK/plan" || fail 'the notice does not stand there again'
     released 0 '^$'
 done
+
+# Neither what was begun nor its undoing can be written: completed at the next start. It can not be made to
+# fail behind the first byte, but says that it may have.
+fresh mbox
+MORE=$(head -c 70000 /dev/zero | tr '\0' 'x' | fold)
+{ printf '%s%s\n\n' "$MBOX_HEAD" "$MORE" && cat "$WORK/item" && printf %s "$MBOX_HEAD"; } >"$F"
+OFFSET=$((${#MBOX_HEAD} + ${#MORE} + 2))
+cp "$F" "$WORK/before"
+replaced mbox
+ID=$(item_of)
+OUTPUT=$(trap '' XFSZ && ulimit -f 32 && "$REMEDY" --release "$QUARANTINE" "$ID" 2>&1) && fail 'it was written'
+says 'the notice is put back when storescand starts again'
+expect_equal "$(meta "$ID" state)" replacing 'state'
+remedy
+says "^note completed $ID"
+released 0 '^$'
+cmp "$F" "$WORK/before" || fail 'not put back'
 
 say 'what it is'
 "$REMEDY" --help | grep -q 'storescan-remedy(8)'
