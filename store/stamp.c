@@ -46,6 +46,15 @@ void generation_format(const struct generation *generation,
         base64url_encode(generation->id, sizeof(generation->id), ret_text);
 }
 
+int generation_parse(const char text[static GENERATION_LENGTH], struct generation *ret) {
+        struct generation generation;
+
+        if (base64url_decode(text, generation.id, sizeof(generation.id)) < 0)
+                return -EINVAL;
+        *ret = generation;
+        return 0;
+}
+
 int stamp_format(const struct stamp *stamp, char ret_text[static STAMP_SIZE_MAX]) {
         char generation[GENERATION_LENGTH + 1], digest[DIGEST_LENGTH + 1] = "-";
         char text[STAMP_SIZE_MAX + 1], letter = verdict_letter(stamp->verdict, stamp->reason);

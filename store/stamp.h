@@ -81,3 +81,6 @@ const char *stamp_check_name(enum stamp_check check);
 /* The 8 characters of a generation and a NUL. */
 void generation_format(const struct generation *generation,
                        char ret_text[static GENERATION_LENGTH + 1]);
+
+/* Reads the 8 characters of a generation; what is behind them is not looked at. 0 or -EINVAL. */
+int generation_parse(const char text[static GENERATION_LENGTH], struct generation *ret);
