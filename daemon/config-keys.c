@@ -25,7 +25,8 @@ static_assert(sizeof(enum store_kind) == sizeof(unsigned) &&
                       sizeof(enum marks_mode) == sizeof(unsigned),
               "enumerations have the size of unsigned");
 static_assert(sizeof(enum hub_action) == sizeof(unsigned) &&
-                      sizeof(enum hub_on_error) == sizeof(unsigned),
+                      sizeof(enum hub_on_error) == sizeof(unsigned) &&
+                      sizeof(enum sweep_schedule) == sizeof(unsigned),
               "enumerations have the size of unsigned");
 
 #define USER_NAME_MAX 31 /* of useradd(8) */
@@ -234,6 +235,9 @@ DEFINE_WORDS(word_age, _RESCAN_AGE_MAX, [RESCAN_AGE_OFF] = "off",
 DEFINE_WORDS(word_marks, _MARKS_MODE_MAX, [MARKS_AUTO] = "auto", [MARKS_FILESYSTEM] = "filesystem",
              [MARKS_DIRECTORIES] = "directories");
 
+DEFINE_WORDS(word_schedule, _SWEEP_SCHEDULE_MAX, [SWEEP_SCHEDULE_NEVER] = "never",
+             [SWEEP_SCHEDULE_BOOT] = "boot", [SWEEP_SCHEDULE_DAILY] = "daily");
+
 DEFINE_WORDS(word_hub, _HUB_ACTION_MAX, [HUB_REJECT] = "reject", [HUB_DISCARD] = "discard",
              [HUB_QUARANTINE] = "quarantine", [HUB_TAG] = "tag", [HUB_ACCEPT] = "accept");
 DEFINE_WORDS(word_hub_error,
@@ -382,6 +386,7 @@ const char *config_hash_hint(const char *text) {
 #define SOCKET       .parse = config_parse_socket, .text = text_text
 #define NETWORKS     .parse = config_parse_networks, .text = text_text
 #define PATTERNS     .parse = config_parse_patterns, .text = text_text
+#define WINDOW       .parse = config_parse_window, .text = config_text_window
 #define KEY_ID       .parse = config_parse_key_id, .text = text_text
 #define YES_NO       .parse = parse_yes_no, .text = text_yes_no
 #define SIZE(lo, hi) .parse = parse_size, .text = text_size, .min = lo, .max = hi
@@ -405,12 +410,19 @@ const char *config_hash_hint(const char *text) {
 #define QUARANTINE(...) KEY(SECTION_QUARANTINE, __VA_ARGS__)
 #define REMEDY(...)     KEY(SECTION_REMEDY, __VA_ARGS__)
 #define ALLOW(...)      KEY(SECTION_ALLOW, __VA_ARGS__)
+#define SWEEP(...)      KEY(SECTION_SWEEP, __VA_ARGS__)
 #define HUB(...)        KEY(SECTION_HUB, __VA_ARGS__)
 #define STORE(...)      KEY(SECTION_STORE, __VA_ARGS__)
 
 /* What a change takes while storescand runs. */
 #define RESTART .restart = true
 #define ENGINE  .engine = true
+
+/* A key of a store that is as in [sweep] unless it says otherwise. */
+#define INHERIT(key, member, type, help)                                        \
+        STORE("sweep_" key, sweep.member, type " | inherit", "inherit", help,   \
+              .parse = config_parse_inheriting, .text = config_text_inheriting, \
+              .inherits_of = key)
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -518,6 +530,29 @@ const struct config_key config_global_keys[] = {
                 PATH),
         ALLOW("signature", allowed_signatures, "NAME ... | none", "none",
                 "Signatures that do not count; may be set more than once.", SIGNATURES, ENGINE),
+        SWEEP("schedule", sweep.schedule, "never | boot | daily", "never",
+                "When a sweep starts by itself.", WORD(word_schedule)),
+        SWEEP("window", sweep.window, "always | HH:MM-HH:MM", "always",
+                "Hours of the day when sweeps work; they pause outside.", WINDOW),
+        SWEEP("received_within", sweep.received_within_usec, "duration", "0s",
+                "Only mail that was received so lately is looked at; 0s is all.",
+                DURATION(0, 36500 * DAY)),
+        SWEEP("only_unstamped", sweep.only_unstamped, "yes | no", "yes",
+                "Whether stamps are believed; else everything is scanned anew.", YES_NO),
+        SWEEP("attachments_only", sweep.attachments_only, "yes | no", "no",
+                "Whether only stores of detached attachments (sis) are swept.", YES_NO),
+        SWEEP("ignore_hub_stamps", sweep.ignore_hub_stamps, "yes | no", "no",
+                "Whether what a hub vouched for is scanned all the same.", YES_NO),
+        SWEEP("after_update", sweep.after_update, "yes | no", "no",
+                "Whether new signatures start a sweep, or start one under way anew.", YES_NO),
+        SWEEP("rate", sweep.rate, "0 to 1000000", "0",
+                "Most messages a second; 0 is without limit.", COUNT(0, 1000000)),
+        SWEEP("max_pressure", sweep.max_pressure, "0 to 100", "60",
+                "Percent of the time that others wait for CPU, memory or disk above which sweeps "
+                "pause; 0 is never.", COUNT(0, 100)),
+        SWEEP("max_load", sweep.max_load, "0 to 1000", "4",
+                "The same by the load average a CPU, of kernels without pressure information.",
+                COUNT(0, 1000)),
         HUB("socket", hub.socket, "inet:ADDRESS:PORT | unix:/PATH", "inet:127.0.0.1:8893",
                 "Where Postfix reaches storescan-hub.", SOCKET),
         HUB("tmpdir", hub.tmpdir, "path", "/run/storescan-hub/tmp/scan",
@@ -591,6 +626,16 @@ const struct config_key config_store_keys[] = {
         STORE("breaker", breaker, "deny | allow | inherit", "inherit",
                 "What an open meets at once while the engine fails again and again.",
                 WORD(word_failure_or_inherit)),
+        INHERIT("schedule", schedule, "never | boot | daily", "See [sweep]; likewise below."),
+        INHERIT("window", window, "always | HH:MM-HH:MM", "Hours of its sweep."),
+        INHERIT("received_within", received_within_usec, "duration", "What its sweep looks at."),
+        INHERIT("only_unstamped", only_unstamped, "yes | no", "Whether it believes stamps."),
+        INHERIT("attachments_only", attachments_only, "yes | no", "Whether only attachments."),
+        INHERIT("ignore_hub_stamps", ignore_hub_stamps, "yes | no", "Whether it believes hubs."),
+        INHERIT("after_update", after_update, "yes | no", "Whether new signatures start it."),
+        INHERIT("rate", rate, "0 to 1000000", "Its rate."),
+        INHERIT("max_pressure", max_pressure, "0 to 100", "When it pauses."),
+        INHERIT("max_load", max_load, "0 to 1000", "When it pauses."),
 };
 #undef OBJECT
 /* clang-format on */

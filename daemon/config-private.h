@@ -11,6 +11,7 @@
  *     config-hub.c    values that only [hub] has
  *     config-notice.c the file that [remedy] notice names
  *     config-rescan.c values that say what is scanned again, and when
+ *     config-sweep.c  values that only [sweep] has, and what stores inherit of them
  *     config-table.c  finding keys, sections, values and origins
  *     config-reload.c  from one configuration to the next
  *     config-print.c  the object as a file again
@@ -35,6 +36,7 @@ enum config_section {
         SECTION_QUARANTINE,
         SECTION_REMEDY,
         SECTION_ALLOW,
+        SECTION_SWEEP,
         SECTION_HUB,
         SECTION_STORE,
         _SECTION_MAX
@@ -72,6 +74,8 @@ struct config_key {
         bool engine;   /* another engine */
         bool inherits; /* takes "inherit": the value of [scanner] counts */
         bool list;     /* may be set more than once: each adds words */
+        /* Of a store's sweep_KEY: the key of [sweep] whose value counts where it says "inherit". */
+        const char *inherits_of;
 };
 
 extern const struct config_key config_global_keys[], config_store_keys[];
@@ -130,6 +134,16 @@ int config_parse_duration(const struct config_key *key, const char *text, void *
                           char ret_problem[static CONFIG_PROBLEM_MAX]);
 const char *config_text_duration(const struct config_key *key, const void *field,
                                  char buffer[static CONFIG_TEXT_MAX]);
+/* parse() and text() of values that only [sweep] has, and of the keys of stores that inherit them; see
+ * config-sweep.c. */
+int config_parse_window(const struct config_key *key, const char *text, void *field,
+                        char ret_problem[static CONFIG_PROBLEM_MAX]);
+const char *config_text_window(const struct config_key *key, const void *field,
+                               char buffer[static CONFIG_TEXT_MAX]);
+int config_parse_inheriting(const struct config_key *key, const char *text, void *field,
+                            char ret_problem[static CONFIG_PROBLEM_MAX]);
+const char *config_text_inheriting(const struct config_key *key, const void *field,
+                                   char buffer[static CONFIG_TEXT_MAX]);
 
 /* ---- Origins ---- */
 

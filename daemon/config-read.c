@@ -70,7 +70,7 @@ static void unknown_section(struct reader *r, const char *heading, const char *w
                 }
         section_error(r, heading,
                       "unknown section; there are [scanner], [stamp], [gate], [cache], "
-                      "[quarantine], [remedy], [allow], [hub] and [store NAME]");
+                      "[quarantine], [remedy], [allow], [sweep], [hub] and [store NAME]");
 }
 
 /* Finds or adds the store. False: its name was complained about, or there is no memory. */

@@ -20,6 +20,7 @@ const char *config_section_word(enum config_section section) {
                 [SECTION_QUARANTINE] = "quarantine",
                 [SECTION_REMEDY] = "remedy",
                 [SECTION_ALLOW] = "allow",
+                [SECTION_SWEEP] = "sweep",
                 [SECTION_HUB] = "hub",
                 [SECTION_STORE] = "store",
         };

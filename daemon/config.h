@@ -14,6 +14,7 @@
 
 #include "store/format.h"
 #include "store/rescan.h"
+#include "store/sweep-pace.h"
 #include "store/util.h"
 #include "store/verdict.h"
 
@@ -48,6 +49,25 @@ enum proactive { PROACTIVE_AUTO, PROACTIVE_YES, PROACTIVE_NO, _PROACTIVE_MAX };
 
 enum marks_mode { MARKS_AUTO, MARKS_FILESYSTEM, MARKS_DIRECTORIES, _MARKS_MODE_MAX };
 
+/* When a sweep starts by itself. */
+enum sweep_schedule {
+        SWEEP_SCHEDULE_NEVER,
+        SWEEP_SCHEDULE_BOOT,
+        SWEEP_SCHEDULE_DAILY,
+        _SWEEP_SCHEDULE_MAX
+};
+
+/* [sweep]; and what a store says of its own. */
+struct config_sweep {
+        enum sweep_schedule schedule;
+        struct day_window window;
+        uint64_t received_within_usec; /* 0: whenever */
+        bool only_unstamped, attachments_only, ignore_hub_stamps, after_update;
+        unsigned rate;         /* messages a second; 0: no limit */
+        unsigned max_pressure; /* percent; 0: not looked at */
+        unsigned max_load;     /* a CPU; 0: not looked at */
+};
+
 #define WORKERS_MAX   64
 #define LOW_QUEUE_MAX 128                           /* each is an fd */
 #define FORMAT_AUTO   ((unsigned)_STORE_FORMAT_MAX) /* found by a look into the store */
@@ -79,6 +99,8 @@ struct config_store {
         uint64_t outbreak_until_sec;   /* UINT64_MAX: that of [scanner] */
         enum rescan_age on_access_age; /* _RESCAN_AGE_MAX: that of [scanner] */
         enum on_failure breaker;       /* _ON_FAILURE_MAX: that of [scanner] */
+        struct config_sweep sweep;     /* as far as sweep_own says; see config_sweep_of() */
+        unsigned sweep_own;            /* a bit for each key that does not inherit */
 };
 
 /* Whoever keeps a store beyond the turn of the loop holds it: a reload may put another one in its
@@ -142,6 +164,8 @@ struct config {
         char *notice, *notice_text; /* the template's file, and what was in it or is built in */
         /* [allow] */
         char *allowed_signatures; /* names with blanks between, or "none" */
+        /* [sweep] */
+        struct config_sweep sweep;
         /* [hub] */
         struct config_hub hub;
         /* [store NAME] */
@@ -199,6 +223,9 @@ int config_carry_over(struct config *config, const struct config *running, FILE 
 /* The store at the same place, kept and marked in the same way; or NULL. */
 const struct config_store *config_find_alike(const struct config *config,
                                              const struct config_store *store);
+
+/* How a store is swept: what it does not say itself is as in [sweep]. */
+struct config_sweep config_sweep_of(const struct config *config, const struct config_store *store);
 
 /* Looks into stores of format = auto (FILES until then, so that all is mail) and sets their format.
  * Lists folders: only before the gate answers events. What was found is written to notes, mistakes

@@ -23,7 +23,8 @@
         LINE(n) "line of " #size " characters; shorten it to 198 (a long path by a symbolic " \
         "link).\n"
 #define NO_SECTION \
-        "unknown section; there are [scanner], [stamp], [gate], [cache], [quarantine], [remedy], [allow], [hub] and " \
+        "unknown section; there are [scanner], [stamp], [gate], [cache], [quarantine], [remedy], " \
+        "[allow], [sweep], [hub] and " \
         "[store NAME].\n"
 #define STORE_NAME(n, name) \
         LINE(n) "[store " name "]: a store can't be named '" name "'; use A-Z a-z 0-9 _ . - only.\n"
@@ -275,6 +276,14 @@ static const struct {
           LINE(4) A "path: '/' contains the cache directory ('/var/lib/storescan', default)" WAITS
           LINE(4) A "path: '/' contains the quarantine ('/var/lib/storescan/quarantine', default)"
           WAITS },
+        { VALID "[sweep]\nwindow = 24:00-06:00\n",
+          LINE(6) "[sweep] window: '24:00-06:00' is no time of the day; write always, or "
+                  "HH:MM-HH:MM (as 22:00-06:00).\n" },
+        { VALID "sweep_schedule = weekly\nsweep_window = 6-7\n",
+          LINE(5) "[store a] sweep_schedule: 'weekly' is not among its words; write never | boot | "
+                  "daily | inherit.\n"
+          LINE(6) "[store a] sweep_window: '6-7' is no time of the day; write always, or "
+                  "HH:MM-HH:MM (as 22:00-06:00).\n" },
         { VALID "[quarantine]\ndirectory = @/a/sub\n",
           LINE(6) "[quarantine] directory: '@/a/sub' lies in [store a] ('@/a', @/storescan.conf:4)"
           WAITS },

@@ -34,7 +34,7 @@ struct documented {
         char *text; /* what is said of it; or, in the shipped file, its value */
 };
 
-#define DOCUMENTED_MAX 96
+#define DOCUMENTED_MAX 128
 
 struct document {
         struct documented keys[DOCUMENTED_MAX];

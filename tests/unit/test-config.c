@@ -64,6 +64,74 @@ START_TEST(defaults) {
 }
 END_TEST
 
+static void assert_sweep(const struct config_sweep *a, const struct config_sweep *b) {
+        ck_assert_int_eq(a->schedule, b->schedule);
+        ck_assert_uint_eq(a->window.from, b->window.from);
+        ck_assert_uint_eq(a->window.to, b->window.to);
+        ck_assert_uint_eq(a->received_within_usec, b->received_within_usec);
+        ck_assert_int_eq(a->only_unstamped, b->only_unstamped);
+        ck_assert_int_eq(a->attachments_only, b->attachments_only);
+        ck_assert_int_eq(a->ignore_hub_stamps, b->ignore_hub_stamps);
+        ck_assert_int_eq(a->after_update, b->after_update);
+        ck_assert_uint_eq(a->rate, b->rate);
+        ck_assert_uint_eq(a->max_pressure, b->max_pressure);
+        ck_assert_uint_eq(a->max_load, b->max_load);
+}
+
+/* What a store does not say itself, or says to be as in [sweep], is; each key apart from the others. */
+START_TEST(sweep_inherits) {
+        static const char *const keys[] = {
+                "schedule = boot",       "window = 01:00-02:00",
+                "received_within = 7d",  "only_unstamped = yes",
+                "attachments_only = no", "ignore_hub_stamps = no",
+                "after_update = no",     "rate = 7",
+                "max_pressure = 7",      "max_load = 7",
+        };
+        const struct config_sweep all = {
+                .schedule = SWEEP_SCHEDULE_DAILY,
+                .window = { 22 * 60, 6 * 60 + 30 },
+                .received_within_usec = 48 * 3600 * USEC_PER_SEC,
+                .attachments_only = true,
+                .ignore_hub_stamps = true,
+                .after_update = true,
+                .rate = 100,
+                .max_pressure = 20,
+                .max_load = 2,
+        };
+        struct config_sweep expected[ELEMENTSOF(keys)];
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                expected[i] = all;
+        expected[0].schedule = SWEEP_SCHEDULE_BOOT;
+        expected[1].window = (struct day_window){ 60, 120 };
+        expected[2].received_within_usec = 7 * 24 * 3600 * USEC_PER_SEC;
+        expected[3].only_unstamped = true;
+        expected[4].attachments_only = false;
+        expected[5].ignore_hub_stamps = false;
+        expected[6].after_update = false;
+        expected[7].rate = expected[8].max_pressure = expected[9].max_load = 7;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                _cleanup_(config_freep) struct config *c = NULL;
+                _cleanup_free_ char *text = NULL;
+                struct config_sweep got;
+
+                ck_assert_int_gt(asprintf(&text,
+                                          VALID
+                                          "sweep_%s\n"
+                                          "[sweep]\nschedule = daily\nwindow = 22:00-06:30\n"
+                                          "received_within = 2d\nonly_unstamped = no\n"
+                                          "attachments_only = yes\nignore_hub_stamps = yes\n"
+                                          "after_update = yes\nrate = 100\nmax_pressure = 20\n"
+                                          "max_load = 2\n",
+                                          keys[i]),
+                                 0);
+                c = load_good(text);
+                got = config_sweep_of(c, &c->stores[0]);
+                assert_sweep(&got, &expected[i]);
+        }
+}
+END_TEST
+
 static const char every_key_text[] =
         "[scanner]\ndatabase = @/db\ntmpdir = @/scan\nuser = _scan.d-1\nworkers = 64\n"
         "max_file_size = 2047M\nmax_scan_size = 64G\nmax_files = 1000000\nmax_recursion = 100\n"
@@ -78,6 +146,9 @@ static const char every_key_text[] =
         "[cache]\nsize = 16G\ndirectory = @/verdicts\n"
         "[quarantine]\ndirectory = @/originals\nkeep = 36h\nmax_size = 0\nnotify = yes\n"
         "sendmail = @/sendmail\n"
+        "[sweep]\nschedule = daily\nwindow = 22:00-06:30\nreceived_within = 2d\n"
+        "only_unstamped = no\nattachments_only = yes\nignore_hub_stamps = yes\n"
+        "after_update = yes\nrate = 100\nmax_pressure = 20\nmax_load = 2\n"
         "[hub]\nsocket = unix:@/milter\ntmpdir = @/hub\nspool_size = 1M\n"
         "trusted_networks = 10.0.0.0/8 2001:db8::/32\nstrip_outgoing = yes\nkey = hub-1\n"
         "on_infected = tag\non_error = accept\non_unscannable = quarantine\n"
@@ -87,7 +158,11 @@ static const char every_key_text[] =
         "on_infected = detect\non_error = allow\non_unscannable = deny\nmarks = directories\n"
         "scan_timeout = 1h\nproactive = no\nrescan = sweep\noutbreak_until = none\n"
         "on_access_age = off\nbreaker = deny\n"
-        "[store a]\npath = @//a/\nmarks = filesystem\nformat = sis\n";
+        "sweep_rate = inherit\n"
+        "[store a]\npath = @//a/\nmarks = filesystem\nformat = sis\n"
+        "sweep_schedule = boot\nsweep_window = always\nsweep_received_within = 0s\n"
+        "sweep_only_unstamped = yes\nsweep_attachments_only = no\nsweep_ignore_hub_stamps = no\n"
+        "sweep_after_update = no\nsweep_rate = 0\nsweep_max_pressure = 0\nsweep_max_load = 0\n";
 
 START_TEST(every_key) {
         _cleanup_(config_freep) struct config *c = load_good(every_key_text);
@@ -143,6 +218,12 @@ START_TEST(every_key) {
         ck_assert_str_eq(c->hub.attachment_names, "*.exe *.js");
         ck_assert_str_eq(c->hub.attachment_types, "CL_TYPE_MSEXE");
         ck_assert_int_eq(c->hub.on_attachment, HUB_DISCARD);
+
+        ck_assert_uint_eq(c->sweep.window.to, 6 * 60 + 30);
+        ck_assert(!c->sweep.only_unstamped);
+        ck_assert_int_eq(config_sweep_of(c, &s[1]).schedule, SWEEP_SCHEDULE_BOOT);
+        ck_assert_uint_eq(config_sweep_of(c, &s[0]).rate, 100);
+        ck_assert_uint_eq(config_sweep_of(c, &s[1]).rate, 0);
 
         ck_assert_uint_eq(c->n_stores, 2);
         ck_assert_str_eq(s[0].name, "B_1.x-");
@@ -215,7 +296,9 @@ START_TEST(table) {
                         uint64_t number;
                         unsigned count;
                         struct config_rescan rescan;
-                } field = {};
+                } own = {};
+                struct config_store store = {}; /* what inherits is more than its field */
+                void *field = key->inherits_of ? (char *)&store + key->offset : (void *)&own;
                 struct config_key_info info;
 
                 ck_assert(config_key(i, &info));
@@ -236,11 +319,11 @@ START_TEST(table) {
                         continue;
                 }
                 ck_assert_str_eq(info.default_text, key->default_text);
-                ck_assert_int_eq(key->parse(key, key->default_text, &field, problem), 0);
+                ck_assert_int_eq(key->parse(key, key->default_text, field, problem), 0);
                 if (!key->auto_value && !streq(info.type, "duration")) /* 60s is also 1min */
-                        ck_assert_str_eq(key->text(key, &field, buffer), key->default_text);
-                if (key->text(key, &field, buffer) == field.text)
-                        free(field.text);
+                        ck_assert_str_eq(key->text(key, field, buffer), key->default_text);
+                if (key->text(key, field, buffer) == own.text)
+                        free(own.text);
         }
 }
 END_TEST
@@ -466,6 +549,18 @@ START_TEST(printed_text) {
                           "[allow]\n"
                           "signature = none ; default\n"
                           "\n"
+                          "[sweep]\n"
+                          "schedule = never ; default\n"
+                          "window = always ; default\n"
+                          "received_within = 0ms ; default\n"
+                          "only_unstamped = yes ; default\n"
+                          "attachments_only = no ; default\n"
+                          "ignore_hub_stamps = no ; default\n"
+                          "after_update = no ; default\n"
+                          "rate = 0 ; default\n"
+                          "max_pressure = 60 ; default\n"
+                          "max_load = 4 ; default\n"
+                          "\n"
                           "[hub]\n"
                           "socket = inet:127.0.0.1:8893 ; default\n"
                           "tmpdir = /run/storescan-hub/tmp/scan ; default\n"
@@ -496,7 +591,17 @@ START_TEST(printed_text) {
                           "rescan = inherit ; default\n"
                           "outbreak_until = inherit ; default\n"
                           "on_access_age = inherit ; default\n"
-                          "breaker = inherit ; default\n");
+                          "breaker = inherit ; default\n"
+                          "sweep_schedule = inherit ; default\n"
+                          "sweep_window = inherit ; default\n"
+                          "sweep_received_within = inherit ; default\n"
+                          "sweep_only_unstamped = inherit ; default\n"
+                          "sweep_attachments_only = inherit ; default\n"
+                          "sweep_ignore_hub_stamps = inherit ; default\n"
+                          "sweep_after_update = inherit ; default\n"
+                          "sweep_rate = inherit ; default\n"
+                          "sweep_max_pressure = inherit ; default\n"
+                          "sweep_max_load = inherit ; default\n");
         ck_assert_str_eq(printed, expected);
 }
 END_TEST
@@ -642,6 +747,7 @@ int main(void) {
                 defaults,
                 for_a_hub,
                 every_key,
+                sweep_inherits,
                 table,
                 end_of_table,
                 layout,
