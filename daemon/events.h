@@ -62,6 +62,11 @@
         X(HUB_UNSCANNABLE, "hub-unscannable", "c65b3665c37b4f4783775d043dfc0ae4", LOG_NOTICE,  "mail that can't be judged was met in transit") \
         X(HUB_UNDECIDED,   "hub-undecided",   "2134b00213844dc5b40f4618559153b7", LOG_ERR,     "a scan of mail in transit failed; [hub] on_error decided") \
         X(HUB_STRIPPED,    "hub-stripped",    "6ce01171b89d4562ade8e22fcd6b080c", LOG_NOTICE,  "stamps were taken off mail in transit") \
+        X(SWEEP_STARTED,   "sweep-started",   "121e7b8c6805490f91e5b4ce31ec0206", LOG_INFO,    "a sweep of a store begins, or goes on") \
+        X(SWEEP_FINISHED,  "sweep-finished",  "61d987152891424c912324e3f468ee33", LOG_INFO,    "a sweep of a store is through") \
+        X(SWEEP_PAUSED,    "sweep-paused",    "3c570f45479e4199b42e21398508f0e1", LOG_INFO,    "a sweep waits for its hours, or for a machine that is less busy") \
+        X(SWEEP_STOPPED,   "sweep-stopped",   "99f5914028cf44eaa65db576d3773c9e", LOG_NOTICE,  "a sweep of a store was stopped") \
+        X(SWEEP_FAILED,    "sweep-failed",    "7b238c0e8d204c4f92acf08671154124", LOG_ERR,     "a sweep of a store died, or can't go on") \
         X(STATS,          "stats",          "b13c45e62681481c9bf02db5413a8f9f", LOG_INFO,    "counters, on SIGUSR1 and at the end")
 /* clang-format on */
 

@@ -95,6 +95,15 @@ static void weigh_stamp(const struct judge *judge, int fd, const struct stat *st
                      accepts_older(judge, fd, st, &ret->stamp);
 }
 
+/* A sweep looks for what access lets through: nothing older counts, nor what it is told to distrust. */
+static void look_as_sweep(struct stamped *stamped, const struct sweep_manner *manner) {
+        stamped->older = false;
+        if (stamped->stamp.verdict != VERDICT_UNKNOWN &&
+            ((manner->strict && stamped->stamp.by_hub) ||
+             stamped->stamp.time_msec < manner->since_msec))
+                stamped->check = STAMP_OUTDATED;
+}
+
 /* Whether a stamp still says something of the content, if only its digest. */
 static bool stamp_helps(enum stamp_check check) {
         return check == STAMP_VALID || check == STAMP_TOUCHED;
@@ -147,7 +156,7 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
         }
         gate_waits(judge->gate, event);
         subject->store = found.store;
-        if (!subject->withdraw && left_to_sweep(judge, &found, subject->st, stamped)) {
+        if (!subject->withdraw && !subject->sweep && left_to_sweep(judge, &found, subject->st, stamped)) {
                 judge->stats->left_to_sweep++;
                 gate_answer(judge->gate, subject->fd, true, false);
                 return;
@@ -166,6 +175,7 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
                                     .older = stamped->holds && stamped->check == STAMP_OUTDATED,
                                     .writer = subject->withdraw,
                                     .leased = subject->leased,
+                                    .sweep = subject->sweep,
                             });
                 return;
         }
@@ -178,7 +188,7 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
                 if (!scans_try(judge->scans))
                         r = scans_refuse(judge->scans, subject,
                                          stamped->stamp.verdict == VERDICT_INFECTED);
-                else if (scans_join(judge->scans, subject->fd, subject->pid, subject->st))
+                else if (scans_join(judge->scans, subject))
                         return;
                 else
                         r = scans_begin(judge->scans, subject);
@@ -249,6 +259,7 @@ bool judge_is_own(const struct judge *judge, pid_t pid) {
 void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
         struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
+        struct sweep_manner manner;
         struct stamped stamped = { .stamp.verdict = VERDICT_UNKNOWN };
         struct stat st;
         int fd = event->fd, lease = -ENOLCK, r;
@@ -282,9 +293,18 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 return;
         }
         weigh_stamp(judge, fd, &st, &stamped);
+        if (sweeps_knows(judge->sweeps, event->pid, &manner)) {
+                judge->stats->swept++;
+                subject.sweep = &manner;
+                look_as_sweep(&stamped, &manner);
+        }
         if (lease >= 0 && stamped.check == STAMP_VALID && stamped.stamp.verdict == VERDICT_CLEAN) {
                 judge->stats->stamp_hits++;
-                gate_answer(judge->gate, fd, true, becomes_hot(judge, fd, &st, &stamped.stamp));
+                if (subject.sweep)
+                        sweeps_tell(judge->sweeps, event->pid, st.st_dev, st.st_ino, true,
+                                    VERDICT_CLEAN);
+                gate_answer(judge->gate, fd, true,
+                            !subject.sweep && becomes_hot(judge, fd, &st, &stamped.stamp));
                 return;
         }
         if (lease >= 0 && stamped.older) {

@@ -13,6 +13,7 @@
 #include "daemon/pause.h"
 #include "daemon/places.h"
 #include "daemon/scans.h"
+#include "daemon/sweeps.h"
 
 struct judge {
         const struct config *config;
@@ -21,6 +22,7 @@ struct judge {
         struct hot *hot;
         struct many *many;
         struct remedies *remedies; /* NULL: nothing is replaced */
+        struct sweeps *sweeps;     /* NULL: none */
         const struct history *history;
         struct pause *pause;
         struct selftest *selftest; /* NULL: none is made */

@@ -8,11 +8,12 @@
  * marks and openers are there from the process before: its orphans are settled before all else, and
  * nobody but our own processes gets an answer until all is there that a start brings about.
  *
- * End, where the group is kept: reading ends, those who wait get their verdicts, for a moment; all else
- * is left to the next process. Otherwise in this order: 1. STOPPING is told; 2. all marks go and the marker stops, so that no new open
- * waits; 3. hot files go, so that no writer waits; the opens that wait get their verdicts, for a
- * while, then on_error; 4. reading ends, and what the group still holds is answered; 5. the workers;
- * 6. the group closes; 7. the verdict cache is saved; 8. the log.
+ * End, where the group is kept: sweeps end, reading ends, those who wait get their verdicts, for a
+ * moment; all else is left to the next process. Otherwise in this order: 1. STOPPING is told, and sweeps
+ * end; 2. all marks go and the marker stops, so that no new open waits; 3. hot files go, so that no writer
+ * waits; the opens that wait get their verdicts, for a while, then on_error; 4. reading ends, and what the
+ * group still holds is answered; 5. the workers; 6. the group closes; 7. the verdict cache is saved; 8. the
+ * log.
  */
 
 #include "daemon/manager.h"
@@ -53,6 +54,7 @@
 #include "daemon/selftest.h"
 #include "daemon/settle.h"
 #include "daemon/stats.h"
+#include "daemon/sweeps.h"
 #include "daemon/verdicts.h"
 
 #define FDS_RESERVED     256    /* for everything that is not an event fd */
@@ -88,6 +90,7 @@ struct manager {
         struct remedies *remedies; /* NULL: nothing is replaced */
         struct cures *cures;
         struct scans *scans;
+        struct sweeps *sweeps; /* NULL: there are none */
         struct judge judge;
         struct gate *gate;
         struct hot *hot;
@@ -148,16 +151,21 @@ static void read_signal(struct manager *m) {
         ring_bind(sqe, &m->signal_op);
 }
 
+static void reap(struct manager *m) {
+        pid_t pid;
+
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+                if (m->sweeps)
+                        (void)sweeps_reaped(m->sweeps, pid);
+}
+
 static void take_signal(struct manager *m, const struct signalfd_siginfo *info) {
         switch (info->ssi_signo) {
         case SIGTERM:
         case SIGINT: m->ending = true; break;
         case SIGHUP: manager_reload(m); break;
         case SIGUSR1: print_stats(m); break;
-        case SIGCHLD:
-                while (waitpid(-1, NULL, WNOHANG) > 0)
-                        ;
-                break;
+        case SIGCHLD: reap(m); break;
         default:
                 if (m->hot)
                         hot_signal(m->hot, info->ssi_signo, info->ssi_fd);
@@ -309,8 +317,10 @@ static int turn(struct manager *m, uint64_t *due) {
         /* Behind it: a file that came to rest has a stamp in the making. */
         *due = MIN(*due, scans_run(m->scans, now));
         *due = MIN(*due, hot_run(m->hot, now));
-        if (m->guarding && hot_is_current(m->hot))
-                (void)reload_tell_generation(m->reload);
+        if (m->guarding && hot_is_current(m->hot) && reload_tell_generation(m->reload) && m->sweeps)
+                sweeps_generation_changed(m->sweeps);
+        if (m->sweeps)
+                *due = MIN(*due, sweeps_run(m->sweeps, now));
         *due = MIN(*due, pause_run(&m->pause, now));
         *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
         *due = MIN(*due, poisons_run(m->poisons, m->pool ? pool_generation(m->pool) : NULL, now));
@@ -353,6 +363,8 @@ static void on_placed(void *userdata, int error) {
                 return;
         settle_retire(m->settle);
         many_guards(m->many);
+        if (m->sweeps)
+                sweeps_guarding(m->sweeps);
 }
 
 static void on_found(void *userdata, int fd, enum places_news news) {
@@ -734,6 +746,10 @@ static int start(struct manager *m) {
                 .userdata = m,
         };
         scans_set_breaker(m->scans, &m->breaker);
+        r = sweeps_new(m->ring, m->config, m->pool, m->journal, m->errors, &m->sweeps);
+        if (r < 0)
+                return r;
+        scans_set_sweeps(m->scans, m->sweeps);
         r = hot_new(m->ring, m->gate, m->pool, scans_stamper(m->scans), &m->stats,
                     max_hot(m->config), m->config->hot_time_usec, &m->hot);
         if (r < 0)
@@ -753,6 +769,7 @@ static int start(struct manager *m) {
                         .changes = m->changes,
                         .verdicts = m->verdicts,
                         .allow_list = m->allow_list,
+                        .sweeps = m->sweeps,
                         .stats = &m->stats,
                         .journal = m->journal,
                         .names = m->names,
@@ -778,6 +795,7 @@ static int start(struct manager *m) {
                 .scans = m->scans,
                 .hot = m->hot,
                 .many = m->many,
+                .sweeps = m->sweeps,
                 .history = m->history,
                 .remedies = m->remedies,
                 .pause = &m->pause,
@@ -876,6 +894,9 @@ static bool gate_is_idle(struct manager *m) {
 static bool end_gate(struct manager *m) {
         bool clean = true, kept = m->keep.kept;
 
+        /* Before the marks go: what they open from then on would be taken for swept. */
+        if (m->sweeps)
+                sweeps_end(m->sweeps);
         if (!kept) {
                 hold_let_go(&m->hold);
                 gate_unmark_all(m->gate);
@@ -919,6 +940,7 @@ static void end(struct manager *m) {
                 return;
         m->marker = marker_free(m->marker);
         m->reload = reload_free(m->reload);
+        m->sweeps = sweeps_free(m->sweeps);
         m->pool = pool_free(m->pool);
         m->many = many_free(m->many);
         m->changes = changes_free(m->changes);

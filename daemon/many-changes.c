@@ -297,7 +297,7 @@ void many_drain(struct many *many) {
 
 /* Nothing was judged. Unlike forget_all(): what was written, and by whom, is still known; and what was
  * infected, for the time until it is judged again. That was allowed counts as clean in spans. */
-static void forget_verdicts(struct many_file *file) {
+void many_forget_verdicts(struct many_file *file) {
         for (size_t i = 0; i < NOTES_MAX; i++) {
                 struct note *note = &file->notes[i];
 
@@ -319,7 +319,7 @@ static void follow_generation(struct many_file *file) {
 
         if (!running || memcmp(running, &file->generation, sizeof(*running)) == 0)
                 return;
-        forget_verdicts(file);
+        many_forget_verdicts(file);
         file->old_stamp = file->old_stamp || file->stamped;
         file->stamped = file->older = false;
         file->generation = *running;
@@ -334,7 +334,7 @@ static void follow_allow_list(struct many_file *file) {
         file->allow_version = version;
         if (file->stamped)
                 return; /* none of it is infected */
-        forget_verdicts(file);
+        many_forget_verdicts(file);
 }
 
 /* Whether what was there is where it was: the one who made the file grow was let at its end last (of

@@ -265,6 +265,7 @@ static void job_done(struct pool_job *job, const struct pool_result *result) {
 static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64_t to,
                   const struct wait *wait) {
         struct many *many = file->many;
+        bool awaited = wait && !wait->sweeps, fresh = wait && wait->fresh;
 
         file->n_touched = 0;
         file->touched_all = false;
@@ -275,13 +276,14 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .fd = file->fd,
                 .size = file->size,
                 .form = stores_form(file->store->format),
-                .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed,
-                .use_hub = scans_honour_stamps(many->p.scans, file->store, wait != NULL),
+                .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed && !fresh,
+                .use_hub = scans_honour_stamps(many->p.scans, file->store, awaited) && !fresh &&
+                           (awaited || !file->strict),
                 .spare = true,
                 .store = file->store,
                 .many = true,
-                .low = !wait,
-                .pid = wait ? wait->event.pid : 0,
+                .low = !awaited,
+                .pid = awaited ? wait->event.pid : 0,
                 .from = from,
                 .wanted = wanted,
                 .to = to,
@@ -306,6 +308,11 @@ void many_judge(struct many_file *file, struct wait *wait, uint64_t missing) {
         wait->tries++;
         begin(file, missing, MAX(wanted, missing),
               MAX(end + MIN(AHEAD, UINT64_MAX - end), missing + 1), wait);
+}
+
+void many_judge_part(struct many_file *file, const struct wait *wait, uint64_t missing) {
+        if (!file->judging)
+                begin(file, missing, missing, missing + MIN(AHEAD, file->size - missing), wait);
 }
 
 void many_verify(struct many_file *file) {

@@ -3,8 +3,8 @@
 
 /*
  * Shared by many.c (the table, and who waits), many-changes.c (what is still true of a file),
- * many-job.c (having items judged), many-stamps.c (stamps of hubs in them) and many-cure.c (having a
- * notice put in the place of infected ones).
+ * many-job.c (having items judged), many-stamps.c (stamps of hubs in them), many-cure.c (having a notice
+ * put in the place of infected ones) and many-sweep.c (sweeps).
  */
 
 #include <sys/queue.h>
@@ -85,6 +85,13 @@ struct wait {
         struct stamper_withdrawal withdrawal;
         bool withdrawing, answered;
         bool suspect; /* for an infected item to be replaced: nothing but what is clean is served */
+
+        /* Of a sweep, that waits until all of the file was judged, bit by bit. */
+        bool sweeps, fresh, asked;
+        uint64_t from;      /* all before is through with */
+        uint64_t asked_for; /* what a job was made for last */
+        enum verdict worst; /* UNKNOWN: of an item that could not be judged */
+        bool failed;
 };
 
 struct many_file {
@@ -139,6 +146,8 @@ struct many_file {
         bool by_hub;        /* some of it was taken on the word of a hub */
         bool verifying;     /* all of it, under a lease on fd, for a stamp */
         bool verified;      /* tried already since the last use */
+        bool strict;        /* no hub's word counts where nobody waits, but a sweep at most */
+        uint64_t anew_msec; /* when a sweep last had everything judged anew, by the wall clock */
         uint64_t judged_to; /* it has told of the items up to there */
         struct pool_job job;
         struct range touched[TOUCHED_MAX]; /* since it began */
@@ -191,6 +200,9 @@ void many_settle_tail(struct many_file *file);
 
 /* Notes what was written to any file. */
 void many_drain(struct many *many);
+
+/* Nothing was judged. */
+void many_forget_verdicts(struct many_file *file);
 
 /* The same as many_look(), with the kernel asked. */
 void many_look_now(struct many_file *file);
@@ -250,6 +262,9 @@ bool many_stamps_absent(struct many_file *file, const struct proto_span *span);
  * now; else GOOD. */
 enum hub_check many_stamps_refused(struct many_file *file, const struct proto_span *span);
 
+/* The next part of a file for a sweep, if no other job is under way. */
+void many_judge_part(struct many_file *file, const struct wait *wait, uint64_t missing);
+
 /* ---- many-cure.c ---- */
 
 /* Whether the item that answer tells of, the worst of what somebody asks for, is to be replaced. */
@@ -268,7 +283,25 @@ bool many_is_doubted(const struct many_file *file, uint64_t offset, uint64_t siz
  * looked at again. False: it can't be. */
 bool many_cure(struct many_file *file, struct wait *wait, const struct spans_answer *answer);
 
+/* ---- many-sweep.c ---- */
+
+/* An open by a sweep: takes the event's fd. */
+void many_sweep_opened(struct many_file *file, const struct many_open *open);
+
+/* More is known: goes on, or answers. */
+void many_sweep_again(struct wait *wait);
+
+/* Answers, and notes nothing: the end. */
+void many_sweep_give_up(struct wait *wait);
+
 /* ---- many.c ---- */
+
+struct wait *many_wait_new(struct many_file *file, const struct gate_event *event,
+                           uint64_t due_usec);
+void many_wait_end(struct wait *wait);
+
+/* Begins to prove that a file that nobody uses is clean, for a stamp. */
+void many_stamp_soon(struct many_file *file);
 
 /* A file was looked at again, or somebody came meanwhile: proved if all of it is still as it was. */
 void many_verify_end(struct many_file *file, bool proved);

@@ -137,6 +137,11 @@ void many_verify_end(struct many_file *file, bool proved) {
                       false, file->store->name, &stamp);
 }
 
+void many_stamp_soon(struct many_file *file) {
+        if (!file_busy(file) && file_verify(file))
+                file->verified = true;
+}
+
 /* Room for one more in use; the file that was not used for longest rests. */
 static bool make_room(struct many *many) {
         struct many_file *file;
@@ -372,13 +377,14 @@ static enum weight weigh(struct many_file *file, const struct gate_event *event,
         return ret->complete || ret->verdict == VERDICT_INFECTED ? WEIGHT_POLICY : WEIGHT_WAIT;
 }
 
-static void wait_end(struct wait *wait) {
+void many_wait_end(struct wait *wait) {
         TAILQ_REMOVE(&wait->file->many->waiting, wait, link);
         TAILQ_REMOVE(&wait->file->waits, wait, sibling);
         free(wait);
 }
 
-static struct wait *wait_new(struct many_file *file, const struct gate_event *event) {
+struct wait *many_wait_new(struct many_file *file, const struct gate_event *event,
+                           uint64_t due_usec) {
         struct wait_list *waiting = &file->many->waiting;
         struct wait *wait = calloc(1, sizeof(*wait)), *before;
 
@@ -387,8 +393,7 @@ static struct wait *wait_new(struct many_file *file, const struct gate_event *ev
         wait->file = file;
         wait->event = *event;
         wait->arrived_usec = now_usec();
-        wait->due_usec =
-                wait->arrived_usec + config_scan_timeout(file->many->p.config, file->store);
+        wait->due_usec = due_usec;
         before = TAILQ_LAST(waiting, wait_list);
         while (before && before->due_usec > wait->due_usec)
                 before = TAILQ_PREV(before, wait_list, link);
@@ -398,6 +403,11 @@ static struct wait *wait_new(struct many_file *file, const struct gate_event *ev
                 TAILQ_INSERT_HEAD(waiting, wait, link);
         TAILQ_INSERT_TAIL(&file->waits, wait, sibling);
         return wait;
+}
+
+static struct wait *wait_new(struct many_file *file, const struct gate_event *event) {
+        return many_wait_new(file, event,
+                             now_usec() + config_scan_timeout(file->many->p.config, file->store));
 }
 
 /* Who waits for something that was infected gets nothing but what is clean. */
@@ -443,7 +453,7 @@ static void weigh_new(struct many_file *file, const struct gate_event *event) {
                 many_judge(file, wait, answer.missing);
         else if (!many_cure(file, wait, &answer)) {
                 answer_wait(wait, VERDICT_INFECTED, REASON_NONE, answer.worst);
-                wait_end(wait);
+                many_wait_end(wait);
         }
 }
 
@@ -482,7 +492,7 @@ static bool weigh_again(struct wait *wait, enum reason reason) {
                 }
                 answer_wait(wait, VERDICT_UNKNOWN, reason, answer.missing);
         }
-        wait_end(wait);
+        many_wait_end(wait);
         return true;
 }
 
@@ -512,8 +522,14 @@ void many_decide_all(struct many_file *file, enum reason reason) {
 
         for (wait = TAILQ_FIRST(&file->waits); wait; wait = next) {
                 next = TAILQ_NEXT(wait, sibling);
-                if (!wait->withdrawing)
+                if (!wait->withdrawing && !wait->sweeps)
                         (void)weigh_again(wait, reason);
+        }
+        /* When everybody else has what he wants, or is waiting for it. */
+        for (wait = TAILQ_FIRST(&file->waits); wait; wait = next) {
+                next = TAILQ_NEXT(wait, sibling);
+                if (wait->sweeps)
+                        many_sweep_again(wait);
         }
 }
 
@@ -537,7 +553,7 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
                 many->p.stats->stamps_failed++;
                 answer_policy(file, &wait->event, wait->arrived_usec, VERDICT_UNKNOWN, REASON_STAMP,
                               0);
-                wait_end(wait);
+                many_wait_end(wait);
                 return;
         }
         many_look_withdrawn(file);
@@ -626,6 +642,10 @@ void many_opened(struct many *many, const struct many_open *open) {
         file->old_stamp = file->old_stamp || open->older;
         if (open->rooted)
                 file_belongs(file, open);
+        if (open->sweep) {
+                many_sweep_opened(file, open);
+                return;
+        }
         if (open->writer && (open->stamped || open->older || file->stamped)) {
                 file->stamped = false;
                 withdraw_first(file, open->event);
@@ -705,12 +725,16 @@ static void deadline_passed(struct wait *wait) {
         struct many_file *file = wait->file;
         struct many *many = file->many;
 
+        if (wait->sweeps) {
+                many_sweep_give_up(wait);
+                return;
+        }
         many->p.stats->timeouts++;
         scans_tell_late(many->p.scans, wait->arrived_usec);
         if (!wait->withdrawing) {
                 answer_wait(wait, VERDICT_UNKNOWN, REASON_TIMEOUT,
                             file->curing ? file->cured.offset : 0);
-                wait_end(wait);
+                many_wait_end(wait);
                 return;
         }
         answer_withdrawing(wait, policy_allows(file->store, VERDICT_UNKNOWN));
@@ -753,11 +777,13 @@ uint64_t many_run(struct many *many, uint64_t now) {
         while ((file = TAILQ_LAST(&many->used, used_list))) {
                 if (file->used_usec + IDLE_USEC > now)
                         return MIN(next, file->used_usec + IDLE_USEC);
-                if (!file_busy(file) && (file->verified || !file_verify(file))) {
-                        file_rest(file);
-                        continue;
+                if (!file_busy(file)) {
+                        if (file->verified || !file_verify(file)) {
+                                file_rest(file);
+                                continue;
+                        }
+                        file->verified = true;
                 }
-                file->verified = true;
                 file->used_usec = now;
                 TAILQ_REMOVE(&many->used, file, used);
                 TAILQ_INSERT_HEAD(&many->used, file, used);
@@ -795,7 +821,7 @@ uint64_t many_oldest(const struct many *many) {
         uint64_t oldest = 0;
 
         TAILQ_FOREACH(wait, &many->waiting, link)
-        if (oldest == 0 || wait->arrived_usec < oldest)
+        if (!wait->sweeps && (oldest == 0 || wait->arrived_usec < oldest))
                 oldest = wait->arrived_usec;
         return oldest;
 }
@@ -810,7 +836,7 @@ unsigned many_waiting(const struct many *many) {
         const struct wait *wait;
         unsigned n = 0;
 
-        TAILQ_FOREACH(wait, &many->waiting, link) n++;
+        TAILQ_FOREACH(wait, &many->waiting, link) n += !wait->sweeps;
         return n;
 }
 

@@ -24,6 +24,7 @@
 #include "daemon/pool.h"
 #include "daemon/scans.h"
 #include "daemon/stats.h"
+#include "daemon/sweeps.h"
 #include "daemon/verdicts.h"
 
 struct many;
@@ -42,6 +43,7 @@ struct many_parts {
         struct changes *changes;
         struct verdicts *verdicts;
         struct allow_list *allow_list;
+        struct sweeps *sweeps; /* NULL: nobody sweeps */
         struct stats *stats;
         struct journal *journal;
         struct names *names;
@@ -63,6 +65,7 @@ struct many_open {
         bool rooted; /* the file lies in the store; else it is judged as what it is known for */
         bool stamped, writer, leased;
         bool older; /* its stamp, which holds, is one of an older generation; stamped: it is accepted */
+        const struct sweep_manner *sweep; /* the opener is a sweep; NULL: it is not */
 };
 void many_opened(struct many *many, const struct many_open *open);
 

@@ -20,6 +20,7 @@ struct waiter {
         struct scan *scan;
         int fd;
         pid_t pid;
+        bool sweeps; /* has all the time in the world, and is told more */
         bool answered, allowed, logged;
         uint64_t arrived_usec, due_usec, answered_usec;
 };
@@ -40,6 +41,8 @@ struct scan {
         bool hashed;    /* in the table: may be joined */
         bool late;      /* a deadline passed */
         bool suspect;   /* older signatures found it infected */
+        bool sweeps;    /* begun for a sweep; strict: that believes no hub */
+        bool strict;
         struct stamp stamp;
         dev_t dev;
         ino_t ino;
@@ -76,6 +79,7 @@ struct scans {
         struct cures *cures; /* NULL: nothing is replaced */
         struct allow_list *allow_list;
         struct names *names;
+        struct sweeps *sweeps;
         const struct keys *keys; /* NULL: none */
         struct breaker *breaker;
         struct stamper *stamper;

@@ -139,6 +139,9 @@ static bool on_stamper_keep(void *userdata, int fd, const struct stamp *stamp) {
 static void answer(struct waiter *w, bool allow, uint64_t now) {
         struct scan *scan = w->scan;
 
+        if (w->sweeps)
+                sweeps_tell(scan->scans->sweeps, w->pid, scan->dev, scan->ino,
+                            scan->tier == LOG_TIER_STAMP, scan->verdict);
         gate_answer(scan->scans->gate, w->fd, allow, w->fd == scan->fd);
         TAILQ_REMOVE(&scan->scans->waiting, w, link);
         w->answered = true;
@@ -237,9 +240,17 @@ static void list_waiter(struct waiter_list *list, struct waiter *w) {
                 TAILQ_INSERT_HEAD(list, w, link);
 }
 
-static void add_waiter(struct scan *scan, struct waiter *w, int fd, pid_t pid) {
-        *w = (struct waiter){ .scan = scan, .fd = fd, .pid = pid, .arrived_usec = now_usec() };
-        w->due_usec = w->arrived_usec + config_scan_timeout(scan->scans->config, scan->store);
+static void add_waiter(struct scan *scan, struct waiter *w, const struct scan_subject *subject) {
+        *w = (struct waiter){
+                .scan = scan,
+                .fd = subject->fd,
+                .pid = subject->pid,
+                .sweeps = subject->sweep,
+                .arrived_usec = now_usec(),
+        };
+        w->due_usec = subject->sweep ? USEC_INFINITY
+                                     : w->arrived_usec + config_scan_timeout(scan->scans->config,
+                                                                             scan->store);
         STAILQ_INSERT_TAIL(&scan->waiters, w, sibling);
         list_waiter(&scan->scans->waiting, w);
 }
@@ -256,6 +267,8 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
         scan->leased = subject->leased;
         scan->withdraw = subject->withdraw;
         scan->old_stamp = subject->old_stamp;
+        scan->sweeps = subject->sweep;
+        scan->strict = subject->sweep && subject->sweep->strict;
         scan->dev = subject->st->st_dev;
         scan->ino = subject->st->st_ino;
         scan->size = (uint64_t)subject->st->st_size;
@@ -273,7 +286,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
                         free(scan);
                         return NULL;
                 }
-                add_waiter(scan, w, subject->fd, subject->pid);
+                add_waiter(scan, w, subject);
         }
         scans->n_scans++;
         return scan;
@@ -295,17 +308,19 @@ pid_t scan_pid(const struct scan *scan) {
 
 void scan_start(struct scan *scan, bool fresh) {
         struct scans *scans = scan->scans;
+        bool awaited = scan->is_event && !scan->sweeps;
 
         scan->job = (struct pool_job){
                 .fd = scan->fd,
                 .size = scan->size,
                 .exact = scan->leased,
-                .low = !scan->is_event,
-                .pid = scan_pid(scan),
+                .low = !awaited,
+                .pid = awaited ? scan_pid(scan) : 0,
                 .has_known = !fresh && scan->stamp.has_digest,
                 .form = stores_form(scan->store->format),
                 .use_cache = !fresh && verdicts_fd(scans->verdicts) >= 0,
-                .use_hub = !fresh && scans_honour_stamps(scans, scan->store, scan->is_event) &&
+                .use_hub = !fresh && !scan->strict &&
+                           scans_honour_stamps(scans, scan->store, awaited) &&
                            stores_form(scan->store->format) != JOB_RAW,
                 .spare = true,
                 .store = scan->store,
@@ -325,7 +340,7 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
 
         if (!scan)
                 return -ENOMEM;
-        scan_start(scan, false);
+        scan_start(scan, subject->sweep && subject->sweep->since_msec > 0);
         return 0;
 }
 
@@ -333,15 +348,16 @@ bool scans_has(struct scans *scans, const struct stat *st) {
         return find_scan(scans, st);
 }
 
-bool scans_join(struct scans *scans, int fd, pid_t pid, const struct stat *st) {
-        struct scan *scan = find_scan(scans, st);
+bool scans_join(struct scans *scans, const struct scan_subject *subject) {
+        struct scan *scan = find_scan(scans, subject->st);
         struct waiter *w = scan ? malloc(sizeof(*w)) : NULL;
 
         if (!w)
                 return false;
         scans->stats->joined++;
-        pool_raise(scans->pool, &scan->job, pid);
-        add_waiter(scan, w, fd, pid);
+        if (!subject->sweep)
+                pool_raise(scans->pool, &scan->job, subject->pid);
+        add_waiter(scan, w, subject);
         return true;
 }
 
@@ -454,7 +470,7 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
 
         /* Content that somebody still waits for goes first. */
         STAILQ_FOREACH(w, &scan->waiters, sibling)
-        if (!w->answered)
+        if (!w->answered && !w->sweeps)
                 return;
         pool_lower(scans->pool, &scan->job);
 }
@@ -507,7 +523,7 @@ uint64_t scans_oldest(const struct scans *scans) {
         uint64_t oldest = 0;
 
         TAILQ_FOREACH(w, &scans->waiting, link)
-        if (oldest == 0 || w->arrived_usec < oldest)
+        if (!w->sweeps && (oldest == 0 || w->arrived_usec < oldest))
                 oldest = w->arrived_usec;
         return oldest;
 }
@@ -522,7 +538,7 @@ unsigned scans_waiting(const struct scans *scans) {
         const struct waiter *w;
         unsigned n = 0;
 
-        TAILQ_FOREACH(w, &scans->waiting, link) n++;
+        TAILQ_FOREACH(w, &scans->waiting, link) n += !w->sweeps;
         return n;
 }
 
@@ -552,6 +568,10 @@ void scans_set_names(struct scans *scans, struct names *names) {
 
 void scans_set_cures(struct scans *scans, struct cures *cures) {
         scans->cures = cures;
+}
+
+void scans_set_sweeps(struct scans *scans, struct sweeps *sweeps) {
+        scans->sweeps = sweeps;
 }
 
 void scans_set_hot(struct scans *scans, struct hot *hot) {

@@ -20,6 +20,7 @@
 #include "daemon/pool.h"
 #include "daemon/stamper.h"
 #include "daemon/stats.h"
+#include "daemon/sweeps.h"
 #include "daemon/verdicts.h"
 
 struct breaker;
@@ -41,6 +42,7 @@ struct scan_subject {
         const struct stat *st;
         const struct stamp *stamp; /* of the running generation, or NULL */
         const struct config_store *store;
+        const struct sweep_manner *sweep; /* the opener is a sweep; NULL: it is not */
 };
 
 int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
@@ -61,6 +63,9 @@ void scans_set_breaker(struct scans *scans, struct breaker *breaker);
 /* Likewise where content that is asked for again and again is kept. Its stamps are withdrawn by the
  * same stamper that writes them. */
 void scans_set_hot(struct scans *scans, struct hot *hot);
+/* Who is told what the files are that sweeps open; NULL: nobody sweeps. */
+void scans_set_sweeps(struct scans *scans, struct sweeps *sweeps);
+
 /* What is let through though it is infected; NULL: nothing. Stays the caller's. */
 void scans_set_allow_list(struct scans *scans, struct allow_list *list);
 /* Who logs verdicts. */
@@ -71,7 +76,7 @@ struct stamper *scans_stamper(struct scans *scans);
 
 /* Whether an open of st is let wait for a scan of the very same content that is under way; fd is
  * taken then. */
-bool scans_join(struct scans *scans, int fd, pid_t pid, const struct stat *st);
+bool scans_join(struct scans *scans, const struct scan_subject *subject);
 
 /* Whether somebody is scanning this very content. */
 bool scans_has(struct scans *scans, const struct stat *st);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Opens by sweeps of files that hold many items: one waits until all of the file was judged, a part after
+ * the other, so that whoever reads meanwhile has his turn between them. Owns nothing. The answer says
+ * little to somebody who reads nothing; what counts is what the sweep is told.
+ */
+
+#include "daemon/many-private.h"
+
+#include "daemon/clock.h"
+#include "daemon/policy.h"
+
+static enum verdict worse(enum verdict a, enum verdict b) {
+        static const unsigned ranks[] = {
+                [VERDICT_UNKNOWN] = 0,
+                [VERDICT_CLEAN] = 1,
+                [VERDICT_UNSCANNABLE] = 2,
+                [VERDICT_INFECTED] = 3,
+        };
+
+        return ranks[a] >= ranks[b] ? a : b;
+}
+
+static void answer(struct many_file *file, const struct gate_event *event, bool known,
+                   enum verdict verdict) {
+        const struct many_parts *p = &file->many->p;
+
+        sweeps_tell(p->sweeps, event->pid, file->dev, file->ino, known, verdict);
+        gate_answer(p->gate, event->fd, policy_allows(file->store, verdict), false);
+}
+
+static void finish(struct wait *wait) {
+        struct many_file *file = wait->file;
+        enum verdict verdict =
+                wait->failed && wait->worst != VERDICT_INFECTED ? VERDICT_UNKNOWN : wait->worst;
+
+        answer(file, &wait->event, false, verdict);
+        many_wait_end(wait);
+        if (verdict == VERDICT_CLEAN)
+                many_stamp_soon(file);
+}
+
+/* Behind an item that could not be judged; false: nobody knows where it ends. */
+static bool skip(struct wait *wait, uint64_t missing) {
+        const struct note *note = many_find_note(wait->file, missing);
+
+        wait->failed = true;
+        if (!note || note->verdict != VERDICT_UNKNOWN || note->offset + note->size <= wait->from)
+                return false;
+        wait->from = note->offset + note->size;
+        wait->asked = false;
+        return true;
+}
+
+void many_sweep_again(struct wait *wait) {
+        struct many_file *file = wait->file;
+        struct spans_answer found;
+
+        while (!file->judging) {
+                if (wait->from >= file->size) {
+                        finish(wait);
+                        return;
+                }
+                spans_ask(&file->spans, wait->from, file->size - wait->from, &found);
+                wait->worst = worse(wait->worst, found.verdict);
+                if (found.complete) {
+                        finish(wait);
+                        return;
+                }
+                if (!wait->asked || found.missing > wait->asked_for) {
+                        wait->asked = true;
+                        wait->asked_for = found.missing;
+                        many_judge_part(file, wait, found.missing);
+                        return;
+                }
+                /* The job came to nothing, or the file changes all the time. */
+                if (!skip(wait, found.missing)) {
+                        finish(wait);
+                        return;
+                }
+        }
+}
+
+void many_sweep_opened(struct many_file *file, const struct many_open *open) {
+        struct wait *wait;
+
+        file->strict = file->strict || open->sweep->strict;
+        /* The own fd is the same description: a lease would outlive the event. */
+        if (open->leased)
+                lease_drop(file->fd);
+        if (open->stamped && open->leased) {
+                answer(file, open->event, true, VERDICT_CLEAN);
+                return;
+        }
+        if (open->sweep->since_msec > file->anew_msec) {
+                many_forget_verdicts(file);
+                file->anew_msec = clock_usec(CLOCK_REALTIME) / USEC_PER_MSEC;
+        }
+        wait = many_wait_new(file, open->event, USEC_INFINITY);
+        if (!wait) {
+                answer(file, open->event, false, VERDICT_UNKNOWN);
+                return;
+        }
+        wait->sweeps = true;
+        wait->fresh = open->sweep->since_msec > 0;
+        wait->worst = VERDICT_CLEAN;
+        many_sweep_again(wait);
+}
+
+void many_sweep_give_up(struct wait *wait) {
+        answer(wait->file, &wait->event, false, VERDICT_UNKNOWN);
+        many_wait_end(wait);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Owns the lists of what is allowed. */
+
+#include "daemon/sweep/confine.h"
+
+#include <fcntl.h>
+#include <linux/ioprio.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "store/util.h"
+
+_printf_(3, 4) static int failed(char problem[static CONFINE_PROBLEM_MAX], int error,
+                                 const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(problem, CONFINE_PROBLEM_MAX, format, ap);
+        va_end(ap);
+        return error;
+}
+
+void confine_priority(void) {
+        (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
+        (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+                      IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+}
+
+/* The rights of landlock's first version: later ones are about more than reading. */
+#define ACCESS_FS_ABI1 ((UINT64_C(1) << 13) - 1)
+
+int confine_files(int root, char problem[static CONFINE_PROBLEM_MAX]) {
+        struct landlock_ruleset_attr attr = { .handled_access_fs = ACCESS_FS_ABI1 };
+        struct landlock_path_beneath_attr below = {
+                .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+                .parent_fd = root,
+        };
+        _cleanup_close_ int ruleset = -EBADF;
+
+        if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) <= 0)
+                return 0;
+        ruleset =
+                (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+        if (ruleset < 0 ||
+            syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &below, 0) < 0 ||
+            syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+                return failed(problem, -errno, "landlock can't be enforced: %m");
+        return 0;
+}
+
+static const char *const calls[] = {
+        "brk",
+        "clock_gettime",
+        "clock_nanosleep",
+        "close",
+        "exit",
+        "exit_group",
+        "fdatasync",
+        "fstat",
+        "futex",
+        "getdents64",
+        "getpid",
+        "getrandom",
+        "gettid",
+        "gettimeofday",
+        "lseek",
+        "madvise",
+        "mremap",
+        "munmap",
+        "nanosleep",
+        "newfstatat",
+        "poll",
+        "ppoll",
+        "pread64",
+        "read",
+        "recvfrom",
+        "restart_syscall",
+        "rseq",
+        "rt_sigaction",
+        "rt_sigprocmask",
+        "rt_sigreturn",
+        "sched_yield",
+        "sendto",
+        "set_robust_list",
+        "sigaltstack",
+        "statx",
+        "write",
+};
+
+int confine_calls(char problem[static CONFINE_PROBLEM_MAX]) {
+        static const int memory[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
+        static const unsigned commands[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
+        scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+        int r;
+
+        if (!ctx)
+                return failed(problem, -ENOMEM, "no memory for a filter");
+        r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+        for (size_t i = 0; i < ELEMENTSOF(calls) && r == 0; i++) {
+                int call = seccomp_syscall_resolve_name(calls[i]);
+
+                if (call >= 0)
+                        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 0);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(memory) && r == 0; i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, memory[i], 1,
+                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        for (size_t i = 0; i < ELEMENTSOF(commands) && r == 0; i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+                                     SCMP_A1(SCMP_CMP_EQ, commands[i]));
+        /* Opens for reading, and nothing that makes or empties a file. */
+        if (r == 0)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+                                     SCMP_A2(SCMP_CMP_MASKED_EQ,
+                                             O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND, O_RDONLY));
+        /* The state is all that is open for writing, beside the socket and the eventfd. */
+        if (r == 0)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 0);
+        if (r == 0)
+                r = seccomp_load(ctx);
+        seccomp_release(ctx);
+        return r < 0 ? failed(problem, r, "seccomp refused a filter: %s", strerror(-r)) : 0;
+}

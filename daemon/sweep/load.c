@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Owns the fds of /proc/pressure and /proc/loadavg: once the process is confined they can't be opened. */
+
+#include "daemon/sweep/load.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "store/sweep-pace.h"
+#include "store/util.h"
+
+void load_open(struct load *load) {
+        static const char *const names[] = { "cpu", "memory", "io" };
+        cpu_set_t set;
+
+        *load = (struct load){ .cpus = 1 };
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                char path[64];
+
+                (void)snprintf(path, sizeof(path), "/proc/pressure/%s", names[i]);
+                load->pressure[i] = open(path, O_RDONLY | O_CLOEXEC);
+        }
+        load->average = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+        if (sched_getaffinity(0, sizeof(set), &set) == 0)
+                load->cpus = (unsigned)MAX(CPU_COUNT(&set), 1);
+}
+
+static bool read_text(int fd, char *text, size_t size) {
+        ssize_t n = fd < 0 ? -1 : pread(fd, text, size - 1, 0);
+
+        if (n <= 0)
+                return false;
+        text[n] = '\0';
+        return true;
+}
+
+bool load_pauses(struct load *load, unsigned max_pressure, unsigned max_average) {
+        bool told = false, paused = false;
+        char text[256];
+        unsigned v;
+
+        for (size_t i = 0; i < ELEMENTSOF(load->pressure); i++)
+                if (read_text(load->pressure[i], text, sizeof(text)) &&
+                    sweep_pressure_parse(text, &v) == 0) {
+                        told = true;
+                        paused = paused || sweep_load_pauses(v, max_pressure * 100, load->paused);
+                }
+        if (!told && read_text(load->average, text, sizeof(text)) &&
+            sweep_load_parse(text, &v) == 0)
+                paused = sweep_load_pauses(v, max_average * load->cpus * 100, load->paused);
+        load->paused = paused;
+        return paused;
+}

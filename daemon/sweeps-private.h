@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Shared by sweeps.c (when, and what is known) and sweeps-process.c (the processes). */
+
+#include "daemon/sweep/talk.h"
+#include "daemon/sweeps.h"
+
+struct sweep_process;
+
+struct sweep {
+        struct sweeps *sweeps;
+        const struct config_store *store;
+        struct config_sweep options;
+        bool strict;
+        char *state_path;
+
+        /* The process; NULL and 0: none. The pid is kept as long as it may have opens that wait. */
+        struct sweep_process *process;
+        pid_t pid;
+        int pidfd;
+
+        bool stopping;                     /* by the admin */
+        bool again;                        /* it ends to be started anew */
+        bool failed;                       /* it gave up: until somebody starts it */
+        bool begun;                        /* the process told of itself */
+        uint64_t start_usec, backoff_usec; /* 0: it is not to start by itself */
+
+        /* What is known of it. */
+        enum sweep_status status;
+        enum sweep_activity activity;
+        uint32_t error;
+        uint64_t paused_told_usec;
+        uint64_t started_msec, total, rate_milli, eta;
+        struct sweep_counters counters;
+};
+
+struct sweeps {
+        struct ring *ring;
+        const struct config *config;
+        const struct pool *pool;
+        struct journal *journal;
+        int program_fd;
+        uid_t uid;
+        gid_t gid;
+        bool own_user; /* nobody else can be become */
+        unsigned openers;
+        bool guarding, ending, daily;
+        uint64_t look_usec;
+        unsigned n_processes;
+        struct sweep *all;
+        size_t n;
+};
+
+/* ---- sweeps-process.c ---- */
+
+int sweep_process_start(struct sweep *sweep, bool anew);
+
+/* Says something to it, if it runs. */
+void sweep_process_say(struct sweep *sweep, enum sweep_message_kind kind,
+                       const struct generation *generation);
+
+/* Has it save what it knows and end; or end at once. */
+void sweep_process_end(struct sweep *sweep);
+void sweep_process_kill(struct sweep *sweep);
+
+/* Takes leave of it for good. */
+void sweep_process_abandon(struct sweep *sweep);
+
+void sweep_process_reaped(struct sweep *sweep);
+
+/* Writes an outcome on its board, if the file is being opened. */
+void sweep_process_note(struct sweep *sweep, dev_t dev, ino_t ino, uint32_t outcome);
+
+/* ---- sweeps.c ---- */
+
+void sweep_process_told(struct sweep *sweep, const struct sweep_message *m);
+
+/* It is gone, and all that it said was heard. */
+void sweep_process_ended(struct sweep *sweep);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns: when sweeps start, and what is known of each; sweeps-process.c has the processes. The state of a
+ * store's sweep is in a file that its process writes and that is read here at the start only: from then
+ * on it tells.
+ */
+
+#include "daemon/sweeps.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "daemon/clock.h"
+#include "daemon/io.h"
+#include "daemon/program.h"
+#include "daemon/sweeps-private.h"
+
+#define SCHEDULE_USEC    (20 * USEC_PER_SEC) /* how often the clock on the wall is looked at */
+#define TELL_USEC        (600 * USEC_PER_SEC)
+#define BACKOFF_USEC     USEC_PER_SEC
+#define BACKOFF_MAX_USEC (60 * USEC_PER_SEC)
+
+/* ---- Start and end of one ---- */
+
+static bool can_sweep(const struct sweep *sweep) {
+        return !sweep->options.attachments_only || sweep->store->format == STORE_FORMAT_SIS;
+}
+
+static int start(struct sweep *sweep, bool anew) {
+        struct sweeps *sweeps = sweep->sweeps;
+        bool goes_on = !anew && (sweep->status == SWEEP_RUNNING || sweep->status == SWEEP_STOPPED);
+        int r = sweep_process_start(sweep, anew);
+
+        sweep->start_usec = 0;
+        sweep->stopping = sweep->again = false;
+        if (r < 0) {
+                journal_say(sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
+                            "Failed to start the sweep of store '%s': %s.", sweep->store->name,
+                            error_text(-r));
+                return r;
+        }
+        sweep->status = SWEEP_RUNNING;
+        sweep->activity = SWEEP_WORKS;
+        sweep->eta = UINT64_MAX;
+        journal_say(sweeps->journal, EVENT_SWEEP_STARTED, sweep->store->name,
+                    "The sweep of store '%s' %s.", sweep->store->name,
+                    goes_on ? "goes on" : "begins");
+        return 0;
+}
+
+static void log_end(const struct sweep *sweep, enum event_kind event, const char *what) {
+        const struct sweep_counters *c = &sweep->counters;
+
+        journal_say(sweep->sweeps->journal, event, sweep->store->name,
+                    "The sweep of store '%s' %s: %" PRIu64 " items, %" PRIu64
+                    " of them judged, %" PRIu64 " known by their stamps, %" PRIu64
+                    " unchanged since the last; %" PRIu64 " infected, %" PRIu64
+                    " that can't be judged, %" PRIu64 " undecided, %" PRIu64
+                    " could not be opened.",
+                    sweep->store->name, what, c->done, c->judged, c->known, c->current, c->infected,
+                    c->unscannable, c->undecided, c->failed);
+}
+
+static void died(struct sweep *sweep) {
+        if (sweep->sweeps->ending)
+                return;
+        sweep->backoff_usec = sweep->backoff_usec == 0
+                                      ? BACKOFF_USEC
+                                      : MIN(sweep->backoff_usec * 2, BACKOFF_MAX_USEC);
+        sweep->start_usec = now_usec() + sweep->backoff_usec;
+        journal_say(sweep->sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
+                    "The process that swept store '%s' died; it is started anew, and goes on where "
+                    "it was.",
+                    sweep->store->name);
+}
+
+void sweep_process_ended(struct sweep *sweep) {
+        if (sweep->activity == SWEEP_ENDED) {
+                sweep->status = SWEEP_FINISHED;
+                log_end(sweep, EVENT_SWEEP_FINISHED, "is through");
+        } else if (sweep->activity == SWEEP_BROKE) {
+                sweep->failed = true;
+                journal_say(sweep->sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
+                            "The sweep of store '%s' gave up: %s.", sweep->store->name,
+                            error_text((int)sweep->error));
+        } else if (sweep->again) {
+                if (!sweep->sweeps->ending)
+                        (void)start(sweep, true);
+        } else if (sweep->stopping) {
+                sweep->status = SWEEP_STOPPED;
+                log_end(sweep, EVENT_SWEEP_STOPPED, "was stopped");
+        } else
+                died(sweep);
+}
+
+static void log_pause(struct sweep *sweep) {
+        bool window = sweep->activity == SWEEP_AWAITS_WINDOW;
+        uint64_t now = now_usec();
+
+        if ((!window && sweep->activity != SWEEP_AWAITS_LOAD) ||
+            (sweep->paused_told_usec > 0 && now < sweep->paused_told_usec + TELL_USEC))
+                return;
+        sweep->paused_told_usec = now;
+        journal_say(sweep->sweeps->journal, EVENT_SWEEP_PAUSED, sweep->store->name,
+                    "The sweep of store '%s' waits for %s.", sweep->store->name,
+                    window ? "its hours" : "the machine to be less busy");
+}
+
+void sweep_process_told(struct sweep *sweep, const struct sweep_message *m) {
+        sweep->activity = (enum sweep_activity)m->progress.activity;
+        sweep->error = MIN(m->progress.error, (uint32_t)INT_MAX);
+        sweep->started_msec = m->progress.started_msec;
+        sweep->total = m->progress.total;
+        sweep->rate_milli = m->progress.rate_milli;
+        sweep->eta = m->progress.eta;
+        /* It does something: the next death is a first one. */
+        if (m->progress.counters.done > sweep->counters.done)
+                sweep->backoff_usec = 0;
+        sweep->counters = m->progress.counters;
+        log_pause(sweep);
+}
+
+/* ---- When ---- */
+
+/* When the window opened last, in seconds since 1970. The clock may have been set forward or back an
+ * hour in between, for summer. */
+static uint64_t opened_last(const struct day_window *window, time_t now) {
+        time_t t = now;
+        struct tm tm;
+
+        for (unsigned i = 0; i < 2 && localtime_r(&t, &tm); i++) {
+                unsigned second = (unsigned)(tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec);
+                unsigned age = day_window_age(window, second);
+
+                /* The second time round it should be 0, or an hour off to either side. */
+                if (i > 0 && age > 12 * 3600)
+                        t += (time_t)(24 * 3600 - age);
+                else
+                        t -= (time_t)age;
+        }
+        return (uint64_t)MAX(MIN(t, now), 0);
+}
+
+static bool is_due(const struct sweep *sweep) {
+        return sweep->options.schedule == SWEEP_SCHEDULE_DAILY && can_sweep(sweep) &&
+               sweep->started_msec / 1000 < opened_last(&sweep->options.window, time(NULL));
+}
+
+uint64_t sweeps_run(struct sweeps *sweeps, uint64_t now) {
+        uint64_t next = USEC_INFINITY;
+        bool look = now >= sweeps->look_usec;
+
+        if (!sweeps->guarding || sweeps->ending)
+                return next;
+        if (look)
+                sweeps->look_usec = now + SCHEDULE_USEC;
+        for (size_t i = 0; i < sweeps->n; i++) {
+                struct sweep *sweep = &sweeps->all[i];
+
+                if (sweep->process || sweep->failed)
+                        continue;
+                if (sweep->start_usec > 0 && sweep->start_usec <= now)
+                        (void)start(sweep, false);
+                else if (sweep->start_usec > 0)
+                        next = MIN(next, sweep->start_usec);
+                else if (look && is_due(sweep) && start(sweep, false) < 0)
+                        sweep->failed = true; /* told once */
+        }
+        return MIN(next, sweeps->daily ? sweeps->look_usec : USEC_INFINITY);
+}
+
+void sweeps_guarding(struct sweeps *sweeps) {
+        sweeps->guarding = true;
+        for (size_t i = 0; i < sweeps->n; i++) {
+                struct sweep *sweep = &sweeps->all[i];
+
+                if (can_sweep(sweep) && (sweep->status == SWEEP_RUNNING ||
+                                         sweep->options.schedule == SWEEP_SCHEDULE_BOOT))
+                        (void)start(sweep, false);
+        }
+}
+
+void sweeps_generation_changed(struct sweeps *sweeps) {
+        const struct generation *generation = pool_generation(sweeps->pool);
+
+        for (size_t i = 0; i < sweeps->n && generation && sweeps->guarding; i++) {
+                struct sweep *sweep = &sweeps->all[i];
+
+                if (!sweep->options.after_update)
+                        sweep_process_say(sweep, SWEEP_GENERATION, generation);
+                else if (sweep->process) {
+                        sweep->again = true;
+                        sweep_process_end(sweep);
+                } else if (can_sweep(sweep))
+                        (void)start(sweep, true);
+        }
+}
+
+/* ---- Control ---- */
+
+static struct sweep *find(const struct sweeps *sweeps, const char *store) {
+        for (size_t i = 0; i < sweeps->n; i++)
+                if (streq(sweeps->all[i].store->name, store))
+                        return &sweeps->all[i];
+        return NULL;
+}
+
+int sweeps_start(struct sweeps *sweeps, const char *store, bool anew) {
+        struct sweep *sweep = find(sweeps, store);
+
+        if (!sweep)
+                return -ENOENT;
+        if (!sweeps->guarding || sweeps->ending)
+                return -ECANCELED;
+        if (sweep->process)
+                return -EALREADY;
+        if (!can_sweep(sweep))
+                return -EOPNOTSUPP;
+        sweep->failed = false;
+        sweep->backoff_usec = 0;
+        return start(sweep, anew);
+}
+
+int sweeps_stop(struct sweeps *sweeps, const char *store) {
+        struct sweep *sweep = find(sweeps, store);
+
+        if (!sweep)
+                return -ENOENT;
+        if (!sweep->process)
+                return -ESRCH;
+        sweep->stopping = true;
+        sweep->again = false;
+        sweep_process_say(sweep, SWEEP_STOP, NULL);
+        return 0;
+}
+
+static const char *state_word(const struct sweep *sweep) {
+        if (sweep->failed)
+                return "failed";
+        if (!sweep->process || sweep->status != SWEEP_RUNNING)
+                return sweep_status_name(sweep->status);
+        return sweep->activity == SWEEP_AWAITS_WINDOW ? "waiting"
+               : sweep->activity == SWEEP_AWAITS_LOAD ? "paused"
+                                                      : "running";
+}
+
+bool sweeps_status(const struct sweeps *sweeps, size_t index, struct sweeps_status *ret) {
+        const struct sweep *sweep;
+
+        if (index >= sweeps->n)
+                return false;
+        sweep = &sweeps->all[index];
+        *ret = (struct sweeps_status){
+                .store = sweep->store->name,
+                .state = state_word(sweep),
+                .started_msec = sweep->started_msec,
+                .done = sweep->counters.done,
+                .total = sweep->total,
+                .rate_milli = sweep->process ? sweep->rate_milli : 0,
+                .eta = sweep->process ? sweep->eta : UINT64_MAX,
+                .counters = sweep->counters,
+        };
+        return true;
+}
+
+/* ---- Events ---- */
+
+static struct sweep *find_pid(const struct sweeps *sweeps, pid_t pid) {
+        for (size_t i = 0; i < sweeps->n && sweeps->n_processes > 0; i++)
+                if (sweeps->all[i].pid == pid)
+                        return &sweeps->all[i];
+        return NULL;
+}
+
+bool sweeps_knows(const struct sweeps *sweeps, pid_t pid, struct sweep_manner *ret) {
+        const struct sweep *sweep;
+
+        if (!sweeps || sweeps->n_processes == 0 || pid <= 0)
+                return false;
+        sweep = find_pid(sweeps, pid);
+        if (!sweep)
+                return false;
+        *ret = (struct sweep_manner){
+                .strict = sweep->strict,
+                /* Until it told when it began, nothing counts. */
+                .since_msec = sweep->options.only_unstamped ? 0
+                              : sweep->begun                ? sweep->started_msec
+                                                            : UINT64_MAX,
+        };
+        return true;
+}
+
+void sweeps_tell(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino, bool known,
+                 enum verdict verdict) {
+        struct sweep *sweep = pid > 0 ? find_pid(sweeps, pid) : NULL;
+
+        if (sweep)
+                sweep_process_note(sweep, dev, ino,
+                                   (uint32_t)verdict +
+                                           (known ? SWEEP_OUTCOME_KNOWN : SWEEP_OUTCOME_JUDGED));
+}
+
+bool sweeps_reaped(struct sweeps *sweeps, pid_t pid) {
+        struct sweep *sweep = find_pid(sweeps, pid);
+
+        if (sweep)
+                sweep_process_reaped(sweep);
+        return sweep;
+}
+
+/* ---- The object ---- */
+
+static void load_state(struct sweep *sweep) {
+        const size_t size = (size_t)SWEEP_SLOTS * SWEEP_SLOT_SIZE;
+        _cleanup_free_ struct sweep_state *state = calloc(1, sizeof(*state));
+        _cleanup_free_ char *data = malloc(size);
+        _cleanup_close_ int fd = open(sweep->state_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        ssize_t n;
+
+        if (!state || !data || fd < 0)
+                return;
+        n = read_full(fd, data, size);
+        if (n < 0 || sweep_state_choose(data, (size_t)n, state) < 0)
+                return;
+        sweep->status = state->status;
+        sweep->started_msec = state->started_msec;
+        sweep->total = state->total;
+        sweep->counters = state->counters;
+}
+
+static int sweep_init(struct sweeps *sweeps, const struct config_store *store, struct sweep *ret) {
+        *ret = (struct sweep){
+                .sweeps = sweeps,
+                .store = store,
+                .options = config_sweep_of(sweeps->config, store),
+                .pidfd = -EBADF,
+                .eta = UINT64_MAX,
+        };
+        ret->strict = ret->options.ignore_hub_stamps || store->stamps != STAMPS_HONOUR;
+        sweeps->daily = sweeps->daily || ret->options.schedule == SWEEP_SCHEDULE_DAILY;
+        if (asprintf(&ret->state_path, "%s/sweep/%s.state", sweeps->config->cache_directory,
+                     store->name) < 0) {
+                ret->state_path = NULL;
+                return -ENOMEM;
+        }
+        load_state(ret);
+        return 0;
+}
+
+/* As many opens at once as keep the CPUs busy, and leave a worker to those who wait. */
+static unsigned count_openers(const struct config *config) {
+        unsigned cpus = 1;
+        cpu_set_t set;
+
+        if (sched_getaffinity(0, sizeof(set), &set) == 0)
+                cpus = (unsigned)CPU_COUNT(&set);
+        return MIN(MIN(2 * cpus, MAX(config->workers, 2U) - 1), (unsigned)SWEEP_OPENERS_MAX);
+}
+
+static int find_user(struct sweeps *sweeps, FILE *errors) {
+        const struct passwd *pw;
+
+        sweeps->uid = geteuid();
+        sweeps->gid = getegid();
+        sweeps->own_user = !sweeps->config->user;
+        if (sweeps->own_user)
+                return 0;
+        pw = getpwnam(sweeps->config->user);
+        if (!pw) {
+                fprintf(errors, "[scanner] user: there is no user '%s'.\n", sweeps->config->user);
+                return -ENOENT;
+        }
+        sweeps->uid = pw->pw_uid;
+        sweeps->gid = pw->pw_gid;
+        return 0;
+}
+
+int sweeps_new(struct ring *ring, const struct config *config, const struct pool *pool,
+               struct journal *journal, FILE *errors, struct sweeps **ret) {
+        _cleanup_(sweeps_freep) struct sweeps *sweeps = calloc(1, sizeof(*sweeps));
+        _cleanup_free_ char *folder = NULL;
+        int r;
+
+        if (!sweeps)
+                return -ENOMEM;
+        *sweeps = (struct sweeps){
+                .ring = ring,
+                .config = config,
+                .pool = pool,
+                .journal = journal,
+                .openers = count_openers(config),
+                .program_fd = -EBADF,
+        };
+        tzset(); /* localtime_r(3) looks for the zone's file the first time only */
+        r = find_user(sweeps, errors);
+        if (r < 0)
+                return r;
+        sweeps->program_fd = program_open("storescan-sweep", "sweep", "STORESCAN_SWEEP", errors);
+        if (sweeps->program_fd < 0)
+                return sweeps->program_fd;
+        if (asprintf(&folder, "%s/sweep", config->cache_directory) < 0) {
+                folder = NULL;
+                return -ENOMEM;
+        }
+        /* Without it each start of a sweep fails, and says so. */
+        (void)mkdir(config->cache_directory, 0700);
+        (void)mkdir(folder, 0700);
+        sweeps->all = calloc(config->n_stores, sizeof(*sweeps->all));
+        if (!sweeps->all)
+                return -ENOMEM;
+        for (; sweeps->n < config->n_stores; sweeps->n++) {
+                r = sweep_init(sweeps, &config->stores[sweeps->n], &sweeps->all[sweeps->n]);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(sweeps);
+        return 0;
+}
+
+void sweeps_end(struct sweeps *sweeps) {
+        sweeps->ending = true;
+        for (size_t i = 0; i < sweeps->n; i++)
+                sweep_process_kill(&sweeps->all[i]);
+}
+
+struct sweeps *sweeps_free(struct sweeps *sweeps) {
+        if (!sweeps)
+                return NULL;
+        for (size_t i = 0; i < sweeps->n; i++) {
+                sweep_process_abandon(&sweeps->all[i]);
+                free(sweeps->all[i].state_path);
+        }
+        free(sweeps->all);
+        close_fd(sweeps->program_fd);
+        free(sweeps);
+        return NULL;
+}
