@@ -156,7 +156,8 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
         }
         gate_waits(judge->gate, event);
         subject->store = found.store;
-        if (!subject->withdraw && !subject->sweep && left_to_sweep(judge, &found, subject->st, stamped)) {
+        if (!subject->withdraw && !subject->sweep &&
+            left_to_sweep(judge, &found, subject->st, stamped)) {
                 judge->stats->left_to_sweep++;
                 gate_answer(judge->gate, subject->fd, true, false);
                 return;

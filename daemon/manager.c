@@ -400,6 +400,8 @@ static void on_config(void *userdata, struct config *config) {
 static void on_reconfigured(void *userdata, bool engine) {
         struct manager *m = userdata;
 
+        if (m->sweeps)
+                sweeps_follow_config(m->sweeps);
         reload_config_done(m->reload, engine);
 }
 
@@ -452,8 +454,10 @@ static void on_breaker(void *userdata, bool open) {
 }
 
 static void on_pause(void *userdata) {
-        const struct manager *m = userdata;
+        struct manager *m = userdata;
 
+        if (m->sweeps)
+                sweeps_hold(m->sweeps, pause_is_on(&m->pause));
         if (m->guarding)
                 tell_status(m, false);
 }

@@ -810,7 +810,7 @@ void many_let_go(struct many *many) {
                         answer_withdrawing(wait, true);
                 else {
                         answer_allow(wait->file, &wait->event);
-                        wait_end(wait);
+                        many_wait_end(wait);
                 }
         }
         gate_flush(many->p.gate);

@@ -512,6 +512,7 @@ void scans_let_go(struct scans *scans) {
 
         while ((w = TAILQ_FIRST(&scans->waiting))) {
                 scans->stats->paused++;
+                w->sweeps = false; /* nothing was found out that it could be told */
                 answer(w, true, now_usec());
                 pool_lower(scans->pool, &w->scan->job);
         }

@@ -23,6 +23,7 @@ struct sweep {
         bool stopping;                     /* by the admin */
         bool again;                        /* it ends to be started anew */
         bool failed;                       /* it gave up: until somebody starts it */
+        bool killed;                       /* by us: it goes on when it may */
         bool begun;                        /* the process told of itself */
         uint64_t start_usec, backoff_usec; /* 0: it is not to start by itself */
 
@@ -45,7 +46,7 @@ struct sweeps {
         gid_t gid;
         bool own_user; /* nobody else can be become */
         unsigned openers;
-        bool guarding, ending, daily;
+        bool guarding, ending, held, daily;
         uint64_t look_usec;
         unsigned n_processes;
         struct sweep *all;

@@ -297,6 +297,9 @@ void sweep_process_abandon(struct sweep *sweep) {
 
         sweep_process_kill(sweep);
         sweep->pidfd = close_fd(sweep->pidfd);
+        if (sweep->pid > 0)
+                sweep->sweeps->n_processes--;
+        sweep->pid = 0;
         if (!process)
                 return;
         process->sweep = NULL;

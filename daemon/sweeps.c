@@ -38,7 +38,7 @@ static int start(struct sweep *sweep, bool anew) {
         int r = sweep_process_start(sweep, anew);
 
         sweep->start_usec = 0;
-        sweep->stopping = sweep->again = false;
+        sweep->stopping = sweep->again = sweep->killed = false;
         if (r < 0) {
                 journal_say(sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
                             "Failed to start the sweep of store '%s': %s.", sweep->store->name,
@@ -95,7 +95,9 @@ void sweep_process_ended(struct sweep *sweep) {
         } else if (sweep->stopping) {
                 sweep->status = SWEEP_STOPPED;
                 log_end(sweep, EVENT_SWEEP_STOPPED, "was stopped");
-        } else
+        } else if (sweep->killed)
+                sweep->start_usec = now_usec();
+        else
                 died(sweep);
 }
 
@@ -156,7 +158,7 @@ uint64_t sweeps_run(struct sweeps *sweeps, uint64_t now) {
         uint64_t next = USEC_INFINITY;
         bool look = now >= sweeps->look_usec;
 
-        if (!sweeps->guarding || sweeps->ending)
+        if (!sweeps->guarding || sweeps->ending || sweeps->held)
                 return next;
         if (look)
                 sweeps->look_usec = now + SCHEDULE_USEC;
@@ -189,7 +191,7 @@ void sweeps_guarding(struct sweeps *sweeps) {
 void sweeps_generation_changed(struct sweeps *sweeps) {
         const struct generation *generation = pool_generation(sweeps->pool);
 
-        for (size_t i = 0; i < sweeps->n && generation && sweeps->guarding; i++) {
+        for (size_t i = 0; i < sweeps->n && generation && sweeps->guarding && !sweeps->held; i++) {
                 struct sweep *sweep = &sweeps->all[i];
 
                 if (!sweep->options.after_update)
@@ -218,6 +220,8 @@ int sweeps_start(struct sweeps *sweeps, const char *store, bool anew) {
                 return -ENOENT;
         if (!sweeps->guarding || sweeps->ending)
                 return -ECANCELED;
+        if (sweeps->held)
+                return -EBUSY;
         if (sweep->process)
                 return -EALREADY;
         if (!can_sweep(sweep))
@@ -337,7 +341,7 @@ static void load_state(struct sweep *sweep) {
 static int sweep_init(struct sweeps *sweeps, const struct config_store *store, struct sweep *ret) {
         *ret = (struct sweep){
                 .sweeps = sweeps,
-                .store = store,
+                .store = config_store_hold(store),
                 .options = config_sweep_of(sweeps->config, store),
                 .pidfd = -EBADF,
                 .eta = UINT64_MAX,
@@ -347,9 +351,39 @@ static int sweep_init(struct sweeps *sweeps, const struct config_store *store, s
         if (asprintf(&ret->state_path, "%s/sweep/%s.state", sweeps->config->cache_directory,
                      store->name) < 0) {
                 ret->state_path = NULL;
+                config_store_release(store);
                 return -ENOMEM;
         }
-        load_state(ret);
+        return 0;
+}
+
+/* Its process, if any, is left to end by itself: nobody hears of it any more. */
+static void sweep_done(struct sweep *sweep) {
+        sweep_process_abandon(sweep);
+        free(sweep->state_path);
+        config_store_release(sweep->store);
+}
+
+/* One for each store of the configuration. */
+static int init_all(struct sweeps *sweeps, struct sweep **ret, size_t *ret_n) {
+        const struct config *config = sweeps->config;
+        struct sweep *all = calloc(config->n_stores + 1, sizeof(*all));
+
+        if (!all)
+                return -ENOMEM;
+        sweeps->daily = false;
+        for (size_t n = 0; n < config->n_stores; n++) {
+                int r = sweep_init(sweeps, &config->stores[n], &all[n]);
+
+                if (r < 0) {
+                        while (n > 0)
+                                sweep_done(&all[--n]);
+                        free(all);
+                        return r;
+                }
+        }
+        *ret = all;
+        *ret_n = config->n_stores;
         return 0;
 }
 
@@ -411,16 +445,64 @@ int sweeps_new(struct ring *ring, const struct config *config, const struct pool
         /* Without it each start of a sweep fails, and says so. */
         (void)mkdir(config->cache_directory, 0700);
         (void)mkdir(folder, 0700);
-        sweeps->all = calloc(config->n_stores, sizeof(*sweeps->all));
-        if (!sweeps->all)
-                return -ENOMEM;
-        for (; sweeps->n < config->n_stores; sweeps->n++) {
-                r = sweep_init(sweeps, &config->stores[sweeps->n], &sweeps->all[sweeps->n]);
-                if (r < 0)
-                        return r;
-        }
+        r = init_all(sweeps, &sweeps->all, &sweeps->n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < sweeps->n; i++)
+                load_state(&sweeps->all[i]);
         *ret = TAKE_PTR(sweeps);
         return 0;
+}
+
+/* ---- What changes while it runs ---- */
+
+void sweeps_hold(struct sweeps *sweeps, bool held) {
+        if (held == sweeps->held)
+                return;
+        sweeps->held = held;
+        for (size_t i = 0; i < sweeps->n; i++) {
+                struct sweep *sweep = &sweeps->all[i];
+
+                /* Killed: what it opens from now on says nothing. */
+                if (held && sweep->process) {
+                        sweep->killed = true;
+                        sweep_process_kill(sweep);
+                }
+        }
+}
+
+/* What is known of the sweep of this store is known of that of its successor. */
+static void inherit(struct sweep *sweep, const struct sweep *from) {
+        bool runs = from->process && !from->stopping;
+
+        sweep->status = from->stopping ? SWEEP_STOPPED : from->status;
+        sweep->failed = from->failed;
+        sweep->started_msec = from->started_msec;
+        sweep->total = from->total;
+        sweep->counters = from->counters;
+        if ((runs || from->start_usec > 0) && can_sweep(sweep))
+                sweep->start_usec = now_usec();
+}
+
+void sweeps_follow_config(struct sweeps *sweeps) {
+        struct sweep *all, *former = sweeps->all;
+        size_t n, n_former = sweeps->n;
+
+        /* Without memory the former ones, whose stores are held, go on. */
+        if (init_all(sweeps, &all, &n) < 0)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                const struct sweep *from = find(sweeps, all[i].store->name);
+
+                if (from && streq(from->store->path, all[i].store->path))
+                        inherit(&all[i], from);
+        }
+        sweeps->all = all;
+        sweeps->n = n;
+        for (size_t i = 0; i < n_former; i++)
+                sweep_done(&former[i]);
+        free(former);
+        sweeps->look_usec = 0;
 }
 
 void sweeps_end(struct sweeps *sweeps) {
@@ -432,10 +514,8 @@ void sweeps_end(struct sweeps *sweeps) {
 struct sweeps *sweeps_free(struct sweeps *sweeps) {
         if (!sweeps)
                 return NULL;
-        for (size_t i = 0; i < sweeps->n; i++) {
-                sweep_process_abandon(&sweeps->all[i]);
-                free(sweeps->all[i].state_path);
-        }
+        for (size_t i = 0; i < sweeps->n; i++)
+                sweep_done(&sweeps->all[i]);
         free(sweeps->all);
         close_fd(sweeps->program_fd);
         free(sweeps);

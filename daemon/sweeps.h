@@ -37,7 +37,7 @@ void sweeps_end(struct sweeps *sweeps);
 /* ---- Control ---- */
 
 /* Starts the sweep of a store, where the last one stopped, or anew. 0; -ENOENT: no such store;
- * -EALREADY: it runs; -EOPNOTSUPP: attachments_only, and the store's format does not tell; -ECANCELED:
+ * -EALREADY: it runs; -EBUSY: everything is paused; -EOPNOTSUPP: attachments_only, and the store's format does not tell; -ECANCELED:
  * no sweeps now (storescand is starting or ending); others: no process. */
 int sweeps_start(struct sweeps *sweeps, const char *store, bool anew);
 
@@ -57,6 +57,12 @@ struct sweeps_status {
 
 /* Of the store at index, as in the configuration; false behind the last. */
 bool sweeps_status(const struct sweeps *sweeps, size_t index, struct sweeps_status *ret);
+
+/* While it is held none works: everything is let through unjudged. Then those that were at it go on. */
+void sweeps_hold(struct sweeps *sweeps, bool held);
+
+/* The configuration is another one: those that run go on by it, those whose store is gone end. */
+void sweeps_follow_config(struct sweeps *sweeps);
 
 /* Other signatures run from here on: those that are to are started, or started anew. */
 void sweeps_generation_changed(struct sweeps *sweeps);
