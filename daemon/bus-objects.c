@@ -133,6 +133,74 @@ static int on_clear_poison(sd_bus_message *message, void *userdata, sd_bus_error
         return bus_if_root(userdata, message, clear_poison);
 }
 
+/* ---- Sweeps ---- */
+
+static int get_sweeps(sd_bus *sd, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct sweeps *sweeps = look(userdata).sweeps;
+        int r = sd_bus_message_open_container(reply, 'a', "(ssttttt)");
+        struct sweeps_status s;
+
+        for (size_t i = 0; r >= 0 && sweeps && sweeps_status(sweeps, i, &s); i++)
+                r = sd_bus_message_append(reply, "(ssttttt)", s.store, s.state, s.done, s.total,
+                                          s.rate_milli, s.eta, s.counters.infected);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* What sweeps_start() and sweeps_stop() return, for people. */
+static int sweep_error(int r, const char *store, sd_bus_error *error) {
+        switch (r) {
+        case -ENOENT:
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "There is no store '%s' in the configuration.", store);
+        case -EALREADY:
+                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
+                                         "The sweep of store '%s' runs already.", store);
+        case -ESRCH:
+                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "No sweep of store '%s' runs.",
+                                         store);
+        case -EOPNOTSUPP:
+                return sd_bus_error_setf(
+                        error, SD_BUS_ERROR_FAILED,
+                        "Store '%s' is not swept: attachments_only is set, and its "
+                        "format does not tell them apart.",
+                        store);
+        case -EBUSY:
+                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
+                                         "Everything is paused; 'storescanctl resume' ends that.");
+        case -ECANCELED:
+                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
+                                         "storescand is starting or ending; try again later.");
+        default: return sd_bus_error_set_errno(error, r);
+        }
+}
+
+static int sweep_start(struct bus *bus, sd_bus_message *message, sd_bus_error *error) {
+        const char *store = "";
+        int r = sd_bus_message_read(message, "s", &store);
+
+        if (r >= 0)
+                r = bus->calls.sweep_start(bus->calls.userdata, store);
+        return r < 0 ? sweep_error(r, store, error) : 0;
+}
+
+static int on_sweep_start(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, sweep_start);
+}
+
+static int sweep_stop(struct bus *bus, sd_bus_message *message, sd_bus_error *error) {
+        const char *store = "";
+        int r = sd_bus_message_read(message, "s", &store);
+
+        if (r >= 0)
+                r = bus->calls.sweep_stop(bus->calls.userdata, store);
+        return r < 0 ? sweep_error(r, store, error) : 0;
+}
+
+static int on_sweep_stop(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, sweep_stop);
+}
+
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -146,6 +214,9 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Paused", "b", get_paused, 0, 0),
         SD_BUS_METHOD("Pause", "t", "", on_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Sweeps", "a(ssttttt)", get_sweeps, 0, 0),
+        SD_BUS_METHOD("SweepStart", "s", "", on_sweep_start, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("SweepStop", "s", "", on_sweep_stop, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Reload", "", "", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ClearPoison", "", "", on_clear_poison, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,

@@ -19,6 +19,7 @@
 #include "daemon/ring.h"
 #include "daemon/selftest.h"
 #include "daemon/stats.h"
+#include "daemon/sweeps.h"
 #include "store/stamp.h"
 
 /* What the properties are made of; valid until the gate thread goes on. */
@@ -30,6 +31,7 @@ struct bus_view {
         bool guarding;                       /* marks are in place */
         bool paused;                         /* every open passes unscanned */
         unsigned waiting;                    /* opens without an answer */
+        const struct sweeps *sweeps;
         uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
         const struct selftest_result *hooks; /* of each store that was tested */
         size_t n_hooks;
@@ -43,6 +45,9 @@ struct bus_calls {
         void (*reload)(
                 void *userdata); /* signatures and configuration; the log tells what came of it */
         void (*clear_poison)(void *userdata); /* as poisons_clear() */
+        /* As sweeps_start() and sweeps_stop(). */
+        int (*sweep_start)(void *userdata, const char *store);
+        int (*sweep_stop)(void *userdata, const char *store);
         void *userdata;
 };
 

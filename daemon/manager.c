@@ -497,6 +497,18 @@ static void bus_resume(void *userdata) {
         pause_end(&m->pause, "root");
 }
 
+static int bus_sweep_start(void *userdata, const char *store) {
+        struct manager *m = userdata;
+
+        return m->sweeps ? sweeps_start(m->sweeps, store, false) : -ECANCELED;
+}
+
+static int bus_sweep_stop(void *userdata, const char *store) {
+        struct manager *m = userdata;
+
+        return m->sweeps ? sweeps_stop(m->sweeps, store) : -ECANCELED;
+}
+
 static void bus_reload(void *userdata) {
         manager_reload(userdata);
 }
@@ -519,6 +531,7 @@ static void look(void *userdata, struct bus_view *ret) {
                 .guarding = m->guarding && !m->ending,
                 .paused = pause_is_on(&m->pause),
                 .waiting = scans_waiting(m->scans) + many_waiting(m->many),
+                .sweeps = m->sweeps,
                 .oldest_usec = oldest_wait(m),
         };
         ret->hooks = selftest_results(m->selftest, &ret->n_hooks);
@@ -811,12 +824,16 @@ static int start(struct manager *m) {
         };
         log_kernel(m);
         (void)bus_new(m->ring, m->journal,
-                      &(struct bus_calls){ .look = look,
-                                           .pause = bus_pause,
-                                           .resume = bus_resume,
-                                           .reload = bus_reload,
-                                           .clear_poison = bus_clear_poison,
-                                           .userdata = m },
+                      &(struct bus_calls){
+                              .look = look,
+                              .pause = bus_pause,
+                              .resume = bus_resume,
+                              .reload = bus_reload,
+                              .clear_poison = bus_clear_poison,
+                              .sweep_start = bus_sweep_start,
+                              .sweep_stop = bus_sweep_stop,
+                              .userdata = m,
+                      },
                       &m->bus);
 
         (void)notify_send(&m->notify, "STATUS=Loading signatures.");

@@ -12,6 +12,7 @@ _storescanctl() {
         [reload]=''
         [pause]=''
         [resume]=''
+        [sweep]='start stop status'
         [stamp]='show verify clear'
         [quarantine]='list show export release delete clean notify'
         [allow]='list add remove'
@@ -21,7 +22,7 @@ _storescanctl() {
         [version]=''
         [help]=''
     )
-    local options='--json --forever --type --keys --config --help --version -j -f -t -k -c -h -V'
+    local options='--json --watch --forever --type --keys --config --help --version -j -w -f -t -k -c -h -V'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do

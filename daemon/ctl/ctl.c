@@ -2,7 +2,8 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help. What a verb does is in
- * status.c, doctor.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
+ * status.c, doctor.c, sweep-verbs.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c,
+ * allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
  * itself.
  */
 
@@ -27,6 +28,7 @@ enum {
         TAKES_CONFIG = 1 << 2,
         TAKES_TYPE = 1 << 3,
         TAKES_KEYS = 1 << 4,
+        TAKES_WATCH = 1 << 5,
 };
 
 struct verb {
@@ -45,6 +47,9 @@ static const struct verb verbs[] = {
         { "reload", NULL,    "",        "Load new signatures, check the configuration",         0, 0,       0,          verb_reload },
         { "pause",  NULL,    "TIME",    "Let every open through unscanned for so long",         1, 1,       0,          verb_pause },
         { "resume", NULL,    "",        "End the pause",                                        0, 0,       0,          verb_resume },
+        { "sweep", "start",  "STORE...", "Start the sweep of each store, where it stopped",     1, INT_MAX, 0,          verb_sweep_start },
+        { "sweep", "stop",   "STORE...", "Stop it, until it is started again",                  1, INT_MAX, 0,          verb_sweep_stop },
+        { "sweep", "status", "",         "Show how far the sweeps are",                         0, 0,       TAKES_JSON | TAKES_WATCH, verb_sweep_status },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",     1, INT_MAX, TAKES_JSON, verb_stamp_verify },
         { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, 0,          verb_stamp_clear },
@@ -75,6 +80,7 @@ static const struct {
         const char *help;
 } options[] = {
         { { "json",    no_argument,       NULL, 'j' }, NULL,     TAKES_JSON,    "Print one JSON object a line" },
+        { { "watch",   no_argument,       NULL, 'w' }, NULL,     TAKES_WATCH,   "Go on showing it until no sweep runs" },
         { { "forever", no_argument,       NULL, 'f' }, NULL,     TAKES_FOREVER, "Release for good, whatever signatures come" },
         { { "type",    required_argument, NULL, 't' }, "TYPE",   TAKES_TYPE,    "Kind of key: hmac (default) or ed25519" },
         { { "keys",    required_argument, NULL, 'k' }, "FOLDER", TAKES_KEYS,    "Folder of keys" },
@@ -213,11 +219,15 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 longopts[i] = options[i].option;
 
-        while ((c = getopt_long(argc, argv, "jft:k:c:hV", longopts, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "jwft:k:c:hV", longopts, NULL)) >= 0)
                 switch (c) {
                 case 'j':
                         ctl.json = true;
                         given |= TAKES_JSON;
+                        break;
+                case 'w':
+                        ctl.watch = true;
+                        given |= TAKES_WATCH;
                         break;
                 case 'f':
                         ctl.forever = true;

@@ -18,6 +18,7 @@ enum {
 
 struct ctl {
         bool json;               /* one object a line, stable keys */
+        bool watch;              /* until it ends */
         bool forever;            /* whatever signatures come */
         const char *config;      /* another configuration file; NULL: the installed ones */
         const char *type, *keys; /* of a key; folder of keys. NULL: not given */
@@ -36,6 +37,10 @@ verb_func verb_doctor;
 verb_func verb_reload;
 verb_func verb_pause;
 verb_func verb_resume;
+
+verb_func verb_sweep_start;
+verb_func verb_sweep_stop;
+verb_func verb_sweep_status;
 
 verb_func verb_stamp_show;
 verb_func verb_stamp_verify;

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Sweeps by storescanctl: started, watched, stopped, refused; through a pause, and through a reload.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+need_program dbus-daemon busctl jq
+
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$WORK/bus
+cat >"$WORK/bus.conf" <<END
+<busconfig>
+    <type>system</type>
+    <listen>$DBUS_SYSTEM_BUS_ADDRESS</listen>
+    <auth>EXTERNAL</auth>
+    <policy context="default">
+        <allow user="*"/>
+        <deny own="*"/>
+        <deny send_type="method_call"/>
+        <allow send_type="signal"/>
+        <allow send_requested_reply="true" send_type="method_return"/>
+        <allow send_requested_reply="true" send_type="error"/>
+        <allow receive_type="method_call"/>
+        <allow receive_type="method_return"/>
+        <allow receive_type="error"/>
+        <allow receive_type="signal"/>
+        <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+    </policy>
+    <include>$SOURCE/units/org.storescan.conf</include>
+</busconfig>
+END
+dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile 2>"$WORK/bus.log" &
+PIDS+=($!)
+has_name() { busctl status org.storescan >/dev/null 2>&1; }
+
+# sweep STORE KEY: of "sweep status".
+sweep() { "$STORESCANCTL" sweep status --json | jq -r "select(.store == \"$1\") | .$2"; }
+sweep_is() { [[ $(sweep "$1" "$2") == "$3" ]]; }
+has_done() { (($(sweep "$1" 'done') > $2)); }
+refuses() { # TEXT VERB...
+    local output status=0
+    output=$("$STORESCANCTL" "${@:2}" 2>&1) || status=$?
+    expect_equal "$status" 2 "status of ${*:2}"
+    [[ $output == *"$1"* ]] || fail "${*:2} says '$output'"
+}
+
+make_fs store ext4
+make_maildir "$WORK/store/alice"
+mkdir "$WORK/other"
+# In one folder: what lists and sorts it must be allowed to the process.
+"$MAKE_MAIL" clean -n 150 -s 2000 -o "$WORK/store/alice/cur" >/dev/null
+make_mail "$WORK/store/alice/cur/bad:2,S" eicar-base64
+chmod 0755 "$WORK"
+add_store mail "$WORK/store" sweep_rate=20
+add_store other "$WORK/other"
+STORES_CONF+="
+[sweep]
+max_pressure = 0
+max_load = 0
+"
+start_storescand
+wait_until 20 has_name || fail "storescand is not on the bus: $(<"$WORK/bus.log")"
+
+say 'started, stopped, started again'
+expect_equal "$(sweep mail state)" never 'state'
+refuses "no store 'none'" sweep start none
+refuses "No sweep of store 'mail' runs" sweep stop mail
+"$STORESCANCTL" sweep start mail
+refuses 'runs already' sweep start mail
+wait_until 20 sweep_is mail total 151 || fail "total is $(sweep mail total)"
+wait_until 20 has_done mail 5 || fail 'it does not come on'
+"$STORESCANCTL" sweep stop mail
+wait_until 20 sweep_is mail state stopped || fail "it is $(sweep mail state)"
+wait_for_line "sweep-stopped: The sweep of store 'mail' was stopped"
+before=$(sweep mail 'done')
+((before < 151)) || fail 'it was through before it was stopped'
+"$STORESCANCTL" sweep start mail
+wait_for_line "sweep-started: The sweep of store 'mail' goes on"
+wait_until 20 has_done mail "$before" || fail 'it does not go on'
+
+say 'a pause: it rests, and skips nothing'
+"$STORESCANCTL" pause 1min
+wait_until 20 eval '! pgrep -P "$DAEMON_PID" -x storescan-sweep' || fail 'it does not rest'
+refuses 'paused' sweep start other
+swept=$(counter swept)
+"$STORESCANCTL" resume
+wait_until 20 counter_reaches swept $((swept + 3)) || fail 'it does not go on behind the pause'
+
+say 'a reload: it goes on by the new rate'
+sed -i 's/^sweep_rate = .*/sweep_rate = 500/' "$CONF"
+"$STORESCANCTL" reload
+wait_until 60 sweep_is mail state finished || fail "it is $(sweep mail state)"
+expect_equal "$(sweep mail 'done')" 151 'items'
+expect_equal "$(sweep mail infected)" 1 'infected items'
+for file in "$WORK"/store/alice/cur/*clean*; do expect_stamp "$file" c; done
+expect_stamp "$WORK/store/alice/cur/bad:2,S" i
+expect_equal "$(count_lines 'sweep-failed')" 0 'sweeps that died'
+
+say 'watched to its end'
+"$STORESCANCTL" sweep start mail other
+"$STORESCANCTL" sweep status --watch >"$WORK/watched"
+grep -Eq '^mail +finished +151 of 151 items' "$WORK/watched" || fail "watched: $(<"$WORK/watched")"
+stop_storescand
