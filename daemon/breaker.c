@@ -20,6 +20,13 @@ static void open_for(struct breaker *b, uint64_t usec, uint64_t now) {
         change(b, BREAKER_OPEN);
 }
 
+void breaker_limit(struct breaker *b, unsigned failures_max, uint64_t window_usec) {
+        b->failures_max = failures_max;
+        b->window_usec = window_usec;
+        if (failures_max == 0)
+                change(b, BREAKER_CLOSED);
+}
+
 bool breaker_lets(struct breaker *b, uint64_t now) {
         if (b->state == BREAKER_CLOSED)
                 return true;

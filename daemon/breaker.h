@@ -25,7 +25,7 @@ enum breaker_result {
 };
 
 struct breaker {
-        /* Set by the owner. */
+        /* Set by the owner; then by breaker_limit(). */
         unsigned failures_max; /* 0: it never opens */
         uint64_t window_usec;
         void (*changed)(void *userdata, bool open); /* may be NULL */
@@ -44,6 +44,9 @@ struct breaker {
 #define BREAKER_PAUSE_MAX ((uint64_t)300 * 1000000)
 /* A probe that nothing is heard of for so long is given up. */
 #define BREAKER_PROBE_MAX ((uint64_t)120 * 1000000)
+
+/* Other limits from now on; a breaker that never opens is closed. */
+void breaker_limit(struct breaker *breaker, unsigned failures_max, uint64_t window_usec);
 
 /* Whether a scan may go to the engine now; if not, the open is answered by policy at once. */
 bool breaker_lets(struct breaker *breaker, uint64_t now);

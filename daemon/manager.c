@@ -152,11 +152,12 @@ static void read_signal(struct manager *m) {
 }
 
 static void reap(struct manager *m) {
+        int status;
         pid_t pid;
 
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
                 if (m->sweeps)
-                        (void)sweeps_reaped(m->sweeps, pid);
+                        (void)sweeps_reaped(m->sweeps, pid, status);
 }
 
 static void take_signal(struct manager *m, const struct signalfd_siginfo *info) {
@@ -400,6 +401,7 @@ static void on_config(void *userdata, struct config *config) {
 static void on_reconfigured(void *userdata, bool engine) {
         struct manager *m = userdata;
 
+        breaker_limit(&m->breaker, m->config->breaker_failures, m->config->breaker_time_usec);
         if (m->sweeps)
                 sweeps_follow_config(m->sweeps);
         reload_config_done(m->reload, engine);
@@ -448,7 +450,9 @@ static void on_breaker(void *userdata, bool open) {
                         m->breaker.failures);
         else
                 journal_say(m->journal, EVENT_BREAKER_CLOSED, NULL,
-                            "A scan succeeded: opens are judged by scans again.");
+                            "%s: opens are judged by scans again.",
+                            m->breaker.failures_max == 0 ? "breaker_failures is 0"
+                                                         : "A scan succeeded");
         if (m->guarding)
                 tell_status(m, false);
 }

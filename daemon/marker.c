@@ -58,7 +58,7 @@ struct marker {
         _Atomic(bool) stop, let_go;
         _Atomic(const struct config *) change; /* to go over to; NULL: none */
         _Atomic(unsigned) at_gate;
-        unsigned max_at_gate, max_found_at_gate; /* found ones leave room for new mail */
+        _Atomic(unsigned) max_at_gate, max_found_at_gate; /* found ones leave room for new mail */
 
         /* The thread's. */
         struct places *places;
@@ -145,8 +145,8 @@ static void give_to_gate(struct marker *m, const char *mount, const char *below,
 static void hand_over(struct marker *m) {
         struct found *f;
 
-        while (atomic_load(&m->at_gate) < m->max_found_at_gate && (f = STAILQ_FIRST(&m->found)) &&
-               !atomic_load(&m->stop)) {
+        while (atomic_load(&m->at_gate) < atomic_load(&m->max_found_at_gate) &&
+               (f = STAILQ_FIRST(&m->found)) && !atomic_load(&m->stop)) {
                 give_to_gate(m, f->mount, f->path, PLACES_FOUND);
                 STAILQ_REMOVE_HEAD(&m->found, link);
                 m->n_found--;
@@ -163,7 +163,7 @@ static void on_file(void *userdata, const char *mount, const char *path, enum pl
         below += strspn(below, "/");
         if (news == PLACES_FOUND)
                 keep_file(m, mount, below);
-        else if (atomic_load(&m->at_gate) >= m->max_at_gate)
+        else if (atomic_load(&m->at_gate) >= atomic_load(&m->max_at_gate))
                 m->n_overflowed++;
         else
                 give_to_gate(m, mount, below, news);
@@ -180,6 +180,11 @@ static void tell_overflow(struct marker *m) {
 
 /* ---- The thread ---- */
 
+static void limit(struct marker *m, const struct config *config) {
+        atomic_store(&m->max_at_gate, config->low_queue);
+        atomic_store(&m->max_found_at_gate, (config->low_queue + 1) / 2);
+}
+
 /* What the gate thread asks for. */
 static void change(struct marker *m) {
         const struct config *config = atomic_exchange(&m->change, NULL);
@@ -188,6 +193,7 @@ static void change(struct marker *m) {
         FILE *errors;
 
         if (config) {
+                limit(m, config);
                 errors = open_memstream(&message.text, &size);
                 message.error = errors ? places_change(m->places, config, errors) : -ENOMEM;
                 if (errors)
@@ -298,7 +304,7 @@ static void wake(struct marker *m) {
 }
 
 void marker_found_done(struct marker *m) {
-        if (atomic_fetch_sub(&m->at_gate, 1) == (m->max_found_at_gate + 1) / 2)
+        if (atomic_fetch_sub(&m->at_gate, 1) == (atomic_load(&m->max_found_at_gate) + 1) / 2)
                 wake(m);
 }
 
@@ -323,8 +329,7 @@ int marker_new(const struct marker_parts *parts, FILE *errors, struct marker **r
         m->ring = parts->ring;
         m->receive_op.done = received;
         m->wake = -EBADF;
-        m->max_at_gate = parts->config->low_queue;
-        m->max_found_at_gate = (parts->config->low_queue + 1) / 2;
+        limit(m, parts->config);
         STAILQ_INIT(&m->found);
         r = places_new(
                 &(struct places_parts){

@@ -48,7 +48,7 @@ static void say_in_force(struct reconfigure *r) {
                     "The configuration was read again and is in force: %zu store%s%s%s%s.",
                     r->p.live->n_stores, r->p.live->n_stores == 1 ? "" : "s",
                     rest ? "; a restart is needed for " : "", rest ? r->restart : "",
-                    r->engine ? "; signatures are loaded anew for [scanner]" : "");
+                    r->engine ? "; signatures are loaded anew, as it says now" : "");
 }
 
 /* ---- Steps ---- */

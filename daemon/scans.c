@@ -141,7 +141,8 @@ static void answer(struct waiter *w, bool allow, uint64_t now) {
 
         if (w->sweeps)
                 sweeps_tell(scan->scans->sweeps, w->pid, scan->dev, scan->ino,
-                            scan->tier == LOG_TIER_STAMP, scan->verdict);
+                            scan->tier == LOG_TIER_STAMP,
+                            scan->was_infected ? VERDICT_INFECTED : scan->verdict);
         gate_answer(scan->scans->gate, w->fd, allow, w->fd == scan->fd);
         TAILQ_REMOVE(&scan->scans->waiting, w, link);
         w->answered = true;
@@ -348,10 +349,19 @@ bool scans_has(struct scans *scans, const struct stat *st) {
         return find_scan(scans, st);
 }
 
+/* A sweep that does not believe all that a scan for others does makes its own. */
+static bool is_enough(const struct scan *scan, const struct sweep_manner *sweep) {
+        return !sweep || ((!sweep->strict || !scan->job.use_hub) &&
+                          (sweep->since_msec == 0 || !scan->job.use_cache));
+}
+
 bool scans_join(struct scans *scans, const struct scan_subject *subject) {
         struct scan *scan = find_scan(scans, subject->st);
-        struct waiter *w = scan ? malloc(sizeof(*w)) : NULL;
+        struct waiter *w;
 
+        if (!scan || !is_enough(scan, subject->sweep))
+                return false;
+        w = malloc(sizeof(*w));
         if (!w)
                 return false;
         scans->stats->joined++;

@@ -21,7 +21,8 @@ struct sweep {
         int pidfd;
 
         bool stopping;                     /* by the admin */
-        bool again;                        /* it ends to be started anew */
+        bool anew;                         /* its next start is one from the beginning */
+        bool shut_out;                     /* what it needs could not be opened */
         bool failed;                       /* it gave up: until somebody starts it */
         bool killed;                       /* by us: it goes on when it may */
         bool begun;                        /* the process told of itself */
@@ -34,6 +35,7 @@ struct sweep {
         uint64_t paused_told_usec;
         uint64_t started_msec, total, rate_milli, eta;
         struct sweep_counters counters;
+        struct generation generation; /* by which its last pass began, when it was read */
 };
 
 struct sweeps {
@@ -68,7 +70,8 @@ void sweep_process_kill(struct sweep *sweep);
 /* Takes leave of it for good. */
 void sweep_process_abandon(struct sweep *sweep);
 
-void sweep_process_reaped(struct sweep *sweep);
+/* status: of waitpid(2). */
+void sweep_process_reaped(struct sweep *sweep, int status);
 
 /* Writes an outcome on its board, if the file is being opened. */
 void sweep_process_note(struct sweep *sweep, dev_t dev, ino_t ino, uint32_t outcome);

@@ -13,8 +13,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "daemon/sweeps-private.h"
+
+#define STATUS_SHUT_OUT 123 /* of the child before it is storescan-sweep */
 
 struct sweep_process {
         struct ring *ring;
@@ -70,7 +73,7 @@ static _Noreturn void child(const struct sweep *sweep, int sock, int board) {
         for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
                 fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
                 if (fds[i] < 0)
-                        _exit(123);
+                        _exit(STATUS_SHUT_OUT);
         }
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)
                 if (dup3(fds[i], SWEEP_SOCK_FD + (int)i,
@@ -145,7 +148,8 @@ static void received(struct ring_op *op, int res) {
         ended_if_both(process);
 }
 
-void sweep_process_reaped(struct sweep *sweep) {
+void sweep_process_reaped(struct sweep *sweep, int status) {
+        sweep->shut_out = WIFEXITED(status) && WEXITSTATUS(status) == STATUS_SHUT_OUT;
         sweep->pid = 0;
         sweep->pidfd = close_fd(sweep->pidfd);
         sweep->sweeps->n_processes--;

@@ -32,19 +32,29 @@ static bool can_sweep(const struct sweep *sweep) {
         return !sweep->options.attachments_only || sweep->store->format == STORE_FORMAT_SIS;
 }
 
-static int start(struct sweep *sweep, bool anew) {
+/* Again in a while, and in a longer one each time. */
+static void back_off(struct sweep *sweep) {
+        sweep->backoff_usec = sweep->backoff_usec == 0
+                                      ? BACKOFF_USEC
+                                      : MIN(sweep->backoff_usec * 2, BACKOFF_MAX_USEC);
+        sweep->start_usec = now_usec() + sweep->backoff_usec;
+}
+
+static int start(struct sweep *sweep) {
         struct sweeps *sweeps = sweep->sweeps;
-        bool goes_on = !anew && (sweep->status == SWEEP_RUNNING || sweep->status == SWEEP_STOPPED);
-        int r = sweep_process_start(sweep, anew);
+        bool goes_on =
+                !sweep->anew && (sweep->status == SWEEP_RUNNING || sweep->status == SWEEP_STOPPED);
+        int r = sweep_process_start(sweep, sweep->anew);
 
         sweep->start_usec = 0;
-        sweep->stopping = sweep->again = sweep->killed = false;
+        sweep->stopping = sweep->killed = sweep->failed = false;
         if (r < 0) {
                 journal_say(sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
                             "Failed to start the sweep of store '%s': %s.", sweep->store->name,
                             error_text(-r));
                 return r;
         }
+        sweep->anew = false;
         sweep->status = SWEEP_RUNNING;
         sweep->activity = SWEEP_WORKS;
         sweep->eta = UINT64_MAX;
@@ -70,13 +80,13 @@ static void log_end(const struct sweep *sweep, enum event_kind event, const char
 static void died(struct sweep *sweep) {
         if (sweep->sweeps->ending)
                 return;
-        sweep->backoff_usec = sweep->backoff_usec == 0
-                                      ? BACKOFF_USEC
-                                      : MIN(sweep->backoff_usec * 2, BACKOFF_MAX_USEC);
-        sweep->start_usec = now_usec() + sweep->backoff_usec;
+        back_off(sweep);
         journal_say(sweep->sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
-                    "The process that swept store '%s' died; it is started anew, and goes on where "
-                    "it was.",
+                    sweep->shut_out
+                            ? "The sweep of store '%s' can't open the folder of the store, or "
+                              "its own state; it is tried again."
+                            : "The process that swept store '%s' died; it is started anew, "
+                              "and goes on where it was.",
                     sweep->store->name);
 }
 
@@ -89,16 +99,16 @@ void sweep_process_ended(struct sweep *sweep) {
                 journal_say(sweep->sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
                             "The sweep of store '%s' gave up: %s.", sweep->store->name,
                             error_text((int)sweep->error));
-        } else if (sweep->again) {
-                if (!sweep->sweeps->ending)
-                        (void)start(sweep, true);
         } else if (sweep->stopping) {
                 sweep->status = SWEEP_STOPPED;
                 log_end(sweep, EVENT_SWEEP_STOPPED, "was stopped");
         } else if (sweep->killed)
                 sweep->start_usec = now_usec();
-        else
+        else if (!sweep->anew)
                 died(sweep);
+        /* Signatures came while it was at its end, maybe. */
+        if (sweep->anew)
+                sweep->start_usec = now_usec();
 }
 
 static void log_pause(struct sweep *sweep) {
@@ -165,42 +175,58 @@ uint64_t sweeps_run(struct sweeps *sweeps, uint64_t now) {
         for (size_t i = 0; i < sweeps->n; i++) {
                 struct sweep *sweep = &sweeps->all[i];
 
-                if (sweep->process || sweep->failed)
+                if (sweep->process)
                         continue;
-                if (sweep->start_usec > 0 && sweep->start_usec <= now)
-                        (void)start(sweep, false);
-                else if (sweep->start_usec > 0)
+                if (sweep->start_usec == 0 && look && !sweep->failed && is_due(sweep))
+                        sweep->start_usec = now;
+                if (sweep->start_usec > 0 && sweep->start_usec <= now && start(sweep) < 0)
+                        back_off(sweep);
+                if (sweep->start_usec > 0)
                         next = MIN(next, sweep->start_usec);
-                else if (look && is_due(sweep) && start(sweep, false) < 0)
-                        sweep->failed = true; /* told once */
         }
         return MIN(next, sweeps->daily ? sweeps->look_usec : USEC_INFINITY);
 }
 
-void sweeps_guarding(struct sweeps *sweeps) {
-        sweeps->guarding = true;
-        for (size_t i = 0; i < sweeps->n; i++) {
-                struct sweep *sweep = &sweeps->all[i];
+/* By itself, as soon as sweeps work. */
+static void start_soon(struct sweep *sweep, bool anew) {
+        if (!can_sweep(sweep))
+                return;
+        sweep->anew = sweep->anew || anew;
+        sweep->start_usec = now_usec();
+}
 
-                if (can_sweep(sweep) && (sweep->status == SWEEP_RUNNING ||
-                                         sweep->options.schedule == SWEEP_SCHEDULE_BOOT))
-                        (void)start(sweep, false);
+static bool same(const struct generation *a, const struct generation *b) {
+        return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+void sweeps_guarding(struct sweeps *sweeps) {
+        const struct generation *generation = pool_generation(sweeps->pool);
+
+        sweeps->guarding = true;
+        for (size_t i = 0; i < sweeps->n && generation; i++) {
+                struct sweep *sweep = &sweeps->all[i];
+                /* Signatures may have come while nobody was there to see them. */
+                bool anew = sweep->options.after_update && sweep->status != SWEEP_NEVER &&
+                            !same(&sweep->generation, generation);
+
+                if (anew || sweep->status == SWEEP_RUNNING ||
+                    sweep->options.schedule == SWEEP_SCHEDULE_BOOT)
+                        start_soon(sweep, anew);
         }
 }
 
 void sweeps_generation_changed(struct sweeps *sweeps) {
         const struct generation *generation = pool_generation(sweeps->pool);
 
-        for (size_t i = 0; i < sweeps->n && generation && sweeps->guarding && !sweeps->held; i++) {
+        for (size_t i = 0; i < sweeps->n && generation && sweeps->guarding; i++) {
                 struct sweep *sweep = &sweeps->all[i];
 
                 if (!sweep->options.after_update)
                         sweep_process_say(sweep, SWEEP_GENERATION, generation);
-                else if (sweep->process) {
-                        sweep->again = true;
+                else {
+                        start_soon(sweep, true);
                         sweep_process_end(sweep);
-                } else if (can_sweep(sweep))
-                        (void)start(sweep, true);
+                }
         }
 }
 
@@ -226,9 +252,9 @@ int sweeps_start(struct sweeps *sweeps, const char *store, bool anew) {
                 return -EALREADY;
         if (!can_sweep(sweep))
                 return -EOPNOTSUPP;
-        sweep->failed = false;
         sweep->backoff_usec = 0;
-        return start(sweep, anew);
+        sweep->anew = sweep->anew || anew;
+        return start(sweep);
 }
 
 int sweeps_stop(struct sweeps *sweeps, const char *store) {
@@ -236,10 +262,18 @@ int sweeps_stop(struct sweeps *sweeps, const char *store) {
 
         if (!sweep)
                 return -ENOENT;
-        if (!sweep->process)
+        if (!sweep->process && sweep->start_usec == 0)
                 return -ESRCH;
+        sweep->anew = false;
+        sweep->start_usec = 0;
+        if (!sweep->process) {
+                /* Between two processes. */
+                if (sweep->status == SWEEP_RUNNING)
+                        sweep->status = SWEEP_STOPPED;
+                log_end(sweep, EVENT_SWEEP_STOPPED, "was stopped");
+                return 0;
+        }
         sweep->stopping = true;
-        sweep->again = false;
         sweep_process_say(sweep, SWEEP_STOP, NULL);
         return 0;
 }
@@ -247,6 +281,8 @@ int sweeps_stop(struct sweeps *sweeps, const char *store) {
 static const char *state_word(const struct sweep *sweep) {
         if (sweep->failed)
                 return "failed";
+        if (sweep->status == SWEEP_RUNNING && sweep->sweeps->held)
+                return "paused";
         if (!sweep->process || sweep->status != SWEEP_RUNNING)
                 return sweep_status_name(sweep->status);
         return sweep->activity == SWEEP_AWAITS_WINDOW ? "waiting"
@@ -310,11 +346,11 @@ void sweeps_tell(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino, bool kn
                                            (known ? SWEEP_OUTCOME_KNOWN : SWEEP_OUTCOME_JUDGED));
 }
 
-bool sweeps_reaped(struct sweeps *sweeps, pid_t pid) {
+bool sweeps_reaped(struct sweeps *sweeps, pid_t pid, int status) {
         struct sweep *sweep = find_pid(sweeps, pid);
 
         if (sweep)
-                sweep_process_reaped(sweep);
+                sweep_process_reaped(sweep, status);
         return sweep;
 }
 
@@ -336,6 +372,7 @@ static void load_state(struct sweep *sweep) {
         sweep->started_msec = state->started_msec;
         sweep->total = state->total;
         sweep->counters = state->counters;
+        sweep->generation = state->generation;
 }
 
 static int sweep_init(struct sweeps *sweeps, const struct config_store *store, struct sweep *ret) {
@@ -480,8 +517,9 @@ static void inherit(struct sweep *sweep, const struct sweep *from) {
         sweep->started_msec = from->started_msec;
         sweep->total = from->total;
         sweep->counters = from->counters;
-        if ((runs || from->start_usec > 0) && can_sweep(sweep))
-                sweep->start_usec = now_usec();
+        sweep->backoff_usec = from->backoff_usec;
+        if (runs || from->start_usec > 0)
+                start_soon(sweep, from->anew);
 }
 
 void sweeps_follow_config(struct sweeps *sweeps) {
@@ -491,6 +529,7 @@ void sweeps_follow_config(struct sweeps *sweeps) {
         /* Without memory the former ones, whose stores are held, go on. */
         if (init_all(sweeps, &all, &n) < 0)
                 return;
+        sweeps->openers = count_openers(sweeps->config);
         for (size_t i = 0; i < n; i++) {
                 const struct sweep *from = find(sweeps, all[i].store->name);
 

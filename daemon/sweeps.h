@@ -69,8 +69,8 @@ void sweeps_generation_changed(struct sweeps *sweeps);
 
 /* ---- For the gate's loop ---- */
 
-/* A child was reaped: whether it was a sweep. */
-bool sweeps_reaped(struct sweeps *sweeps, pid_t pid);
+/* A child was reaped, with this status of waitpid(2): whether it was a sweep. */
+bool sweeps_reaped(struct sweeps *sweeps, pid_t pid, int status);
 
 /* Starts what is due. Called once a loop; returns when it wants to be called next. */
 uint64_t sweeps_run(struct sweeps *sweeps, uint64_t now);

@@ -383,6 +383,8 @@ static int turn(struct pass *pass, bool *ret_ended) {
         }
         if (soon)
                 wait = MIN(wait, (int64_t)AGAIN_USEC);
+        else if (openers_oldest(pass->p.openers))
+                wait = 0; /* nobody opens it, nor tells when it is back */
         if (poll(fds, ELEMENTSOF(fds), (int)((wait + 999) / 1000)) > 0 && fds[1].revents)
                 (void)!read(fds[1].fd, &count, sizeof(count));
         return 0;

@@ -139,5 +139,23 @@ START_TEST(test_never) {
 }
 END_TEST
 
+START_TEST(test_limit) {
+        struct breaker b = new_breaker();
+
+        failing(&b, 3, START);
+        breaker_limit(&b, 5, 60 * USEC_PER_SEC);
+        ck_assert(!breaker_lets(&b, START));
+        breaker_limit(&b, 0, 60 * USEC_PER_SEC);
+        ck_assert(breaker_lets(&b, START));
+        ck_assert_uint_eq(n_closed, 1);
+        breaker_limit(&b, 5, 60 * USEC_PER_SEC);
+        breaker_tell(&b, BREAKER_SUCCESS, START);
+        failing(&b, 4, START);
+        ck_assert(breaker_lets(&b, START));
+        failing(&b, 1, START);
+        ck_assert(!breaker_lets(&b, START));
+}
+END_TEST
+
 UNIT_MAIN("breaker", test_opens, test_in_a_row, test_window, test_probe, test_probe_without_result,
-          test_late, test_never);
+          test_late, test_never, test_limit);
