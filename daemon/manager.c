@@ -620,18 +620,14 @@ static int let_go(struct manager *m) {
 /* Those of the process before serve on, with their marks, if they are as they would be made now: P only
  * with M, or changes would go unnoticed until M has its marks. */
 static int open_groups(struct manager *m, unsigned held) {
-        bool new_table = !m->orphans;
-        int *kept = m->keep.fds, r;
+        bool new_table = !m->orphans, goes_on;
+        int *kept = m->keep.fds, changes, r;
 
         if (new_table)
                 (void)orphans_new(&m->orphans);
-        r = changes_new(kept[KEEP_CHANGES], &m->changes);
-        if (r < 0) {
-                fprintf(m->errors, "Failed to open a fanotify group for changes: %s.\n",
-                        error_text(-r));
-                return r;
-        }
-        if (changes_is_kept(m->changes))
+        changes = changes_new(kept[KEEP_CHANGES], &m->changes);
+        goes_on = changes >= 0 && changes_is_kept(m->changes);
+        if (goes_on)
                 kept[KEEP_CHANGES] = -EBADF;
         m->hold.judge = &m->judge;
         r = gate_new(
@@ -641,12 +637,18 @@ static int open_groups(struct manager *m, unsigned held) {
                         .on_event = hold_event,
                         .userdata = &m->hold,
                         .stats = &m->stats,
-                        .kept = changes_is_kept(m->changes) ? kept[KEEP_GATE] : -EBADF,
+                        .kept = goes_on ? kept[KEEP_GATE] : -EBADF,
                         .orphans = m->orphans,
                 },
                 m->errors, &m->gate);
         if (r < 0)
                 return r;
+        /* Behind it, which knows more to say of a kernel that refuses both. */
+        if (changes < 0) {
+                fprintf(m->errors, "Failed to open a fanotify group for changes: %s.\n",
+                        error_text(-changes));
+                return changes;
+        }
         if (gate_is_kept(m->gate))
                 kept[KEEP_GATE] = -EBADF;
         else if (kept[KEEP_GATE] >= 0)

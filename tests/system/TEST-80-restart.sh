@@ -95,6 +95,23 @@ wait_until 20 has_booted || fail 'the service manager did not come back'
 expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept, after daemon-reexec'
 rounds "$WORK/store" --rounds 1
 
+say 'killed, and its table is of another version: what it says is not believed'
+cat >"$WORK/mail/corrupt" <<'END'
+#!/bin/bash
+pid=$(systemctl show --value -p MainPID storescand.service)
+for fd in /proc/"$pid"/fd/*; do
+    [[ $(readlink "$fd") != /memfd:storescan-orphans* ]] || table=$fd
+done
+printf '\377' | dd of="$table" bs=1 seek=16 conv=notrunc status=none && kill -KILL "$pid"
+END
+chmod +x "$WORK/mail/corrupt"
+cp "$WORK/mail/corrupt" "$WORK/root/usr/local/bin/corrupt"
+rounds "$WORK/store" --rounds 1 --command "nsenter -t $LEADER -a corrupt"
+expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept, with a new table'
+in_container journalctl --sync
+in_container journalctl --no-pager -b -u storescand -o cat STORESCAN_EVENT=taken-over | tail -n 1 >"$WORK/journal"
+grep -q ' 0 are judged again' "$WORK/journal" || fail "a table of another version was believed: $(<"$WORK/journal")"
+
 say 'restarted with another configuration: marks of a store that is gone are taken off, others stay'
 # marks KIND: what the kernel tells of the group's marks of that kind.
 marks() {
