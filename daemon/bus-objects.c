@@ -87,6 +87,78 @@ static int get_hooked(sd_bus *sd, const char *path, const char *interface, const
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int get_queued(sd_bus *sd, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "u", look(userdata).queued);
+}
+
+static int get_background(sd_bus *sd, const char *path, const char *interface, const char *property,
+                          sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "u", look(userdata).background);
+}
+
+/* Stage, count of each bucket alone, sum of all. The bounds are in daemon/latency.h. */
+static int get_latencies(sd_bus *sd, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct stats *stats = look(userdata).stats;
+        int r = sd_bus_message_open_container(reply, 'a', "(satatt)");
+
+        for (int i = 0; r >= 0 && i < _LATENCY_STAGE_MAX; i++) {
+                const struct latency *l = &stats->latency[i];
+
+                r = sd_bus_message_open_container(reply, 'r', "satatt");
+                if (r >= 0)
+                        r = sd_bus_message_append(reply, "s", latency_stage_name(i));
+                if (r >= 0)
+                        r = sd_bus_message_append_array(reply, 't', latency_bounds,
+                                                        sizeof(latency_bounds));
+                if (r >= 0)
+                        r = sd_bus_message_append_array(reply, 't', l->counts, sizeof(l->counts));
+                if (r >= 0)
+                        r = sd_bus_message_append(reply, "t", l->sum_usec);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(reply);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_store_counters(sd_bus_message *reply, const struct store_stats *of) {
+        char name[64];
+        int r = sd_bus_message_open_container(reply, 'a', "{st}");
+
+#define X(counter, meaning) \
+        if (r >= 0)         \
+                r = sd_bus_message_append(reply, "{st}", #counter, of->counter);
+        STORE_STATS_TABLE(X)
+#undef X
+        for (int i = 0; r >= 0 && i < _HUB_CHECK_MAX; i++) {
+                (void)snprintf(name, sizeof(name), "hub_%s", stats_hub_name(i));
+                r = sd_bus_message_append(reply, "{st}", name, of->hub[i]);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* By name, of the stores of the configuration that is in force. */
+static int get_store_counters(sd_bus *sd, const char *path, const char *interface,
+                              const char *property, sd_bus_message *reply, void *userdata,
+                              sd_bus_error *error) {
+        struct bus_view view = look(userdata);
+        int r = sd_bus_message_open_container(reply, 'a', "{sa{st}}");
+
+        for (size_t i = 0; r >= 0 && i < view.config->n_stores; i++) {
+                const char *name = view.config->stores[i].name;
+
+                r = sd_bus_message_open_container(reply, 'e', "sa{st}");
+                if (r >= 0)
+                        r = sd_bus_message_append(reply, "s", name);
+                if (r >= 0)
+                        r = append_store_counters(reply, stats_of(view.stats, name));
+                if (r >= 0)
+                        r = sd_bus_message_close_container(reply);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get_paused(sd_bus *sd, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "b", look(userdata).paused);
@@ -211,6 +283,10 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("OldestWaitUSec", "t", get_oldest, 0, 0),
         SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
         SD_BUS_PROPERTY("Hooked", "a(ssts)", get_hooked, 0, 0),
+        SD_BUS_PROPERTY("StoreCounters", "a{sa{st}}", get_store_counters, 0, 0),
+        SD_BUS_PROPERTY("Latencies", "a(satatt)", get_latencies, 0, 0),
+        SD_BUS_PROPERTY("Queued", "u", get_queued, 0, 0),
+        SD_BUS_PROPERTY("Background", "u", get_background, 0, 0),
         SD_BUS_PROPERTY("Paused", "b", get_paused, 0, 0),
         SD_BUS_METHOD("Pause", "t", "", on_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -25,13 +25,14 @@
 /* What the properties are made of; valid until the gate thread goes on. */
 struct bus_view {
         const struct config *config;
-        const struct stats *stats;
+        struct stats *stats;
         const struct generation *generation; /* NULL: no engine yet */
         uint32_t database_version;           /* of daily.cvd; 0: own signatures */
         bool guarding;                       /* marks are in place */
         bool paused;                         /* every open passes unscanned */
         unsigned waiting;                    /* opens without an answer */
         const struct sweeps *sweeps;
+        unsigned queued, background;         /* contents that wait for a worker; nobody for these */
         uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
         const struct selftest_result *hooks; /* of each store that was tested */
         size_t n_hooks;

@@ -525,8 +525,10 @@ static void bus_clear_poison(void *userdata) {
 
 static void look(void *userdata, struct bus_view *ret) {
         struct manager *m = userdata;
+        unsigned queued, background;
 
         gather_stats(m);
+        pool_count(m->pool, &queued, &background);
         *ret = (struct bus_view){
                 .config = m->config,
                 .stats = &m->stats,
@@ -536,6 +538,8 @@ static void look(void *userdata, struct bus_view *ret) {
                 .paused = pause_is_on(&m->pause),
                 .waiting = scans_waiting(m->scans) + many_waiting(m->many),
                 .sweeps = m->sweeps,
+                .queued = queued,
+                .background = background,
                 .oldest_usec = oldest_wait(m),
         };
         ret->hooks = selftest_results(m->selftest, &ret->n_hooks);
@@ -1051,6 +1055,7 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
                 m.poisons = poisons_free(m.poisons);
         }
         m.journal = journal_free(m.journal);
+        stats_done(&m.stats);
         m.settle = settle_free(m.settle);
         if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history ||
             m.poisons || m.selftest || m.settle)

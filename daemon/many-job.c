@@ -149,8 +149,9 @@ static void count(struct many_file *file, const struct proto_span *span) {
             span->verdict == VERDICT_CLEAN)
                 return;
         if (many_stamps_absent(file, span))
-                stats_count_hub(stats, HUB_ABSENT);
-        stats_count_scan(stats, span->size, (enum verdict)span->verdict, (enum reason)span->reason);
+                stats_count_hub(stats, file->store->name, HUB_ABSENT);
+        stats_count_scan(stats, file->store->name, span->size, (enum verdict)span->verdict,
+                         (enum reason)span->reason);
         scans_tell_engine(file->many->p.scans, (enum verdict)span->verdict,
                           (enum reason)span->reason);
 }
@@ -182,19 +183,24 @@ static bool verdict_of(struct many_file *file, const struct proto_span *span,
                                        ret->reason);
                 if (is_released(file, span)) {
                         p->stats->released++;
+                        stats_of(p->stats, file->store->name)->released++;
                         file->released = true;
                         ret->verdict = VERDICT_CLEAN;
                 }
                 return ret->verdict != VERDICT_UNKNOWN;
         case ITEM_CACHED:
-                if (verdicts_lookup(p->verdicts, span->digest, &file->generation, ret) == CACHE_HIT)
+                if (verdicts_lookup(p->verdicts, span->digest, &file->generation, ret) ==
+                    CACHE_HIT) {
+                        stats_of(p->stats, file->store->name)->processed++;
                         return true;
+                }
                 file->cache_failed = true;
                 return false;
         case ITEM_HUB:
                 if (!item || !many_stamps_believed(file, item))
                         return false;
                 file->by_hub = true;
+                stats_of(p->stats, file->store->name)->processed++;
                 *ret = (struct cache_verdict){ .verdict = VERDICT_CLEAN, .reason = REASON_NONE };
                 return true;
         case ITEM_PASSED:
@@ -252,7 +258,11 @@ static void job_done(struct pool_job *job, const struct pool_result *result) {
 
         if (failed)
                 scans_tell_engine(file->many->p.scans, result->verdict, result->reason);
-
+        else {
+                stats_of(file->many->p.stats, file->store->name)->files++;
+                stats_count_times(file->many->p.stats, result->queue_usec, result->read_usec,
+                                  result->scan_usec);
+        }
         file->judging = false;
         file->many->n_judging--;
         if (file->verifying)

@@ -129,7 +129,7 @@ bool many_stamps_believed(struct many_file *file, const struct proto_item *item)
                 refuse(file, &item->span, check);
                 return false;
         }
-        stats_count_hub(p->stats, HUB_GOOD);
+        stats_count_hub(p->stats, file->store->name, HUB_GOOD);
         *belief = wanted;
         return true;
 }
@@ -153,6 +153,6 @@ enum hub_check many_stamps_refused(struct many_file *file, const struct proto_sp
                 return HUB_GOOD;
         refusal->told = true;
         refusal->grows = false;
-        stats_count_hub(file->many->p.stats, refusal->check);
+        stats_count_hub(file->many->p.stats, file->store->name, refusal->check);
         return refusal->check;
 }

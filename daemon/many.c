@@ -377,7 +377,16 @@ static enum weight weigh(struct many_file *file, const struct gate_event *event,
         return ret->complete || ret->verdict == VERDICT_INFECTED ? WEIGHT_POLICY : WEIGHT_WAIT;
 }
 
+static void count_answer(const struct wait *wait) {
+        uint64_t now = now_usec();
+
+        latency_count(&wait->file->many->p.stats->latency[LATENCY_ANSWER],
+                      now > wait->arrived_usec ? now - wait->arrived_usec : 0);
+}
+
 void many_wait_end(struct wait *wait) {
+        if (!wait->sweeps)
+                count_answer(wait);
         TAILQ_REMOVE(&wait->file->many->waiting, wait, link);
         TAILQ_REMOVE(&wait->file->waits, wait, sibling);
         free(wait);
@@ -716,6 +725,7 @@ static void answer_withdrawing(struct wait *wait, bool allow) {
 
         gate_answer(gate, wait->event.fd, allow, true);
         gate_flush(gate);
+        count_answer(wait);
         wait->answered = true;
         TAILQ_REMOVE(&wait->file->many->waiting, wait, link);
         TAILQ_REMOVE(&wait->file->waits, wait, sibling);
@@ -730,6 +740,7 @@ static void deadline_passed(struct wait *wait) {
                 return;
         }
         many->p.stats->timeouts++;
+        stats_of(many->p.stats, file->store->name)->timeouts++;
         scans_tell_late(many->p.scans, wait->arrived_usec);
         if (!wait->withdrawing) {
                 answer_wait(wait, VERDICT_UNKNOWN, REASON_TIMEOUT,

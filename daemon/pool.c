@@ -290,6 +290,10 @@ uint32_t pool_database_version(const struct pool *pool) {
         return pool->has_generation ? pool->database_version : 0;
 }
 
+void pool_count(const struct pool *pool, unsigned *ret_urgent, unsigned *ret_low) {
+        queue_count(&pool->queue, ret_urgent, ret_low);
+}
+
 /* As pool_patience(); false: 0. */
 static bool count_waiting(const struct team *team, unsigned *waiting) {
         for (unsigned i = 0; i < team->n_workers; i++) {

@@ -159,6 +159,9 @@ const struct generation *pool_generation(const struct pool *pool);
 /* The version of its signatures, as it stands in a hub's stamp; 0 while there is none. */
 uint32_t pool_database_version(const struct pool *pool);
 
+/* How many contents wait for a worker: that somebody waits for, and that nobody does. */
+void pool_count(const struct pool *pool, unsigned *ret_urgent, unsigned *ret_low);
+
 /* How many results may be waited for together without a worker running out of work meanwhile; 0: the
  * pool has operations in the ring that are through at once. */
 unsigned pool_patience(const struct pool *pool);

@@ -139,3 +139,12 @@ struct queue_item *queue_take(struct queue *queue, bool *ret_passed) {
         unlink_item(queue, item);
         return item;
 }
+
+void queue_count(const struct queue *queue, unsigned *ret_urgent, unsigned *ret_low) {
+        unsigned urgent = 0;
+
+        for (size_t i = 0; i < QUEUE_LANES; i++)
+                urgent += (unsigned)queue->lanes[i].n;
+        *ret_urgent = urgent;
+        *ret_low = (unsigned)queue->low.n;
+}

@@ -58,6 +58,9 @@ void queue_remove(struct queue *queue, struct queue_item *item);
 bool queue_empty(const struct queue *queue);
 bool queue_urgent(const struct queue *queue);
 
+/* How many wait that somebody waits for, and that nobody does. */
+void queue_count(const struct queue *queue, unsigned *ret_urgent, unsigned *ret_low);
+
 /* Whose turn it is; NULL: nothing waits. */
 struct queue_item *queue_next(struct queue *queue);
 

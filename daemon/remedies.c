@@ -198,8 +198,17 @@ static void log_outcome(struct remedies *r, const struct remedy_job *job,
 }
 
 static void take_done(struct remedies *r, const struct remedy_done *done) {
+        struct store_stats *of = stats_of(r->stats, r->first->store->name);
+
+        if (done->item[0] != '\0') {
+                r->stats->quarantined++;
+                of->quarantined++;
+        }
         switch ((enum remedy_outcome)done->outcome) {
-        case REMEDY_REPLACED: r->stats->replaced++; break;
+        case REMEDY_REPLACED:
+                r->stats->replaced++;
+                of->replaced++;
+                break;
         case REMEDY_BUSY:
         case REMEDY_CHANGED: r->stats->remedies_busy++; break;
         case REMEDY_REFUSED:

@@ -68,7 +68,7 @@ enum hub_check scans_judge_stamps(struct scans *scans, const struct config_store
 static bool stamps_count(struct scan *scan, const struct hub_content *content) {
         enum hub_check check = scans_judge_stamps(scan->scans, scan->store, content);
 
-        stats_count_hub(scan->scans->stats, check);
+        stats_count_hub(scan->scans->stats, scan->store->name, check);
         if (check != HUB_GOOD)
                 scan->hub_refused = check;
         return check == HUB_GOOD;
@@ -112,18 +112,25 @@ bool scan_settled(struct scan *scan, const struct pool_result *result) {
         case _RESULT_KNOWN_MAX:
         default:
                 if (scan->job.use_hub && result->has_digest)
-                        stats_count_hub(scans->stats, HUB_ABSENT);
+                        stats_count_hub(scans->stats, scan->store->name, HUB_ABSENT);
                 scan->tier = LOG_TIER_SCAN;
                 scan->verdict = result->verdict;
                 scan->reason = result->reason;
                 /* It may have been made for another engine than the one that it was given to. */
                 scan->generation = scan->job.generation;
-                stats_count_scan(scans->stats, scan->size, scan->verdict, scan->reason);
+                stats_count_scan(scans->stats, scan->store->name, scan->size, scan->verdict,
+                                 scan->reason);
+                stats_of(scans->stats, scan->store->name)->files += scan->reason != REASON_POISON;
+                if (scan->verdict != VERDICT_UNKNOWN && scan->reason != REASON_POISON)
+                        stats_count_times(scans->stats, result->queue_usec, result->read_usec,
+                                          result->scan_usec);
                 scans_tell_engine(scans, scan->verdict, scan->reason);
                 if (result->has_digest && scan_same_generation(scan))
                         verdicts_store(scans->verdicts, result->digest, &scan->generation,
                                        scan->verdict, scan->reason);
         }
+        if (result->known != KNOWN_NOT)
+                stats_of(scans->stats, scan->store->name)->processed++;
         scan->queue_usec = result->queue_usec;
         scan->read_usec = result->read_usec;
         scan->scan_usec = result->scan_usec;

@@ -148,6 +148,8 @@ static void answer(struct waiter *w, bool allow, uint64_t now) {
         w->answered = true;
         w->allowed = allow;
         w->answered_usec = now;
+        latency_count(&scan->scans->stats->latency[LATENCY_ANSWER],
+                      now > w->arrived_usec ? now - w->arrived_usec : 0);
 }
 
 bool scan_is_released(const struct scan *scan) {
@@ -181,6 +183,8 @@ void scan_decided(struct scan *scan) {
         scan->released = scan_is_released(scan);
         allow = scan->released || scan_allowed(scan);
         stats->released += scan->released;
+        if (scan->released)
+                stats_of(stats, scan->store->name)->released++;
         scan->done_usec = now_usec();
         scan_unhash(scan);
         STAILQ_FOREACH(w, &scan->waiters, sibling)
@@ -465,6 +469,7 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
         struct scan *scan = w->scan;
 
         scans->stats->timeouts++;
+        stats_of(scans->stats, scan->store->name)->timeouts++;
         if (!scan->late)
                 scans_tell_late(scans, w->arrived_usec);
         scan->late = true;

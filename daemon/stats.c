@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Text of the counters' table. Owns nothing: the counters live with the daemon's main object. */
+/* Text of the counters' table. Owns nothing but the stores' part of it: the
+ * counters live with the daemon's main object. */
 
 #include "daemon/stats.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "store/util.h"
 
@@ -27,37 +28,86 @@ void stats_format(const struct stats *stats, char *out, size_t size) {
                                       all[i].name, all[i].value);
 }
 
-void stats_count_scan(struct stats *stats, uint64_t size, enum verdict verdict,
+void stats_done(struct stats *stats) {
+        free(stats->stores);
+        stats->stores = NULL;
+        stats->n_stores = 0;
+}
+
+struct store_stats *stats_of(struct stats *stats, const char *store) {
+        struct store_stats *more;
+
+        for (size_t i = 0; i < stats->n_stores; i++)
+                if (streq(stats->stores[i].name, store))
+                        return &stats->stores[i];
+        more = reallocarray(stats->stores, stats->n_stores + 1, sizeof(*more));
+        if (!more)
+                return &stats->nowhere;
+        stats->stores = more;
+        more[stats->n_stores] = (struct store_stats){ .name = store };
+        return &more[stats->n_stores++];
+}
+
+void stats_count_scan(struct stats *stats, const char *store, uint64_t bytes, enum verdict verdict,
                       enum reason reason) {
+        struct store_stats *of = stats_of(stats, store);
+
+        of->processed++;
         if (reason == REASON_POISON) {
                 stats->poison_hits++;
                 return;
         }
         stats->scans++;
-        stats->bytes += size;
+        of->scans++;
+        stats->bytes += bytes;
+        of->bytes += bytes;
         switch (verdict) {
-        case VERDICT_CLEAN: stats->clean++; break;
-        case VERDICT_INFECTED: stats->infected++; break;
-        case VERDICT_UNSCANNABLE: stats->unscannable++; break;
+        case VERDICT_CLEAN:
+                stats->clean++;
+                of->clean++;
+                break;
+        case VERDICT_INFECTED:
+                stats->infected++;
+                of->infected++;
+                break;
+        case VERDICT_UNSCANNABLE:
+                stats->unscannable++;
+                of->unscannable++;
+                break;
         case VERDICT_UNKNOWN:
         case _VERDICT_MAX:
-        default: stats->undecided++;
+        default: stats->undecided++; of->undecided++;
         }
 }
 
-void stats_count_hub(struct stats *stats, enum hub_check check) {
-        uint64_t *const counters[] = {
-                [HUB_GOOD] = &stats->hub_accepted,     [HUB_ABSENT] = &stats->hub_absent,
-                [HUB_MANY] = &stats->hub_many,         [HUB_DUPLICATE] = &stats->hub_duplicate,
-                [HUB_OVERSIZE] = &stats->hub_oversize, [HUB_MALFORMED] = &stats->hub_malformed,
-                [HUB_VERSION] = &stats->hub_version,   [HUB_IRREGULAR] = &stats->hub_irregular,
-                [HUB_KEY] = &stats->hub_key,           [HUB_SIGNATURE] = &stats->hub_signature,
-                [HUB_HEADER] = &stats->hub_header,     [HUB_BODY] = &stats->hub_body,
-                [HUB_VERDICT] = &stats->hub_verdict,   [HUB_FUTURE] = &stats->hub_future,
-                [HUB_EXPIRED] = &stats->hub_expired,   [HUB_DATABASE] = &stats->hub_database,
-        };
-        static_assert(ELEMENTSOF(counters) == _HUB_CHECK_MAX, "a counter for every check");
+void stats_count_times(struct stats *stats, uint64_t queue_usec, uint64_t read_usec,
+                       uint64_t scan_usec) {
+        latency_count(&stats->latency[LATENCY_QUEUE], queue_usec);
+        latency_count(&stats->latency[LATENCY_READ], read_usec);
+        latency_count(&stats->latency[LATENCY_SCAN], scan_usec);
+}
 
-        if ((unsigned)check < _HUB_CHECK_MAX)
-                (*counters[check])++;
+static const struct {
+        const char *name;
+        size_t counter; /* its place in struct stats */
+} hub_counters[_HUB_CHECK_MAX] = {
+#define HUB(check, name) [HUB_##check] = { #name, offsetof(struct stats, hub_##name) }
+        HUB(GOOD, accepted),       HUB(ABSENT, absent),       HUB(MANY, many),
+        HUB(DUPLICATE, duplicate), HUB(OVERSIZE, oversize),   HUB(MALFORMED, malformed),
+        HUB(VERSION, version),     HUB(IRREGULAR, irregular), HUB(KEY, key),
+        HUB(SIGNATURE, signature), HUB(HEADER, header),       HUB(BODY, body),
+        HUB(VERDICT, verdict),     HUB(FUTURE, future),       HUB(EXPIRED, expired),
+        HUB(DATABASE, database),
+#undef HUB
+};
+
+const char *stats_hub_name(enum hub_check check) {
+        return hub_counters[check].name;
+}
+
+void stats_count_hub(struct stats *stats, const char *store, enum hub_check check) {
+        if ((unsigned)check >= _HUB_CHECK_MAX)
+                return;
+        (*(uint64_t *)((char *)stats + hub_counters[check].counter))++;
+        stats_of(stats, store)->hub[check]++;
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/latency.h"
+#include "daemon/store-stats.h"
 #include "store/hub-stamp.h"
 #include "store/verdict.h"
 
@@ -41,6 +43,7 @@
         X(infected,        "contents found infected") \
         X(released,        "accesses to infected content that the admin allows") \
         X(replaced,        "messages replaced by a notice") \
+        X(quarantined,     "originals put into quarantine") \
         X(remedies_busy,   "replacements put off: somebody used the file, or had changed it") \
         X(remedies_failed, "replacements that were refused or failed") \
         X(unscannable,     "contents that can't be judged") \
@@ -94,13 +97,31 @@ struct stats {
 #define X(name, meaning) uint64_t name;
         STATS_TABLE(X)
 #undef X
+        struct latency latency[_LATENCY_STAGE_MAX];
+        struct store_stats *stores; /* that were counted for; those of former configurations, too */
+        size_t n_stores;
+        struct store_stats nowhere; /* without memory for more */
 };
 
-/* Counts a content that was judged by a scan, or is not scanned for what it has cost before. */
-void stats_count_scan(struct stats *stats, uint64_t size, enum verdict verdict, enum reason reason);
+/* Frees what the stores' counters take. */
+void stats_done(struct stats *stats);
+
+/* The counters of a store, by its configuration's name; valid until the next call. */
+struct store_stats *stats_of(struct stats *stats, const char *store);
+
+/* Counts a content of a store that was judged by a scan, or is not scanned for what it has cost before. */
+void stats_count_scan(struct stats *stats, const char *store, uint64_t bytes, enum verdict verdict,
+                      enum reason reason);
+
+/* How long the stages of a scan took that came to a verdict. */
+void stats_count_times(struct stats *stats, uint64_t queue_usec, uint64_t read_usec,
+                       uint64_t scan_usec);
 
 /* Counts a stamp in a header, or a content without. */
-void stats_count_hub(struct stats *stats, enum hub_check check);
+void stats_count_hub(struct stats *stats, const char *store, enum hub_check check);
+
+/* "accepted", "absent", or the reason of a refusal. */
+const char *stats_hub_name(enum hub_check check);
 
 /* Writes "key=value key=value ..." for every counter, cut to size. */
 void stats_format(const struct stats *stats, char *out, size_t size);

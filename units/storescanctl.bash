@@ -9,6 +9,7 @@ _storescanctl() {
         [status]=''
         [stats]=''
         [doctor]=''
+        [metrics]=''
         [reload]=''
         [pause]=''
         [resume]=''
@@ -45,7 +46,7 @@ _storescanctl() {
     elif [[ ${words[0]} == allow && ${words[1]} == remove ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(storescanctl allow list 2>/dev/null |
             cut -d ' ' -f 1)" -- "$cur")
-    elif [[ ${words[0]} == stamp || ${words[0]} == check-config ]]; then
+    elif [[ ${words[0]} == @(stamp|check-config|metrics) ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     fi

@@ -44,6 +44,7 @@ static const struct verb verbs[] = {
         { "status", NULL,    "",        "Show whether stores are guarded, and how it goes",     0, 0,       TAKES_JSON, verb_status },
         { "stats",  NULL,    "",        "Show all counters of the running storescand",          0, 0,       TAKES_JSON, verb_stats },
         { "doctor", NULL,    "",        "Check kernel and installation, say what to do",        0, 0,       TAKES_JSON | TAKES_CONFIG, verb_doctor },
+        { "metrics", NULL,   "[FILE]",  "Print all numbers for monitoring, or keep a file",     0, 1,       0,          verb_metrics },
         { "reload", NULL,    "",        "Load new signatures, check the configuration",         0, 0,       0,          verb_reload },
         { "pause",  NULL,    "TIME",    "Let every open through unscanned for so long",         1, 1,       0,          verb_pause },
         { "resume", NULL,    "",        "End the pause",                                        0, 0,       0,          verb_resume },

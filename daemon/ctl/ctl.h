@@ -34,6 +34,7 @@ int ctl_config(const struct ctl *ctl, struct config **ret);
 verb_func verb_status;
 verb_func verb_stats;
 verb_func verb_doctor;
+verb_func verb_metrics;
 verb_func verb_reload;
 verb_func verb_pause;
 verb_func verb_resume;

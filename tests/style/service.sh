@@ -38,9 +38,10 @@ check() {
 check storescand storescand
 check storescan-hub hub/storescan-hub
 check storescan-quarantine ctl/storescanctl 15
+check storescan-metrics ctl/storescanctl 20
 check storescan-notify ctl/storescanctl 80
 
-for timer in quarantine notify; do
+for timer in metrics quarantine notify; do
     cp "$SOURCE/units/storescan-$timer.timer" "$TMP/"
     said=$(systemd-analyze verify --recursive-errors=no --man=no "$TMP/storescan-$timer.timer" 2>&1) ||
         fail "systemd-analyze verify: $said"

@@ -5,39 +5,8 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
-need_program dbus-daemon busctl jq
+source "$(dirname "$0")/../bus.sh"
 
-BUS=
-export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$WORK/bus
-cat >"$WORK/bus.conf" <<END
-<busconfig>
-    <type>system</type>
-    <listen>$DBUS_SYSTEM_BUS_ADDRESS</listen>
-    <auth>EXTERNAL</auth>
-    <policy context="default">
-        <allow user="*"/>
-        <deny own="*"/>
-        <deny send_type="method_call"/>
-        <allow send_type="signal"/>
-        <allow send_requested_reply="true" send_type="method_return"/>
-        <allow send_requested_reply="true" send_type="error"/>
-        <allow receive_type="method_call"/>
-        <allow receive_type="method_return"/>
-        <allow receive_type="error"/>
-        <allow receive_type="signal"/>
-        <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
-    </policy>
-    <include>$SOURCE/units/org.storescan.conf</include>
-</busconfig>
-END
-
-start_bus() {
-    dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile 2>"$WORK/bus.log" &
-    BUS=$!
-    PIDS+=("$BUS")
-}
-has_name() { busctl status org.storescan >/dev/null 2>&1; }
-property() { busctl get-property org.storescan /org/storescan org.storescan.Manager "$1"; }
 as_nobody() { setpriv --reuid "$TEST_USER" --clear-groups env "$@"; }
 
 make_fs store ext4

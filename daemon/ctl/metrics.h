@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The counters of storescand as text for monitoring: OpenMetrics 1.0, or the text format before it,
+ * which the node exporter's textfile collector reads. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/stats.h"
+#include "store/stamp.h"
+
+/* What storescand says of itself at one moment. */
+struct metrics {
+        bool up; /* false: it does not answer, and all else is nothing */
+        bool guarding, paused;
+        char version[32], generation[GENERATION_LENGTH + 1];
+        uint32_t database_version, waiting, queued, background;
+        uint64_t oldest_usec;
+        struct stats stats; /* its stores' names are owned */
+};
+
+void metrics_done(struct metrics *metrics);
+
+enum metrics_format {
+        METRICS_OPENMETRICS,
+        METRICS_TEXT, /* 0.0.4 */
+};
+
+void metrics_print(const struct metrics *metrics, enum metrics_format format, FILE *out);
