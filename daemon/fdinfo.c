@@ -122,7 +122,7 @@ bool fdinfo_same_make(int a, int b) {
         _cleanup_free_ char *text_a = NULL, *text_b = NULL;
         const char *make_a, *make_b;
 
-        if (fdinfo_read(a, &text_a) < 0 || fdinfo_read(b, &text_b) < 0)
+        if (fdinfo_read(a, &text_a) < 0 || fdinfo_read(b, &text_b) < 0 || !text_a || !text_b)
                 return false;
         make_a = find_make(text_a);
         make_b = find_make(text_b);

@@ -64,8 +64,8 @@ int orphans_take(int fd, struct orphans **ret) {
         if (fstat(fd, &st) < 0 || st.st_size != sizeof(*t) || seals < 0 || (seals & SEALS) != SEALS)
                 return -EBADMSG;
         r = map(fd, &orphans);
-        if (r < 0)
-                return r;
+        if (r < 0 || !orphans)
+                return r < 0 ? r : -ENOMEM;
         t = orphans->table;
         if (memcmp(t->magic, MAGIC, sizeof(t->magic)) != 0 || t->version != VERSION ||
             t->numbers != ORPHANS_NUMBERS || atomic_load(&t->top) >= ORPHANS_NUMBERS) {
