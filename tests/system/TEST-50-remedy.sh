@@ -510,6 +510,15 @@ says "^note completed $ID"
 released 0 '^$'
 cmp "$F" "$WORK/before" || fail 'not put back'
 
+rm -rf "$QUARANTINE"
+(trap '' XFSZ && ulimit -f 32 && remedy mbox "$F" "$OFFSET" "$WORK/plan" && printf '%s\n' "$OUTPUT" >"$WORK/said")
+OUTPUT=$(<"$WORK/said")
+says "^done failed it can't be written: File too large, half of it$"
+ID=$(basename "$QUARANTINE"/*.meta .meta)
+remedy
+says "^note completed $ID"
+place "$F" | cmp - "$WORK/plan" || fail 'not completed'
+
 say 'what it is'
 "$REMEDY" --help | grep -q 'storescan-remedy(8)'
 "$REMEDY" --version | grep -q '^storescan-remedy '

@@ -164,8 +164,10 @@ static bool take(struct driver *d) {
                 d->waited = d->waited || m.ready.waiting > 0;
                 return d->has_job || d->waited;
         case REMEDY_DONE:
-                printf("done %s %s%s%s\n", remedy_outcome_name((enum remedy_outcome)m.done.outcome),
-                       m.done.item, m.done.item[0] && m.done.text[0] ? " " : "", m.done.text);
+                printf("done %s %s%s%s%s\n",
+                       remedy_outcome_name((enum remedy_outcome)m.done.outcome), m.done.item,
+                       m.done.item[0] && m.done.text[0] ? " " : "", m.done.text,
+                       m.done.half ? ", half of it" : "");
                 return false;
         default: printf("died %s\n", kind < 0 ? error_text(-kind) : ""); return false;
         }
