@@ -9,7 +9,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 CACHE=${STORESCAN_CACHE:-/var/tmp/storescan-cache}/old-kernel
-LIMIT=${STORESCAN_GUEST_TIMEOUT:-240}
+LIMIT=${STORESCAN_GUEST_TIMEOUT:-480}
 
 [[ $(uname -m) == x86_64 ]] || skip 'emulates x86_64 on x86_64 only'
 setup
@@ -87,6 +87,7 @@ add_storescan() {
     [[ -x $worker ]] || fail "no $worker: build first"
     add_program "$worker" storescan/worker/storescan-worker
     add_program "$BUILD/daemon/remedy/storescan-remedy" storescan/remedy/storescan-remedy
+    add_program "$BUILD/daemon/sweep/storescan-sweep" storescan/sweep/storescan-sweep
     cp -r "$SIGNATURES" "$ROOT/signatures"
     make_mail "$ROOT/mail/clean" clean
     make_mail "$ROOT/mail/infected" eicar-base64
