@@ -4,33 +4,8 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
-need_program dbus-daemon busctl jq
-
-export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$WORK/bus
-cat >"$WORK/bus.conf" <<END
-<busconfig>
-    <type>system</type>
-    <listen>$DBUS_SYSTEM_BUS_ADDRESS</listen>
-    <auth>EXTERNAL</auth>
-    <policy context="default">
-        <allow user="*"/>
-        <deny own="*"/>
-        <deny send_type="method_call"/>
-        <allow send_type="signal"/>
-        <allow send_requested_reply="true" send_type="method_return"/>
-        <allow send_requested_reply="true" send_type="error"/>
-        <allow receive_type="method_call"/>
-        <allow receive_type="method_return"/>
-        <allow receive_type="error"/>
-        <allow receive_type="signal"/>
-        <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
-    </policy>
-    <include>$SOURCE/units/org.storescan.conf</include>
-</busconfig>
-END
-dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile 2>"$WORK/bus.log" &
-PIDS+=($!)
-has_name() { busctl status org.storescan >/dev/null 2>&1; }
+source "$(dirname "$0")/../bus.sh"
+start_bus
 
 # sweep STORE KEY: of "sweep status".
 sweep() { "$STORESCANCTL" sweep status --json | jq -r "select(.store == \"$1\") | .$2"; }

@@ -6,20 +6,8 @@
 source "$(dirname "$0")/../lib.sh"
 setup
 [[ -x $BUILD/tests/system/fragile-worker ]] || skip 'built without libclamav'
-need_program dbus-daemon
-export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$WORK/bus
-cat >"$WORK/bus.conf" <<END
-<busconfig>
-    <type>system</type>
-    <listen>$DBUS_SYSTEM_BUS_ADDRESS</listen>
-    <auth>EXTERNAL</auth>
-    <policy context="default">
-        <allow user="*"/> <allow own="*"/> <allow send_destination="*"/> <allow receive_sender="*"/>
-    </policy>
-</busconfig>
-END
-dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile 2>"$WORK/bus.log" &
-PIDS+=("$!")
+source "$(dirname "$0")/../bus.sh"
+start_bus
 wait_until 10 test -S "$WORK/bus" || fail "no bus: $(<"$WORK/bus.log")"
 make_fs store ext4
 root=$WORK/store

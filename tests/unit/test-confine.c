@@ -127,7 +127,8 @@ static int confined(int (*body)(void)) {
                 if (confine(problem) < 0)
                         _exit(100);
                 errno = 0;
-                _exit(body());
+                /* Not _exit(), before which AddressSanitizer asks for what is refused. */
+                (void)syscall(SYS_exit_group, body());
         }
         ck_assert_int_eq(waitpid(pid, &status, 0), pid);
         ck_assert_msg(WIFEXITED(status), "signal %d", WTERMSIG(status));
