@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "daemon/proc-fd.h"
 #include "store/util.h"
 
 #define PATIENCE_MSEC 2000
@@ -29,7 +30,7 @@ static const char content[] = "storescan";
 struct scratch {
         int file; /* O_RDONLY: nobody has it open for writing */
         int group;
-        char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        char path[PROC_FD_MAX];
         struct admission_result *result;
 };
 
@@ -73,15 +74,14 @@ static int new_permission_group(void) {
 
 static int scratch_open(struct scratch *s) {
         _cleanup_close_ int memory = memfd_create("storescan-admission", MFD_CLOEXEC);
-        char path[sizeof(s->path)];
+        char path[PROC_FD_MAX];
 
         if (memory < 0 || pwrite(memory, content, sizeof(content), 0) != sizeof(content))
                 return -errno;
-        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
-        s->file = open(path, O_RDONLY | O_CLOEXEC);
+        s->file = open(proc_fd_link(memory, path), O_RDONLY | O_CLOEXEC);
         if (s->file < 0)
                 return -errno;
-        (void)snprintf(s->path, sizeof(s->path), "/proc/self/fd/%d", s->file);
+        proc_fd_link(s->file, s->path);
         s->group = new_permission_group();
         return MIN(s->group, 0);
 }

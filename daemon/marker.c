@@ -16,8 +16,9 @@
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
+
+#include "daemon/proc-fd.h"
 
 #define FOUND_MAX 16384 /* more files than these found at once wait for their first reader */
 
@@ -100,26 +101,13 @@ static int open_found(const char *mount_path, const char *below) {
                 .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
         };
-        const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
         _cleanup_close_ int mount = open(mount_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int path = -EBADF;
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-        struct stat st;
-        int fd;
 
         if (mount < 0)
                 return -errno;
         path = (int)syscall(SYS_openat2, mount, below, &how, sizeof(how));
-        if (path < 0)
-                return -errno;
-        if (fstat(path, &st) < 0 || !S_ISREG(st.st_mode))
-                return -EMEDIUMTYPE;
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
-        /* O_NOATIME is for owners and CAP_FOWNER. */
-        fd = open(link, flags | O_NOATIME);
-        if (fd < 0 && errno == EPERM)
-                fd = open(link, flags);
-        return fd < 0 ? -errno : fd;
+        return path < 0 ? -errno : proc_fd_read(path);
 }
 
 static void send_message(struct marker *m, const struct message *message) {

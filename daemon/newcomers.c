@@ -6,10 +6,10 @@
 #include "daemon/newcomers.h"
 
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/queue.h>
+
+#include "daemon/proc-fd.h"
 
 #define BUCKETS 1024
 #define MASK    (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
@@ -80,7 +80,7 @@ int newcomers_fd(const struct newcomers *n) {
 }
 
 int newcomers_watch(struct newcomers *n, int fd, const char *mount, bool files) {
-        char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        char link[PROC_FD_MAX];
         struct watched *w = calloc(1, sizeof(*w));
         int mount_id, r;
 
@@ -89,11 +89,11 @@ int newcomers_watch(struct newcomers *n, int fd, const char *mount, bool files) 
         w->handle.head.handle_bytes = MAX_HANDLE_SZ;
         w->mount = strdup(mount);
         w->files = files;
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
         if (!w->mount)
                 r = -ENOMEM;
         else if (name_to_handle_at(fd, "", &w->handle.head, &mount_id, AT_EMPTY_PATH) < 0 ||
-                 (w->wd = inotify_add_watch(n->fd, path, files ? MASK | FILES : MASK)) < 0)
+                 (w->wd = inotify_add_watch(n->fd, proc_fd_link(fd, link),
+                                            files ? MASK | FILES : MASK)) < 0)
                 r = -errno;
         else if (find(n, w->wd))
                 r = 0; /* watched already: a second walk came by */

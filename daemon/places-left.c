@@ -11,6 +11,7 @@
 #include <fcntl.h>
 
 #include "daemon/fdinfo.h"
+#include "daemon/proc-fd.h"
 
 struct left {
         struct places *places;
@@ -58,12 +59,12 @@ static bool belongs(const struct left *left, const struct fdinfo_mark *mark, con
                 return false;
         close_fd(*ret_fd);
         *ret_fd = fd;
-        places_read_link(fd, path);
+        proc_fd_path(fd, path);
         return places_belong(left->places, path).store;
 }
 
 static void on_mark(void *userdata, const struct fdinfo_mark *mark) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        char link[PROC_FD_MAX];
         struct left *left = userdata;
         _cleanup_close_ int fd = -EBADF;
 
@@ -83,8 +84,7 @@ static void on_mark(void *userdata, const struct fdinfo_mark *mark) {
         }
         if (fd < 0)
                 return;
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        unmark(left, FAN_MARK_INODE, mark, link);
+        unmark(left, FAN_MARK_INODE, mark, proc_fd_link(fd, link));
 }
 
 void places_drop_left(struct places *m) {

@@ -78,9 +78,6 @@ int places_store_round(struct places *m, struct marked_store *s, const struct sc
 /* Watches the folders above a root, so that its coming back is told. */
 void places_watch_above(struct places *m, const char *path);
 
-/* The path of an open folder; "": it has none. */
-void places_read_link(int fd, char path[static PATH_MAX]);
-
 /* Ends a place's watch. Its marks stay. */
 void place_forget(struct places *m, struct guarded *g);
 

@@ -21,6 +21,7 @@
 #include <sys/sysmacros.h>
 
 #include "daemon/fdinfo.h"
+#include "daemon/proc-fd.h"
 #include "daemon/walk.h"
 
 /* ---- Marks ---- */
@@ -363,15 +364,6 @@ void places_take_watches(struct places *m) {
         }
 }
 
-void places_read_link(int fd, char path[static PATH_MAX]) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-        ssize_t n;
-
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, path, PATH_MAX - 1);
-        path[MAX(n, 0)] = '\0';
-}
-
 struct belongs places_belong(const struct places *m, const char *path) {
         struct belongs best = {};
 
@@ -400,7 +392,7 @@ static void folder_came(struct places *m, const struct belongs *to, int parent, 
         char path[PATH_MAX];
         size_t n;
 
-        places_read_link(parent, path);
+        proc_fd_path(parent, path);
         n = strlen(path);
         snprintf(path + n, sizeof(path) - n, "/%s", name);
         (void)mark_tree(m, to->store, to->mount, parent, name, path, true);
@@ -414,7 +406,7 @@ static void file_came(struct places *m, int parent, const char *name, enum place
         char path[PATH_MAX];
         size_t n;
 
-        places_read_link(parent, path);
+        proc_fd_path(parent, path);
         n = strlen(path);
         if ((size_t)snprintf(path + n, sizeof(path) - n, "/%s", name) >= sizeof(path) - n)
                 return;
@@ -496,7 +488,7 @@ static void folder_came_by_handle(struct places *m, const struct fanotify_event_
                         close_fd(parent);
                         parent = fd;
                         /* Through another mount of the file system, the path leads elsewhere. */
-                        places_read_link(parent, path);
+                        proc_fd_path(parent, path);
                         to = places_belong(m, path);
                         if (to.store) {
                                 folder_came(m, &to, parent, name);
@@ -520,7 +512,7 @@ static void came_by_watch(void *userdata, int parent, const char *name, const ch
                           what == NEWCOMERS_CREATED ? PLACES_CREATED : PLACES_DELIVERED);
                 return;
         }
-        places_read_link(parent, path);
+        proc_fd_path(parent, path);
         to = places_belong(m, path);
         for (size_t i = 0; i < m->n_stores && !to.store; i++)
                 if (place_find(&m->stores[i], mount))

@@ -15,6 +15,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/poison-file.h"
+#include "daemon/proc-fd.h"
 
 #define CASES_MAX   8
 #define AGAIN_USEC  (50 * USEC_PER_MSEC) /* until a thread that is under way is looked at again */
@@ -57,15 +58,6 @@ struct poisons {
 
 /* ---- The thread ---- */
 
-static void find_path(struct item *item) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-        ssize_t n;
-
-        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", item->fd);
-        n = readlink(link, item->path, sizeof(item->path) - 1);
-        item->path[MAX(n, 0)] = '\0';
-}
-
 static int write_list(struct poisons *p, int folder) {
         int r = p->delete_copies ? poison_delete_copies(folder) : 0;
 
@@ -79,7 +71,7 @@ static void *poisons_thread(void *userdata) {
         if (!p->item)
                 r = folder < 0 ? folder : write_list(p, folder);
         else {
-                find_path(p->item);
+                proc_fd_path(p->item->fd, p->item->path);
                 r = p->item->error = poison_copy(folder, p->item->fd, p->item->offset,
                                                  p->item->poison.size, p->item->poison.digest);
         }

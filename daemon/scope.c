@@ -86,7 +86,7 @@ int scope_mounts_read(const char *text, struct scope_mounts *ret) {
         return 0;
 }
 
-static bool is_below(const char *path, const char *root) {
+bool scope_is_below(const char *path, const char *root) {
         const char *rest = startswith(path, root);
 
         return rest && (*rest == '\0' || *rest == '/' || streq(root, "/"));
@@ -99,7 +99,8 @@ static const struct scope_mount *mount_of(const struct scope_mounts *mounts, con
         for (size_t i = 0; i < mounts->n; i++) {
                 const struct scope_mount *m = &mounts->mounts[i];
 
-                if (is_below(path, m->path) && (!best || strlen(m->path) >= strlen(best->path)))
+                if (scope_is_below(path, m->path) &&
+                    (!best || strlen(m->path) >= strlen(best->path)))
                         best = m;
         }
         return best;
@@ -234,7 +235,7 @@ int scope_find(const struct config_store *store, const struct scope_mounts *moun
         for (size_t i = 0; i < mounts->n && r >= 0; i++) {
                 const struct scope_mount *b = &mounts->mounts[i];
 
-                if (is_below(b->path, store->path) && !streq(b->path, store->path) &&
+                if (scope_is_below(b->path, store->path) && !streq(b->path, store->path) &&
                     mount_of(mounts, b->path) == b)
                         r = place_of_mount(store, mounts, b, b->path, own, n_own, errors, &scope);
         }

@@ -30,6 +30,9 @@ struct scope_mounts {
 int scope_mounts_read(const char *text, struct scope_mounts *ret);
 void scope_mounts_done(struct scope_mounts *mounts);
 
+/* Whether a path is root or lies below it; both absolute. */
+bool scope_is_below(const char *path, const char *root);
+
 /* One place that needs marks. */
 struct scope_place {
         char *path;

@@ -13,11 +13,11 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "daemon/clock.h"
+#include "daemon/proc-fd.h"
 
 #define AGAIN_USEC   (20 * USEC_PER_MSEC) /* until a round that is under way is looked at again */
 #define CONFIRM_USEC USEC_PER_SEC         /* until what passed by is looked at once more */
@@ -92,7 +92,7 @@ static int make_file(const char *path) {
 
 static void do_check(struct selftest *s, struct check *c) {
         _cleanup_close_ int fd = make_file(c->path), again = -EBADF;
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        char link[PROC_FD_MAX];
         struct stat st;
         int error;
 
@@ -100,7 +100,7 @@ static void do_check(struct selftest *s, struct check *c) {
                 c->error = fd < 0 ? -fd : errno;
                 return;
         }
-        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        proc_fd_link(fd, link);
         atomic_store(&s->dev, st.st_dev);
         atomic_store(&s->ino, st.st_ino);
         atomic_store(&s->armed, true);

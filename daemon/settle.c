@@ -16,11 +16,11 @@
 #include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "daemon/fdinfo.h"
 #include "daemon/policy.h"
+#include "daemon/proc-fd.h"
 #include "daemon/scope.h"
 
 #define BEYOND 8192U /* numbers above the highest known that are tried */
@@ -152,7 +152,7 @@ static void drop_ignored(void *userdata, const struct fdinfo_mark *mark) {
                 return;
         for (size_t k = i->mounts.n; k > 0 && error < 0; k--) {
                 _cleanup_close_ int mount = -EBADF, fd = -EBADF;
-                char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+                char link[PROC_FD_MAX];
 
                 if (i->mounts.mounts[k - 1].dev != mark->dev)
                         continue;
@@ -162,9 +162,8 @@ static void drop_ignored(void *userdata, const struct fdinfo_mark *mark) {
                         return; /* the file is gone, and its mark with it */
                 if (fd < 0)
                         continue;
-                snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
                 error = fanotify_mark(i->group, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK,
-                                      mark->ignored, AT_FDCWD, path) < 0
+                                      mark->ignored, AT_FDCWD, proc_fd_link(fd, link)) < 0
                                 ? -errno
                                 : 0;
         }
@@ -265,14 +264,10 @@ void settle_retire(struct settle *s) {
 /* ---- Those whose file is known ---- */
 
 static int open_on(const struct changes_key *key, const struct scope_mount *on) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-        const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
         _cleanup_close_ int mount = -EBADF, path = -EBADF;
         struct fdinfo_mark named = { .type = key->type, .size = key->size };
         struct statfs fs;
         uint64_t fsid;
-        struct stat st;
-        int fd;
 
         mount = open(on->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (mount < 0 || fstatfs(mount, &fs) < 0)
@@ -282,26 +277,15 @@ static int open_on(const struct changes_key *key, const struct scope_mount *on) 
                 return -EXDEV;
         memcpy(named.handle, key->handle, key->size);
         path = fdinfo_open(&named, mount);
-        if (path < 0)
-                return path;
-        if (fstat(path, &st) < 0 || !S_ISREG(st.st_mode))
-                return -EMEDIUMTYPE; /* opening it would be an act of ours */
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
-        /* O_NOATIME is for owners and CAP_FOWNER. */
-        fd = open(link, flags | O_NOATIME);
-        if (fd < 0 && errno == EPERM)
-                fd = open(link, flags);
-        return fd < 0 ? -errno : fd;
+        return path < 0 ? path : proc_fd_read(path);
 }
 
 /* Only file systems with a store on them: others may hang, and are none of our business. */
 static bool has_store(const struct config *config, const char *path) {
         for (size_t i = 0; i < config->n_stores; i++) {
                 const char *store = config->stores[i].path;
-                const char *above = startswith(store, path), *below = startswith(path, store);
 
-                if ((above && (*above == '\0' || *above == '/' || streq(path, "/"))) ||
-                    (below && (*below == '\0' || *below == '/')))
+                if (scope_is_below(store, path) || scope_is_below(path, store))
                         return true;
         }
         return false;

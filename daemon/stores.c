@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "daemon/policy.h"
+#include "daemon/proc-fd.h"
 
 #define DELETED " (deleted)"
 
@@ -58,15 +59,12 @@ static bool is_bound(int fd) {
 }
 
 static void read_path(int fd, const struct stat *st, char path[static PATH_MAX]) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-        ssize_t n;
+        size_t n;
 
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, path, PATH_MAX - 1);
-        path[MAX(n, 0)] = '\0';
-        if (st->st_nlink == 0 && n > (ssize_t)strlen(DELETED) &&
-            streq(path + (size_t)n - strlen(DELETED), DELETED))
-                path[(size_t)n - strlen(DELETED)] = '\0';
+        proc_fd_path(fd, path);
+        n = strlen(path);
+        if (st->st_nlink == 0 && n > strlen(DELETED) && streq(path + n - strlen(DELETED), DELETED))
+                path[n - strlen(DELETED)] = '\0';
 }
 
 /* Where no store's root is known, nor therefore its format: control is what is so in all of them. */

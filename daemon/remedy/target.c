@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "daemon/io.h"
+#include "daemon/proc-fd.h"
 #include "daemon/remedy/crash.h"
 
 /* Bytes that do not differ are written as well rather than that many calls are made. */
@@ -29,15 +30,14 @@ static int take(int fd, struct target *ret) {
 }
 
 int target_open(int fd, const char *path, struct target *ret) {
-        char self[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        char link[PROC_FD_MAX];
         struct stat st, by_path;
         int opened;
 
         /* Opening anything else may do something. */
         if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
                 return -EBADF;
-        (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-        opened = open(self, OPEN_FLAGS);
+        opened = open(proc_fd_link(fd, link), OPEN_FLAGS);
         if (opened < 0 && errno == EROFS && path[0] == '/' && lstat(path, &by_path) >= 0 &&
             by_path.st_dev == st.st_dev && by_path.st_ino == st.st_ino) {
                 opened = open(path, OPEN_FLAGS | O_NOFOLLOW);
