@@ -35,11 +35,7 @@ int changes_new(int kept, struct changes **ret) {
                 free(changes);
                 return r;
         }
-        changes->kept = kept >= 0 && fdinfo_same_make(kept, changes->group);
-        if (changes->kept) {
-                fdinfo_close(changes->group);
-                changes->group = kept;
-        }
+        changes->kept = fdinfo_prefer(kept, &changes->group);
         *ret = changes;
         return 0;
 }

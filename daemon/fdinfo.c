@@ -118,7 +118,7 @@ static const char *find_make(char *text) {
         return make;
 }
 
-bool fdinfo_same_make(int a, int b) {
+static bool same_make(int a, int b) {
         _cleanup_free_ char *text_a = NULL, *text_b = NULL;
         const char *make_a, *make_b;
 
@@ -134,13 +134,22 @@ static void *close_thread(void *userdata) {
         return NULL;
 }
 
-void fdinfo_close(int group) {
+/* Without waiting: the kernel takes some ten milliseconds for that. */
+static void close_elsewhere(int group) {
         pthread_t thread;
 
         if (pthread_create(&thread, NULL, close_thread, (void *)(intptr_t)group) != 0)
                 close_fd(group);
         else
                 (void)pthread_detach(thread);
+}
+
+bool fdinfo_prefer(int kept, int *group) {
+        if (kept < 0 || !same_make(kept, *group))
+                return false;
+        close_elsewhere(*group);
+        *group = kept;
+        return true;
 }
 
 int fdinfo_open(const struct fdinfo_mark *mark, int mount) {

@@ -30,11 +30,9 @@ int fdinfo_read(int group, char **ret);
 /* Hands over the marks in such a text. */
 void fdinfo_marks(const char *text, fdinfo_fn fn, void *userdata);
 
-/* Whether two groups were made with the same flags. */
-bool fdinfo_same_make(int a, int b);
-
-/* Closes a group that is not needed, without waiting: the kernel takes some ten milliseconds for that. */
-void fdinfo_close(int group);
+/* Goes on with a group that was kept (-EBADF: none) if it was made with the flags of the new one, which
+ * is closed then: *group is the kept one, and the result true. */
+bool fdinfo_prefer(int kept, int *group);
 
 /* Opens the inode of a mark, without its events: O_PATH. mount is any folder of its file system. */
 int fdinfo_open(const struct fdinfo_mark *mark, int mount);

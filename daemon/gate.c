@@ -162,11 +162,7 @@ int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
         gate->fd = open_group(&gate->kernel, errors);
         if (gate->fd < 0)
                 return gate->fd;
-        gate->kept = parts->kept >= 0 && fdinfo_same_make(parts->kept, gate->fd);
-        if (gate->kept) {
-                fdinfo_close(gate->fd);
-                gate->fd = parts->kept;
-        }
+        gate->kept = fdinfo_prefer(parts->kept, &gate->fd);
         *ret = TAKE_PTR(gate);
         return 0;
 }

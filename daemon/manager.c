@@ -504,7 +504,7 @@ static void bus_resume(void *userdata) {
 static int bus_sweep_start(void *userdata, const char *store) {
         struct manager *m = userdata;
 
-        return m->sweeps ? sweeps_start(m->sweeps, store, false) : -ECANCELED;
+        return m->sweeps ? sweeps_start(m->sweeps, store) : -ECANCELED;
 }
 
 static int bus_sweep_stop(void *userdata, const char *store) {

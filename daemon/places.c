@@ -583,10 +583,8 @@ int places_open_news(int kept, FILE *errors) {
                         strerror(-fd));
                 return fd;
         }
-        if (kept < 0 || !fdinfo_same_make(kept, fd))
-                return fd;
-        fdinfo_close(fd);
-        return kept;
+        (void)fdinfo_prefer(kept, &fd);
+        return fd;
 }
 
 int places_new(const struct places_parts *parts, FILE *errors, struct places **ret) {

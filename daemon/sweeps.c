@@ -239,7 +239,7 @@ static struct sweep *find(const struct sweeps *sweeps, const char *store) {
         return NULL;
 }
 
-int sweeps_start(struct sweeps *sweeps, const char *store, bool anew) {
+int sweeps_start(struct sweeps *sweeps, const char *store) {
         struct sweep *sweep = find(sweeps, store);
 
         if (!sweep)
@@ -253,7 +253,6 @@ int sweeps_start(struct sweeps *sweeps, const char *store, bool anew) {
         if (!can_sweep(sweep))
                 return -EOPNOTSUPP;
         sweep->backoff_usec = 0;
-        sweep->anew = sweep->anew || anew;
         return start(sweep);
 }
 

@@ -39,7 +39,7 @@ void sweeps_end(struct sweeps *sweeps);
 /* Starts the sweep of a store, where the last one stopped, or anew. 0; -ENOENT: no such store;
  * -EALREADY: it runs; -EBUSY: everything is paused; -EOPNOTSUPP: attachments_only, and the store's format does not tell; -ECANCELED:
  * no sweeps now (storescand is starting or ending); others: no process. */
-int sweeps_start(struct sweeps *sweeps, const char *store, bool anew);
+int sweeps_start(struct sweeps *sweeps, const char *store);
 
 /* Stops it, until it is started again. 0; -ENOENT; -ESRCH: none runs. */
 int sweeps_stop(struct sweeps *sweeps, const char *store);
