@@ -30,6 +30,8 @@ static int read_bool(sd_bus_message *m, bool *out) {
         return r;
 }
 
+/* Counters that this storescanctl does not know are passed over; those that storescand does not know stay
+ * 0. */
 static void set_counter(struct stats *stats, const char *name, uint64_t value) {
 #define X(counter, meaning)             \
         if (streq(name, #counter)) {    \

@@ -7,12 +7,12 @@
 
 #include "daemon/bus-names.h"
 #include "daemon/config.h"
+#include "daemon/ctl/ask.h"
 #include "daemon/ctl/bus.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/output.h"
 #include "daemon/pause.h"
 #include "daemon/stats.h"
-#include "store/stamp.h"
 #include "store/util.h"
 
 #define HOOKS_MAX 512 /* stores of which it is told whether they are hooked */
@@ -23,64 +23,10 @@ struct hook_status {
 };
 
 struct status {
-        bool guarding, paused;
-        char version[32], generation[GENERATION_LENGTH + 1];
-        uint32_t database_version, waiting;
-        uint64_t oldest_usec;
-        struct stats stats;
+        struct metrics says;
         struct hook_status hooks[HOOKS_MAX];
         size_t n_hooks;
 };
-
-static int get_string(sd_bus *bus, const char *property, char *out, size_t size) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *text;
-        int r = ctl_bus_get(bus, property, "s", &reply), error;
-
-        if (r != STATUS_OK)
-                return r;
-        error = sd_bus_message_read(reply, "s", &text);
-        if (error < 0)
-                return ctl_bus_error(error, NULL);
-        (void)snprintf(out, size, "%s", text);
-        return STATUS_OK;
-}
-
-static int get_basic(sd_bus *bus, const char *property, const char *type, void *out) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r = ctl_bus_get(bus, property, type, &reply), error;
-
-        if (r != STATUS_OK)
-                return r;
-        error = sd_bus_message_read_basic(reply, type[0], out);
-        return error < 0 ? ctl_bus_error(error, NULL) : STATUS_OK;
-}
-
-/* Counters that this storescanctl does not know are passed over; those that storescand does not know
- * stay 0. */
-static void set_counter(struct stats *stats, const char *name, uint64_t value) {
-#define X(counter, meaning)             \
-        if (streq(name, #counter)) {    \
-                stats->counter = value; \
-                return;                 \
-        }
-        STATS_TABLE(X)
-#undef X
-}
-
-static int get_counters(sd_bus *bus, struct stats *ret) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *name;
-        uint64_t value;
-        int r = ctl_bus_get(bus, "Counters", "a{st}", &reply), error;
-
-        if (r != STATUS_OK)
-                return r;
-        error = sd_bus_message_enter_container(reply, 'a', "{st}");
-        while (error >= 0 && (error = sd_bus_message_read(reply, "{st}", &name, &value)) > 0)
-                set_counter(ret, name, value);
-        return error < 0 ? ctl_bus_error(error, NULL) : STATUS_OK;
-}
 
 static int get_hooks(sd_bus *bus, struct status *ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -104,28 +50,9 @@ static int get_hooks(sd_bus *bus, struct status *ret) {
 }
 
 static int get_status(sd_bus *bus, struct status *ret) {
-        int r, guarding = 0, paused = 0;
+        int r = ask_metrics(bus, &ret->says);
 
-        r = get_string(bus, "Version", ret->version, sizeof(ret->version));
-        if (r == STATUS_OK)
-                r = get_string(bus, "Generation", ret->generation, sizeof(ret->generation));
-        if (r == STATUS_OK)
-                r = get_basic(bus, "Guarding", "b", &guarding);
-        if (r == STATUS_OK)
-                r = get_basic(bus, "Paused", "b", &paused);
-        if (r == STATUS_OK)
-                r = get_basic(bus, "DatabaseVersion", "u", &ret->database_version);
-        if (r == STATUS_OK)
-                r = get_basic(bus, "Waiting", "u", &ret->waiting);
-        if (r == STATUS_OK)
-                r = get_basic(bus, "OldestWaitUSec", "t", &ret->oldest_usec);
-        if (r == STATUS_OK)
-                r = get_counters(bus, &ret->stats);
-        if (r == STATUS_OK)
-                r = get_hooks(bus, ret);
-        ret->guarding = guarding;
-        ret->paused = paused;
-        return r;
+        return r == STATUS_OK ? get_hooks(bus, ret) : r;
 }
 
 static bool is_hooked(const struct hook_status *hook) {
@@ -187,33 +114,35 @@ static void print_hooks_json(const struct status *s) {
 }
 
 static void print_status(const struct status *s) {
+        const struct metrics *says = &s->says;
         char text[128];
 
-        printf("storescand %s: %s\n", s->version,
-               s->paused     ? "PAUSED, every open passes unscanned; see 'storescanctl resume'"
-               : s->guarding ? "guards its stores"
-                             : "does not guard yet");
-        (void)snprintf(text, sizeof(text), "%s%s", s->generation[0] ? s->generation : "none yet",
-                       s->database_version ? "" : ", own signatures");
-        if (s->database_version)
-                (void)snprintf(text, sizeof(text), "%s, daily.cvd %" PRIu32, s->generation,
-                               s->database_version);
+        printf("storescand %s: %s\n", says->version,
+               says->paused     ? "PAUSED, every open passes unscanned; see 'storescanctl resume'"
+               : says->guarding ? "guards its stores"
+                                : "does not guard yet");
+        (void)snprintf(text, sizeof(text), "%s%s",
+                       says->generation[0] ? says->generation : "none yet",
+                       says->database_version ? "" : ", own signatures");
+        if (says->database_version)
+                (void)snprintf(text, sizeof(text), "%s, daily.cvd %" PRIu32, says->generation,
+                               says->database_version);
         output_line("Generation", text);
         print_hooks(s);
-        (void)snprintf(text, sizeof(text), "%" PRIu32 ", the oldest since %.3f s", s->waiting,
-                       (double)s->oldest_usec / USEC_PER_SEC);
-        output_line("Waiting", s->waiting > 0 ? text : "nobody");
+        (void)snprintf(text, sizeof(text), "%" PRIu32 ", the oldest since %.3f s", says->waiting,
+                       (double)says->oldest_usec / USEC_PER_SEC);
+        output_line("Waiting", says->waiting > 0 ? text : "nobody");
         (void)snprintf(text, sizeof(text),
                        "%" PRIu64 " by stamps, %" PRIu64 " by digests, %" PRIu64
                        " by hubs' stamps, %" PRIu64 " scanned",
-                       s->stats.stamp_hits, s->stats.digest_hits + s->stats.cache_hits,
-                       s->stats.hub_accepted, s->stats.scans);
+                       says->stats.stamp_hits, says->stats.digest_hits + says->stats.cache_hits,
+                       says->stats.hub_accepted, says->stats.scans);
         output_line("Known", text);
         (void)snprintf(text, sizeof(text),
                        "%" PRIu64 " infected, %" PRIu64 " not scannable, %" PRIu64
                        " undecided; %" PRIu64 " opens denied",
-                       s->stats.infected, s->stats.unscannable, s->stats.undecided,
-                       s->stats.denied - MIN(s->stats.denied, s->stats.self_tests));
+                       says->stats.infected, says->stats.unscannable, says->stats.undecided,
+                       says->stats.denied - MIN(says->stats.denied, says->stats.self_tests));
         output_line("Found", text);
 }
 
@@ -228,17 +157,19 @@ static void print_counters_json(const struct stats *stats) {
 }
 
 static void print_status_json(const struct status *s) {
-        printf("{\"guarding\":%s,\"paused\":%s,", s->guarding ? "true" : "false",
-               s->paused ? "true" : "false");
-        output_json("version", s->version, strlen(s->version));
+        const struct metrics *says = &s->says;
+
+        printf("{\"guarding\":%s,\"paused\":%s,", says->guarding ? "true" : "false",
+               says->paused ? "true" : "false");
+        output_json("version", says->version, strlen(says->version));
         putchar(',');
-        output_json("generation", s->generation, strlen(s->generation));
+        output_json("generation", says->generation, strlen(says->generation));
         printf(",\"database_version\":%" PRIu32 ",\"waiting\":%" PRIu32
                ",\"oldest_wait_usec\":%" PRIu64 ",",
-               s->database_version, s->waiting, s->oldest_usec);
+               says->database_version, says->waiting, says->oldest_usec);
         print_hooks_json(s);
         printf("\"counters\":{");
-        print_counters_json(&s->stats);
+        print_counters_json(&says->stats);
         printf("}}\n");
 }
 
@@ -255,26 +186,26 @@ int verb_status(const struct ctl *ctl, char **args, int n) {
                 print_status_json(&status);
         else
                 print_status(&status);
-        return status.guarding && !status.paused && !any_unhooked(&status) ? STATUS_OK
-                                                                           : STATUS_FOUND;
+        return status.says.guarding && !status.says.paused && !any_unhooked(&status) ? STATUS_OK
+                                                                                     : STATUS_FOUND;
 }
 
 int verb_stats(const struct ctl *ctl, char **args, int n) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        struct stats stats = {};
+        _cleanup_(metrics_done) struct metrics says = {};
         int r = ctl_bus_open(&bus);
 
         if (r == STATUS_OK)
-                r = get_counters(bus, &stats);
+                r = ask_metrics(bus, &says);
         if (r != STATUS_OK)
                 return r;
         if (ctl->json) {
                 putchar('{');
-                print_counters_json(&stats);
+                print_counters_json(&says.stats);
                 puts("}");
                 return STATUS_OK;
         }
-#define X(name, meaning) printf("%-16s %12" PRIu64 "  %s\n", #name, stats.name, meaning);
+#define X(name, meaning) printf("%-16s %12" PRIu64 "  %s\n", #name, says.stats.name, meaning);
         STATS_TABLE(X)
 #undef X
         return STATUS_OK;
