@@ -7,17 +7,15 @@
 
 #include "daemon/history.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 
 #include "daemon/clock.h"
-#include "daemon/io.h"
+#include "daemon/new-file.h"
 #include "store/digest.h"
 #include "store/rescan.h"
 
-#define NEW_NAME    HISTORY_NAME ".new"
 #define RETRY_USEC  USEC_PER_SEC /* until a write that is under way is looked at again */
 #define END_SECONDS 3
 
@@ -42,39 +40,18 @@ DEFINE_CLEANUP(struct digest_ctx *, digest_free);
 /* ---- The file ---- */
 
 static int load(struct history *h) {
-        _cleanup_close_ int folder = open(h->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_close_ int fd = -EBADF;
         char text[GENERATIONS_TEXT_MAX + 1];
-        ssize_t n;
+        ssize_t n = own_file_load(h->directory, HISTORY_NAME, text, sizeof(text));
 
-        if (folder >= 0)
-                fd = openat(folder, HISTORY_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        n = read_full(fd, text, sizeof(text));
+        if (n == -ENOENT)
+                return 0;
         return n < 0 ? (int)n : generations_parse(text, (size_t)n, &h->generations);
 }
 
 static int save(const struct history *h) {
-        _cleanup_close_ int folder = open(h->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_close_ int fd = -EBADF;
-        int r;
+        _cleanup_close_ int folder = own_folder_open(h->directory);
 
-        if (folder < 0 && errno == ENOENT && mkdir(h->directory, 0700) == 0)
-                folder = open(h->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (folder < 0)
-                return -errno;
-        (void)unlinkat(folder, NEW_NAME, 0);
-        fd = openat(folder, NEW_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = write_full(fd, h->text, h->size);
-        if (r < 0)
-                return r;
-        if (fsync(fd) < 0 || renameat(folder, NEW_NAME, folder, HISTORY_NAME) < 0 ||
-            fsync(folder) < 0)
-                return -errno;
-        return 0;
+        return folder < 0 ? folder : own_file_save(folder, HISTORY_NAME, h->text, h->size);
 }
 
 static void *save_thread(void *userdata) {

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "daemon/io.h"
+#include "daemon/new-file.h"
 
-#define NEW_NAME  "new"
 #define READ_SIZE (UINT64_C(256) << 10)
 
 DEFINE_CLEANUP(struct digest_ctx *, digest_free);
@@ -20,13 +20,11 @@ DEFINE_CLEANUP(DIR *, closedir);
 /* ---- Folder and list ---- */
 
 int poison_folder_open(const char *directory) {
-        _cleanup_close_ int parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int parent = own_folder_open(directory);
         int fd;
 
-        if (parent < 0 && errno == ENOENT && mkdir(directory, 0700) == 0)
-                parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent < 0)
-                return -errno;
+                return parent;
         if (mkdirat(parent, POISON_FOLDER, 0700) < 0 && errno != EEXIST)
                 return -errno;
         fd = openat(parent, POISON_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -34,46 +32,16 @@ int poison_folder_open(const char *directory) {
 }
 
 int poison_load(const char *directory, const char *version, struct poison_list *ret) {
-        _cleanup_close_ int parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_close_ int fd = -EBADF;
         char text[POISON_TEXT_MAX + 1];
-        ssize_t n;
+        ssize_t n = own_file_load(directory, POISON_PATH, text, sizeof(text));
 
-        if (parent >= 0)
-                fd = openat(parent, POISON_PATH, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        n = read_full(fd, text, sizeof(text));
+        if (n == -ENOENT)
+                return 0;
         return n < 0 ? (int)n : poison_parse(text, (size_t)n, version, ret);
 }
 
-/* A new file, that of an interrupted attempt is gone. */
-static int create(int folder) {
-        int fd;
-
-        (void)unlinkat(folder, NEW_NAME, 0);
-        fd = openat(folder, NEW_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        return fd < 0 ? -errno : fd;
-}
-
-static int publish(int folder, int fd, const char *name) {
-        if (fsync(fd) < 0 || renameat(folder, NEW_NAME, folder, name) < 0 || fsync(folder) < 0)
-                return -errno;
-        return 0;
-}
-
 int poison_save(int folder, const char *text, size_t size) {
-        _cleanup_close_ int fd = create(folder);
-        int r;
-
-        if (fd < 0)
-                return fd;
-        r = write_full(fd, text, size);
-        if (r >= 0)
-                r = publish(folder, fd, POISON_NAME);
-        if (r < 0)
-                (void)unlinkat(folder, NEW_NAME, 0);
-        return r;
+        return own_file_save(folder, POISON_NAME, text, size);
 }
 
 /* ---- Copies ---- */
@@ -176,19 +144,17 @@ static int read_content(int fd, uint64_t offset, uint64_t size, int out, int *re
 int poison_copy(int folder, int fd, uint64_t offset, uint64_t size,
                 const uint8_t digest[static DIGEST_SIZE]) {
         char name[sizeof(POISON_COPY) + POISON_DIGEST_TEXT] = POISON_COPY;
-        _cleanup_close_ int out = -EBADF;
+        _cleanup_(new_file_done) struct new_file copy = { .fd = -EBADF };
         uint8_t found[DIGEST_SIZE];
         int r, written = -EBADF;
 
         if (folder >= 0 && size <= POISON_COPY_SIZE && make_room(folder, size) >= 0)
-                out = create(folder);
-        r = read_content(fd, offset, size, out, &written, found);
+                (void)new_file_open(&copy, folder, "content");
+        r = read_content(fd, offset, size, copy.fd, &written, found);
         if (r >= 0 && memcmp(found, digest, DIGEST_SIZE) != 0)
                 r = -ESTALE;
         poison_digest_format(digest, name + strlen(POISON_COPY));
         if (r >= 0 && written >= 0)
-                written = publish(folder, out, name);
-        if (out >= 0 && (r < 0 || written < 0))
-                (void)unlinkat(folder, NEW_NAME, 0);
+                written = new_file_publish(&copy, name);
         return r < 0 ? r : written >= 0;
 }

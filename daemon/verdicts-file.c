@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 
 #include "daemon/io.h"
+#include "daemon/new-file.h"
 #include "store/util.h"
 
-#define NEW_SUFFIX      ".new"
 #define ENTRIES_AT_ONCE 1024
 
 /* All of it: 0 or negative errno. */
@@ -39,66 +39,20 @@ static int open_old(int folder, const char *name, struct stat *ret_st) {
         return S_ISREG(ret_st->st_mode) ? TAKE_FD(fd) : -EMEDIUMTYPE;
 }
 
-/* ---- Replacing a file ---- */
-
-struct new_file {
-        int folder, fd;
-        const char *name;
-        char new_name[64];
-};
-
-/* Takes back what was not published. */
-static void new_file_done(struct new_file *f) {
-        if (f->fd < 0)
-                return;
-        f->fd = close_fd(f->fd);
-        (void)unlinkat(f->folder, f->new_name, 0);
-}
-
-static int new_file_open(struct new_file *f) {
-        (void)snprintf(f->new_name, sizeof(f->new_name), "%s" NEW_SUFFIX, f->name);
-        /* Of a save that was interrupted. */
-        if (unlinkat(f->folder, f->new_name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        f->fd = openat(f->folder, f->new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                       0600);
-        return f->fd < 0 ? -errno : 0;
-}
-
-static int new_file_publish(struct new_file *f) {
-        if (fsync(f->fd) < 0 || renameat(f->folder, f->new_name, f->folder, f->name) < 0)
-                return -errno;
-        f->fd = close_fd(f->fd);
-        return fsync(f->folder) < 0 ? -errno : 0;
-}
-
-/* ---- Folder and key ---- */
-
-int verdicts_folder_open(const char *path) {
-        int made = mkdir(path, 0700) < 0 ? -errno : 0;
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0 && errno == ENOENT && made < 0)
-                return made;
-        return fd < 0 ? -errno : fd;
-}
+/* ---- The key ---- */
 
 static int make_key(int folder, uint8_t ret_secret[static CACHE_KEY_SIZE]) {
-        _cleanup_(new_file_done) struct new_file f = {
-                .folder = folder,
-                .fd = -EBADF,
-                .name = VERDICTS_KEY_NAME,
-        };
+        _cleanup_(new_file_done) struct new_file f = { .fd = -EBADF };
         uint8_t secret[CACHE_KEY_SIZE];
         int r;
 
         if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
                 return -EIO;
-        r = new_file_open(&f);
+        r = new_file_open(&f, folder, VERDICTS_KEY_NAME);
         if (r >= 0)
                 r = write_at(f.fd, secret, sizeof(secret), 0);
         if (r >= 0)
-                r = new_file_publish(&f);
+                r = new_file_publish(&f, VERDICTS_KEY_NAME);
         if (r >= 0)
                 memcpy(ret_secret, secret, sizeof(secret));
         explicit_bzero(secret, sizeof(secret));
@@ -185,16 +139,12 @@ static int write_entries(int fd, const struct cache *cache, uint64_t *ret_n) {
 }
 
 int verdicts_save(int folder, const struct cache *cache, uint64_t *ret_n) {
-        _cleanup_(new_file_done) struct new_file f = {
-                .folder = folder,
-                .fd = -EBADF,
-                .name = VERDICTS_NAME,
-        };
+        _cleanup_(new_file_done) struct new_file f = { .fd = -EBADF };
         uint8_t header[CACHE_FILE_HEADER_SIZE];
         uint64_t n = 0;
         int r;
 
-        r = new_file_open(&f);
+        r = new_file_open(&f, folder, VERDICTS_NAME);
         if (r >= 0)
                 r = write_entries(f.fd, cache, &n);
         if (r >= 0)
@@ -202,7 +152,7 @@ int verdicts_save(int folder, const struct cache *cache, uint64_t *ret_n) {
         if (r >= 0)
                 r = write_at(f.fd, header, sizeof(header), 0);
         if (r >= 0)
-                r = new_file_publish(&f);
+                r = new_file_publish(&f, VERDICTS_NAME);
         if (r >= 0)
                 *ret_n = n;
         return r;

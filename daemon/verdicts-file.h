@@ -18,9 +18,6 @@
 #define VERDICTS_NAME     "verdicts"
 #define VERDICTS_KEY_NAME "verdicts.key"
 
-/* Opens the folder; makes it, mode 0700, if only its last part is missing. The fd or -errno. */
-int verdicts_folder_open(const char *path);
-
 enum verdicts_key {
         VERDICTS_KEY_READ,
         VERDICTS_KEY_MADE,     /* there was none */

@@ -24,6 +24,7 @@
 #include <sys/sysinfo.h>
 
 #include "daemon/clock.h"
+#include "daemon/new-file.h"
 #include "daemon/verdicts-file.h"
 
 #define SAVE_USEC   (5 * 60 * USEC_PER_SEC)
@@ -107,7 +108,7 @@ static void load_file(struct verdicts *v) {
 static int find_key(struct verdicts *v, uint8_t ret_secret[static CACHE_KEY_SIZE]) {
         int r;
 
-        r = v->folder = verdicts_folder_open(v->directory);
+        r = v->folder = own_folder_open(v->directory);
         if (r >= 0)
                 r = verdicts_key_read(v->folder, ret_secret);
         if (r == VERDICTS_KEY_REPLACED)

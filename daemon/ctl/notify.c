@@ -21,9 +21,9 @@
 #include "daemon/ctl/output.h"
 #include "daemon/ctl/quarantine-verbs.h"
 #include "daemon/io.h"
+#include "daemon/new-file.h"
 
 #define FILE_NAME "notices"
-#define NEW_NAME  FILE_NAME ".new"
 #define TEXT_MAX  ((size_t)16 * 1024 * 1024)
 
 /* ---- Who was told ---- */
@@ -55,23 +55,12 @@ static int read_notices(int folder, struct notices *ret, unsigned *ret_line) {
 
 static int save_notices(int folder, const struct notices *notices) {
         _cleanup_free_ char *text = NULL;
-        _cleanup_close_ int fd = -EBADF;
         size_t size;
-        int r;
 
         text = notices_format(notices, &size);
         if (!text)
                 return -ENOMEM;
-        if (unlinkat(folder, NEW_NAME, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(folder, NEW_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = write_full(fd, text, size);
-        if (r >= 0 && (fsync(fd) < 0 || renameat(folder, NEW_NAME, folder, FILE_NAME) < 0 ||
-                       fsync(folder) < 0))
-                r = -errno;
-        return r;
+        return own_file_save(folder, FILE_NAME, text, size);
 }
 
 /* ---- The mail ---- */

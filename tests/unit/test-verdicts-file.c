@@ -209,7 +209,7 @@ START_TEST(full_file_system) {
         (void)snprintf(options, sizeof(options), "size=%ld", 3 * sysconf(_SC_PAGESIZE));
         ck_assert_int_eq(mount("none", root, "tmpfs", 0, options), 0);
         close_fd(folder);
-        folder = verdicts_folder_open(root);
+        folder = own_folder_open(root);
         ck_assert_int_eq(verdicts_save(folder, &few, &n), 0);
         ck_assert_int_eq(verdicts_save(folder, &cache, &n), -ENOSPC);
         ck_assert(!exists(VERDICTS_NAME ".new"));

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "daemon/new-file.h"
 #include "daemon/verdicts-file.h"
 #include "store/util.h"
 #include "tests/unit/unit.h"
@@ -42,7 +43,7 @@ static inline void make_folder(void) {
         limit_files(FILES_MAX);
         (void)snprintf(root, sizeof(root), "/tmp/test-verdicts-XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(root));
-        folder = verdicts_folder_open(root);
+        folder = own_folder_open(root);
         ck_assert_int_ge(folder, 0);
 }
 
