@@ -11,25 +11,16 @@
 #include <linux/capability.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "daemon/confinement.h"
 #include "store/util.h"
 
-_printf_(3, 4) static int failed(char problem[static CONFINE_PROBLEM_MAX], int error,
-                                 const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        (void)vsnprintf(problem, CONFINE_PROBLEM_MAX, format, ap);
-        va_end(ap);
-        return error;
-}
+#define failed(problem, ...) confinement_failed(problem, CONFINE_PROBLEM_MAX, __VA_ARGS__)
 
 /* DAC_OVERRIDE: mail belongs to its owners. FOWNER: their files' times. */
 static int keep_capabilities(void) {
@@ -47,7 +38,6 @@ static int keep_capabilities(void) {
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-/* By name, since some exist on some architectures only. */
 static const char *const calls[] = {
         "access",        "brk",
         "clock_gettime", "clock_nanosleep",
@@ -91,33 +81,18 @@ static int allow_signals(scmp_filter_ctx ctx) {
 }
 
 /* Refused calls fail: a job that is killed has to be completed, one that fails is undone. */
-static int filter_calls(void) {
+static int filter_calls(char problem[static CONFINE_PROBLEM_MAX]) {
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-        int r;
+        int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS)
+                    : -ENOMEM;
 
-        if (!ctx)
-                return -ENOMEM;
-        r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-        for (size_t i = 0; i < ELEMENTSOF(calls) && r == 0; i++) {
-                int call = seccomp_syscall_resolve_name(calls[i]);
-
-                /* Not of this architecture, or unknown to this libseccomp. */
-                if (call != __NR_SCMP_ERROR && call >= 0)
-                        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 0);
-        }
-        /* Memory that is executable can't be had. */
         if (r == 0)
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+                r = confinement_allow(ctx, calls, ELEMENTSOF(calls));
         if (r == 0)
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+                r = confinement_allow_data(ctx);
         if (r == 0)
                 r = allow_signals(ctx);
-        if (r == 0)
-                r = seccomp_load(ctx);
-        seccomp_release(ctx);
-        return r;
+        return confinement_load(ctx, r, problem, CONFINE_PROBLEM_MAX);
 }
 
 int confine(char problem[static CONFINE_PROBLEM_MAX]) {
@@ -135,10 +110,5 @@ int confine(char problem[static CONFINE_PROBLEM_MAX]) {
         r = keep_capabilities();
         if (r < 0)
                 return failed(problem, r, "its capabilities can't be dropped: %s", error_text(-r));
-        r = filter_calls();
-        return r < 0 ? failed(problem, r,
-                              "seccomp refused a filter: %s; the kernel needs "
-                              "CONFIG_SECCOMP_FILTER",
-                              error_text(-r))
-                     : 0;
+        return filter_calls(problem);
 }

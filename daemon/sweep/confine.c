@@ -8,25 +8,10 @@
 #include <linux/ioprio.h>
 #include <linux/landlock.h>
 #include <sched.h>
-#include <seccomp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "daemon/confinement.h"
 #include "store/util.h"
-
-_printf_(3, 4) static int failed(char problem[static CONFINE_PROBLEM_MAX], int error,
-                                 const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        (void)vsnprintf(problem, CONFINE_PROBLEM_MAX, format, ap);
-        va_end(ap);
-        return error;
-}
 
 void confine_priority(void) {
         (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
@@ -52,7 +37,8 @@ int confine_files(int root, char problem[static CONFINE_PROBLEM_MAX]) {
         if (ruleset < 0 ||
             syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &below, 0) < 0 ||
             syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-                return failed(problem, -errno, "landlock can't be enforced: %m");
+                return confinement_failed(problem, CONFINE_PROBLEM_MAX, -errno,
+                                          "landlock can't be enforced: %m");
         return 0;
 }
 
@@ -98,27 +84,17 @@ static const char *const calls[] = {
 };
 
 int confine_calls(char problem[static CONFINE_PROBLEM_MAX]) {
-        static const int memory[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
         static const unsigned commands[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
         /* Refused, not killed for: a C library that asks for one thing more goes on without. */
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-        int r;
+        int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
 
-        if (!ctx)
-                return failed(problem, -ENOMEM, "no memory for a filter");
-        r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-        for (size_t i = 0; i < ELEMENTSOF(calls) && r == 0; i++) {
-                int call = seccomp_syscall_resolve_name(calls[i]);
-
-                if (call >= 0)
-                        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 0);
-        }
-        for (size_t i = 0; i < ELEMENTSOF(memory) && r == 0; i++)
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, memory[i], 1,
-                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-        for (size_t i = 0; i < ELEMENTSOF(commands) && r == 0; i++)
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                     SCMP_A1(SCMP_CMP_EQ, commands[i]));
+        if (r == 0)
+                r = confinement_allow(ctx, calls, ELEMENTSOF(calls));
+        if (r == 0)
+                r = confinement_allow_data(ctx);
+        if (r == 0)
+                r = confinement_allow_fcntl(ctx, commands, ELEMENTSOF(commands));
         /* Opens for reading, and nothing that makes or empties a file. */
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
@@ -127,8 +103,5 @@ int confine_calls(char problem[static CONFINE_PROBLEM_MAX]) {
         /* The state is all that is open for writing, beside the socket and the eventfd. */
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 0);
-        if (r == 0)
-                r = seccomp_load(ctx);
-        seccomp_release(ctx);
-        return r < 0 ? failed(problem, r, "seccomp refused a filter: %s", strerror(-r)) : 0;
+        return confinement_load(ctx, r, problem, CONFINE_PROBLEM_MAX);
 }

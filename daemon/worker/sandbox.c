@@ -14,7 +14,6 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,17 +21,10 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "daemon/confinement.h"
 #include "store/util.h"
 
-_printf_(3, 4) static int failed(char problem[static SANDBOX_PROBLEM_MAX], int error,
-                                 const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        (void)vsnprintf(problem, SANDBOX_PROBLEM_MAX, format, ap);
-        va_end(ap);
-        return error;
-}
+#define failed(problem, ...) confinement_failed(problem, SANDBOX_PROBLEM_MAX, __VA_ARGS__)
 
 /* ---- The process ---- */
 
@@ -299,48 +291,17 @@ static const char *const loader_calls[] = {
         "waitid",
 };
 
-static int allow_names(scmp_filter_ctx ctx, const char *const *names, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                int call = seccomp_syscall_resolve_name(names[i]), r;
-
-                /* Not of this architecture, or unknown to this libseccomp. */
-                if (call == __NR_SCMP_ERROR || call < 0)
-                        continue;
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 0);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 /* Memory that is executable can't be had; asking for it fails, as libc is prepared for. */
 static int allow_memory(scmp_filter_ctx ctx, uint32_t otherwise) {
         static const int calls[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
-        int r = 0;
+        int r = confinement_allow_data(ctx);
 
-        for (size_t i = 0; i < ELEMENTSOF(calls) && r == 0; i++) {
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 1,
-                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-                /* libseccomp takes no rule that says what happens anyway. */
-                if (r == 0 && otherwise != SCMP_ACT_ERRNO(EPERM))
-                        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1,
-                                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
-        }
+        /* libseccomp takes no rule that says what happens anyway. */
+        for (size_t i = 0; i < ELEMENTSOF(calls) && r == 0 && otherwise != SCMP_ACT_ERRNO(EPERM);
+             i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1,
+                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
         return r;
-}
-
-static int allow_fcntl(scmp_filter_ctx ctx) {
-        static const unsigned commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,
-                                             F_SETFD, F_GETFL,         F_SETFL };
-
-        for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
-                int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                         SCMP_A1(SCMP_CMP_EQ, commands[i]));
-
-                if (r < 0)
-                        return r;
-        }
-        return 0;
 }
 
 /* stdio asks whether a file is a terminal. */
@@ -349,6 +310,8 @@ static int refuse_ioctl(scmp_filter_ctx ctx) {
 }
 
 static int filter_begin(scmp_filter_ctx *ret, uint32_t otherwise) {
+        static const unsigned commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,
+                                             F_SETFD, F_GETFL,         F_SETFL };
         scmp_filter_ctx ctx = seccomp_init(otherwise);
         int r;
 
@@ -359,11 +322,11 @@ static int filter_begin(scmp_filter_ctx *ret, uint32_t otherwise) {
         if (r == 0)
                 (void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
         if (r == 0)
-                r = allow_names(ctx, worker_calls, ELEMENTSOF(worker_calls));
+                r = confinement_allow(ctx, worker_calls, ELEMENTSOF(worker_calls));
         if (r == 0)
                 r = allow_memory(ctx, otherwise);
         if (r == 0)
-                r = allow_fcntl(ctx);
+                r = confinement_allow_fcntl(ctx, commands, ELEMENTSOF(commands));
         if (r == 0)
                 r = refuse_ioctl(ctx);
         if (r < 0) {
@@ -374,18 +337,6 @@ static int filter_begin(scmp_filter_ctx *ret, uint32_t otherwise) {
         return 0;
 }
 
-static int filter_end(scmp_filter_ctx ctx, int r, char problem[static SANDBOX_PROBLEM_MAX]) {
-        if (r == 0)
-                r = seccomp_load(ctx);
-        if (ctx)
-                seccomp_release(ctx);
-        return r < 0 ? failed(problem, r,
-                              "seccomp refused a filter: %s; the kernel needs "
-                              "CONFIG_SECCOMP_FILTER",
-                              strerror(-r))
-                     : 0;
-}
-
 int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]) {
         const unsigned forbidden = CLONE_VM | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                    CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
@@ -394,7 +345,7 @@ int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]) {
 
         r = filter_begin(&ctx, SCMP_ACT_ERRNO(EPERM));
         if (r == 0)
-                r = allow_names(ctx, loader_calls, ELEMENTSOF(loader_calls));
+                r = confinement_allow(ctx, loader_calls, ELEMENTSOF(loader_calls));
         /* fork() only. clone3 has its flags in memory, out of a filter's sight. */
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
@@ -409,7 +360,7 @@ int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]) {
         /* abort() of a worker; its own filter says more. */
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
-        return filter_end(ctx, r, problem);
+        return confinement_load(ctx, r, problem, SANDBOX_PROBLEM_MAX);
 }
 
 int sandbox_calls_worker(int channel, char problem[static SANDBOX_PROBLEM_MAX]) {
@@ -425,5 +376,5 @@ int sandbox_calls_worker(int channel, char problem[static SANDBOX_PROBLEM_MAX]) 
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                                      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-        return filter_end(ctx, r, problem);
+        return confinement_load(ctx, r, problem, SANDBOX_PROBLEM_MAX);
 }
