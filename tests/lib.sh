@@ -261,6 +261,20 @@ more_stats_than() { (($(count_lines '^storescand: stats: ') > $1)); }
 # counter_reaches KEY VALUE: for wait_until.
 counter_reaches() { (($(counter "$1") >= $2)); }
 
+# lock_file FILE: as a mail server locks an mbox, until $LOCKER is killed; a minute at most.
+lock_file() {
+    python3 - "$1" "$WORK/locked" <<'END' &
+import fcntl, sys, time
+f = open(sys.argv[1], "r+b", buffering=0)
+fcntl.lockf(f, fcntl.LOCK_EX)
+open(sys.argv[2], "w").close()
+time.sleep(60)
+END
+    LOCKER=$!
+    PIDS+=("$LOCKER")
+    wait_until 20 test -e "$WORK/locked" || fail 'it can not be locked'
+}
+
 # Worker processes: children of the loader, which is the child of storescand.
 worker_pids() {
     local loader

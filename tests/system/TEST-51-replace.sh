@@ -209,16 +209,7 @@ make_originals mbox
 mkdir -p "$R/mbox/user"
 "$MAKE_FILES" mbox "$O/locked" "$O"/{1.clean,2.virus} >/dev/null
 cp "$O/locked" "$R/mbox/user/locked"
-python3 - "$R/mbox/user/locked" "$WORK/locked" <<'END' &
-import fcntl, sys, time
-f = open(sys.argv[1], "r+b", buffering=0)
-fcntl.lockf(f, fcntl.LOCK_EX)
-open(sys.argv[2], "w").close()
-time.sleep(60)
-END
-LOCKER=$!
-PIDS+=("$LOCKER")
-wait_until 20 test -e "$WORK/locked" || fail 'it can not be locked'
+lock_file "$R/mbox/user/locked"
 expect_denied "$R/mbox/user/locked"
 wait_for_line "remedy-failed: .*'$R/mbox/user/locked'.*locked all the time"
 kill "$LOCKER"

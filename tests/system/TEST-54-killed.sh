@@ -115,16 +115,7 @@ WHAT='locked'
 make mbox "$N"
 kill_at 5
 kill -KILL "$REMEDY_PID"
-python3 - "$FILE" "$WORK/locked" <<'END' &
-import fcntl, sys, time
-f = open(sys.argv[1], "r+b", buffering=0)
-fcntl.lockf(f, fcntl.LOCK_EX)
-open(sys.argv[2], "w").close()
-time.sleep(60)
-END
-LOCKER=$!
-PIDS+=("$LOCKER")
-wait_until 20 test -e "$WORK/locked" || fail 'it can not be locked'
+lock_file "$FILE"
 start_storescand
 expect_denied "$FILE"
 kill "$LOCKER"

@@ -5,58 +5,22 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "daemon/remedy/confine.h"
 #include "store/util.h"
+#include "tests/unit/attempts.h"
 #include "tests/unit/unit.h"
 
-static int make_socket(void) {
-        return socket(AF_INET, SOCK_STREAM, 0);
-}
-static int make_unix_socket(void) {
-        return socket(AF_UNIX, SOCK_STREAM, 0);
-}
-static int run_program(void) {
-        char *argv[] = { NULL };
-
-        return execve("/bin/true", argv, argv);
-}
-static int make_process(void) {
-        return (int)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0);
-}
-static int signal_parent(void) {
-        return kill(getppid(), 0);
-}
-static int signal_thread_of_parent(void) {
-        return (int)syscall(SYS_tgkill, getppid(), getppid(), 0);
-}
-static int trace(void) {
-        return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-}
-static int make_ring(void) {
-        char params[256] = {};
-
-        return (int)syscall(SYS_io_uring_setup, 1, params);
-}
-static int write_memory(void) {
-        return (int)syscall(SYS_process_vm_writev, getppid(), NULL, 0, NULL, 0, 0);
-}
-static int make_namespace(void) {
-        return (int)syscall(SYS_unshare, 0);
-}
 static int mount_something(void) {
         return mount("none", "/mnt", "tmpfs", 0, NULL);
 }
@@ -92,7 +56,7 @@ static int run_bytes(void) {
 
 static const struct {
         const char *name;
-        int (*call)(void);
+        attempt_fn call;
 } attempts[] = {
         { "a socket", make_socket },
         { "a local socket", make_unix_socket },
@@ -135,7 +99,7 @@ static int confined(int (*body)(void)) {
         return WEXITSTATUS(status);
 }
 
-static int (*attempted)(void);
+static attempt_fn attempted;
 
 static int is_refused(void) {
         return attempted() < 0 && errno == EPERM ? 0 : 1;

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,6 +22,7 @@
 #include "daemon/worker/sandbox.h"
 #include "daemon/worker/spool.h"
 #include "store/util.h"
+#include "tests/unit/attempts.h"
 #include "tests/unit/unit.h"
 
 /* ---- Findings ---- */
@@ -413,42 +412,6 @@ END_TEST
 
 /* ---- Sandbox: each attempt in a process of its own ---- */
 
-typedef int (*attempt_fn)(void);
-
-static int make_socket(void) {
-        return socket(AF_INET, SOCK_STREAM, 0);
-}
-static int make_unix_socket(void) {
-        return socket(AF_UNIX, SOCK_STREAM, 0);
-}
-static int run_program(void) {
-        char *argv[] = { NULL };
-
-        return execve("/bin/true", argv, argv);
-}
-static int make_process(void) {
-        return fork();
-}
-static int signal_parent(void) {
-        return kill(getppid(), 0);
-}
-static int signal_thread_of_parent(void) {
-        return (int)syscall(SYS_tgkill, getppid(), getppid(), 0);
-}
-static int trace(void) {
-        return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-}
-static int make_ring(void) {
-        char params[256] = {};
-
-        return (int)syscall(SYS_io_uring_setup, 1, params);
-}
-static int write_memory(void) {
-        return (int)syscall(SYS_process_vm_writev, getppid(), NULL, 0, NULL, 0, 0);
-}
-static int make_namespace(void) {
-        return (int)syscall(SYS_unshare, 0);
-}
 static int load_filter(void) {
         return (int)syscall(SYS_seccomp, 0, 0, NULL);
 }
