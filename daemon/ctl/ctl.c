@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * storescanctl's command line: options, the table of verbs, help. What a verb does is in
+ * storescanctl's command line: options, the table of verbs, help, completion. What a verb does is in
  * status.c, doctor.c, sweep-verbs.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c,
  * allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
  * itself.
@@ -9,13 +9,13 @@
 
 #include "daemon/ctl/ctl.h"
 
-#include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "daemon/config.h"
+#include "daemon/ctl/complete.h"
 #include "daemon/ctl/escape.h"
 #include "store/util.h"
 
@@ -29,14 +29,6 @@ enum {
         TAKES_TYPE = 1 << 3,
         TAKES_KEYS = 1 << 4,
         TAKES_WATCH = 1 << 5,
-};
-
-struct verb {
-        const char *name, *sub; /* "stamp", "show"; sub is NULL for verbs of one word */
-        const char *args, *help;
-        int min_args, max_args;
-        unsigned takes;
-        verb_func *run;
 };
 
 /* clang-format off */
@@ -74,12 +66,7 @@ static const struct verb verbs[] = {
         { "help",    NULL,   "",          "Show this help",                                     0, 0,       0,          verb_help },
 };
 
-static const struct {
-        struct option option;
-        const char *argument;
-        unsigned takes; /* 0: all verbs */
-        const char *help;
-} options[] = {
+static const struct verb_option options[] = {
         { { "json",    no_argument,       NULL, 'j' }, NULL,     TAKES_JSON,    "Print one JSON object a line" },
         { { "watch",   no_argument,       NULL, 'w' }, NULL,     TAKES_WATCH,   "Go on showing it until no sweep runs" },
         { { "forever", no_argument,       NULL, 'f' }, NULL,     TAKES_FOREVER, "Release for good, whatever signatures come" },
@@ -217,6 +204,18 @@ int main(int argc, char **argv) {
         unsigned given = 0;
         int c, r;
 
+        if (argc > 1 && streq(argv[1], COMPLETE_OPTION)) {
+                complete_run(
+                        &(struct complete){
+                                .verbs = verbs,
+                                .n_verbs = ELEMENTSOF(verbs),
+                                .options = options,
+                                .n_options = ELEMENTSOF(options),
+                                .values = complete_values,
+                        },
+                        argv + 2, argc - 2);
+                return STATUS_OK;
+        }
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 longopts[i] = options[i].option;
 

@@ -2,11 +2,13 @@
 #pragma once
 
 /*
- * storescanctl: what its verbs share. Each verb is one function, named by the table in ctl.c from
- * which help, the man page and the completion are checked.
+ * storescanctl: what its verbs share. Each verb is one function that returns a STATUS_*, named by the table
+ * in ctl.c, from which help and completion are made and the man page is checked.
  */
 
 #include <stdbool.h>
+
+#include "daemon/ctl/verbs.h"
 
 /* Exit statuses, documented in storescanctl(1). The worst of all arguments is returned. */
 enum {
@@ -24,12 +26,13 @@ struct ctl {
         const char *type, *keys; /* of a key; folder of keys. NULL: not given */
 };
 
-/* args are the n words behind the verb. Return a STATUS_*. */
-typedef int verb_func(const struct ctl *ctl, char **args, int n);
-
 /* The configuration, whose mistakes are told on standard error. Returns a STATUS_*. */
 struct config;
 int ctl_config(const struct ctl *ctl, struct config **ret);
+
+/* As complete.h has it. */
+struct complete;
+void complete_values(const struct complete *complete, const struct verb *verb, const char *kind);
 
 verb_func verb_status;
 verb_func verb_stats;

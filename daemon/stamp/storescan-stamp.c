@@ -1,45 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* storescan-stamp's command line: options, verbs, help. */
+/* storescan-stamp's command line: options, verbs, help, completion. */
 
-#include <getopt.h>
 #include <stdio.h>
 
+#include "daemon/ctl/complete.h"
 #include "daemon/stamp/stamp.h"
 
-static const struct {
-        struct option option;
-        const char *arg, *help;
-} options[] = {
-        { { "key", required_argument, NULL, 'i' },
-          "ID",
-          "The key to sign with, if there are several" },
-        { { "keys", required_argument, NULL, 'k' },
-          "FOLDER",
-          "Keys are here, whatever the configuration says" },
-        { { "config", required_argument, NULL, 'c' },
-          "FILE",
-          "Read FILE instead of " STORESCAN_CONFDIR "/storescan.conf" },
-        { { "xattr", required_argument, NULL, 'x' },
-          "FILE",
-          "Scan a file of a store and write its trusted.avstamp" },
-        { { "help", no_argument, NULL, 'h' }, "", "Show this help" },
-        { { "version", no_argument, NULL, 'V' }, "", "Show the version" },
+/* clang-format off */
+static const struct verb verbs[] = {
+        { .name = "sign",   .args = "",     .help = "Scan the message on standard input, write it out with a stamp" },
+        { .name = "verify", .args = "FILE", .help = "Explain the stamps of a message, check by check" },
 };
+
+static const struct verb_option options[] = {
+        { { "key",     required_argument, NULL, 'i' }, "ID",     0, "The key to sign with, if there are several" },
+        { { "keys",    required_argument, NULL, 'k' }, "FOLDER", 0, "Keys are here, whatever the configuration says" },
+        { { "config",  required_argument, NULL, 'c' }, "FILE",   0, "Read FILE instead of " STORESCAN_CONFDIR "/storescan.conf" },
+        { { "xattr",   required_argument, NULL, 'x' }, "FILE",   0, "Scan a file of a store and write its trusted.avstamp" },
+        { { "help",    no_argument,       NULL, 'h' }, NULL,     0, "Show this help" },
+        { { "version", no_argument,       NULL, 'V' }, NULL,     0, "Show the version" },
+};
+/* clang-format on */
 
 static int help(void) {
         printf("storescan-stamp [OPTION...] COMMAND [ARGUMENT...]\n\n"
                "Stamps messages that were scanned, and explains such stamps.\n\n"
-               "Commands:\n"
-               "  sign         Scan the message on standard input and write it, stamped, to\n"
-               "               standard output\n"
-               "  verify FILE  Explain the stamps of a message, check by check\n\n"
-               "Options:\n");
+               "Commands:\n");
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                char left[16];
+
+                (void)snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].args);
+                printf("  %-12s %s\n", left, verbs[i].help);
+        }
+        printf("\nOptions:\n");
         for (size_t i = 0; i < ELEMENTSOF(options); i++) {
                 char left[40];
 
                 (void)snprintf(left, sizeof(left), "--%s%s%s", options[i].option.name,
-                               options[i].arg[0] ? "=" : "", options[i].arg);
+                               options[i].argument ? "=" : "", options[i].argument ?: "");
                 printf("  -%c %-15s %s\n", options[i].option.val, left, options[i].help);
         }
         printf("\nSee the storescan-stamp(1) man page for exit statuses and examples.\n");
@@ -68,6 +67,17 @@ int main(int argc, char **argv) {
         struct tool tool = {};
         int c;
 
+        if (argc > 1 && streq(argv[1], COMPLETE_OPTION)) {
+                complete_run(
+                        &(struct complete){
+                                .verbs = verbs,
+                                .n_verbs = ELEMENTSOF(verbs),
+                                .options = options,
+                                .n_options = ELEMENTSOF(options),
+                        },
+                        argv + 2, argc - 2);
+                return EXIT_STAMPED;
+        }
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 longopts[i] = options[i].option;
         while ((c = getopt_long(argc, argv, "i:k:c:x:hV", longopts, NULL)) >= 0)
