@@ -4,7 +4,7 @@
 
 source "$(dirname "$0")/lib.sh"
 need_program mandoc
-(($# > 0)) || set -- "$SOURCE"/units/man/*.[1-9]
+(($# > 0)) || set -- "$SOURCE"/units/man/*.[1-9] "$BUILD"/units/*.[1-9]
 
 mandoc -T lint -W warning "$@"
 
@@ -32,6 +32,11 @@ same 'daemon/stats.h' "$counters" 'storescand(8), COUNTERS' \
     "$(section COUNTERS | awk '/^\.TP/ { tag = 1; next } tag { print $2; tag = 0 }')"
 fields=$(grep -oh 'STORESCAN_[A-Z_]*=%' "$SOURCE/daemon/journal.c" | sed 's/=%$//')
 same 'daemon/journal.c' "$fields" 'storescand(8), LOG' "$(section LOG | grep -o 'STORESCAN_[A-Z_]*')"
+
+events=$(sed -n 's/^ *X([A-Z_]*, *"\([a-z-]*\)", *"\([0-9a-f]*\)".*/\1 \2/p' "$SOURCE/daemon/events.h")
+[[ -n $events ]] || fail 'no events found in daemon/events.h'
+same 'daemon/events.h' "$events" 'storescan-events(7)' \
+    "$(awk '/^\.TP/ { getline; word = $2 } /^\.I [0-9a-f]/ { print word, $2 }' "$BUILD/units/storescan-events.7")"
 
 # Each test that storescan-security(7) names is there.
 named=$(sed 's/\\-/-/g' "$SOURCE/units/man/storescan-security.7" |
