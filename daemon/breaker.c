@@ -4,7 +4,20 @@
 
 #include "daemon/breaker.h"
 
+#include <assert.h>
+
 #include "store/util.h"
+
+const char *breaker_state_name(enum breaker_state state) {
+        static const char *const names[] = {
+                [BREAKER_CLOSED] = "closed",
+                [BREAKER_OPEN] = "open",
+                [BREAKER_PROBING] = "probing",
+        };
+
+        static_assert(ELEMENTSOF(names) == _BREAKER_STATE_MAX, "a name for each");
+        return (unsigned)state < _BREAKER_STATE_MAX ? names[state] : "invalid";
+}
 
 static void change(struct breaker *b, enum breaker_state state) {
         bool was_open = b->state != BREAKER_CLOSED, open = state != BREAKER_CLOSED;

@@ -45,6 +45,9 @@ struct breaker {
 /* A probe that nothing is heard of for so long is given up. */
 #define BREAKER_PROBE_MAX ((uint64_t)120 * 1000000)
 
+/* "closed", "open", "probing"; stable. */
+const char *breaker_state_name(enum breaker_state state);
+
 /* Other limits from now on; a breaker that never opens is closed. */
 void breaker_limit(struct breaker *breaker, unsigned failures_max, uint64_t window_usec);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What is said on the bus: one object for storescand, and one for each store. Owns nothing: every
- * answer is made of what runs at that moment.
+ * What is said of storescand on the bus. Owns nothing: every answer is made of what runs at that moment.
  */
 
 #include "daemon/bus-private.h"
@@ -43,6 +42,30 @@ static int get_database_version(sd_bus *sd, const char *path, const char *interf
         return sd_bus_message_append(reply, "u", look(userdata).database_version);
 }
 
+static int get_signatures_usec(sd_bus *sd, const char *path, const char *interface,
+                               const char *property, sd_bus_message *reply, void *userdata,
+                               sd_bus_error *error) {
+        return sd_bus_message_append(reply, "t", look(userdata).database_usec);
+}
+
+/* What is on disk and does not run, because it was refused. */
+static int get_refused(sd_bus *sd, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct bus_view view = look(userdata);
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        if (r >= 0 && view.refused_signatures)
+                r = sd_bus_message_append(reply, "s", "signatures");
+        if (r >= 0 && view.refused_config)
+                r = sd_bus_message_append(reply, "s", "configuration");
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_breaker(sd_bus *sd, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", breaker_state_name(look(userdata).breaker));
+}
+
 static int get_waiting(sd_bus *sd, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "u", look(userdata).waiting);
@@ -64,6 +87,23 @@ static int get_counters(sd_bus *sd, const char *path, const char *interface, con
         if (r >= 0)      \
                 r = sd_bus_message_append(reply, "{st}", #name, stats->name);
         STATS_TABLE(X)
+#undef X
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* What was counted since midnight, and since when that is, in microseconds since 1970. */
+static int get_today(sd_bus *sd, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct bus_view view = look(userdata);
+        int r = sd_bus_message_open_container(reply, 'a', "{st}");
+
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{st}", "since_usec", view.today->since_usec);
+#define X(name)                                                 \
+        if (r >= 0)                                             \
+                r = sd_bus_message_append(reply, "{st}", #name, \
+                                          view.stats->name - view.today->name);
+        TODAY_TABLE(X)
 #undef X
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -276,18 +316,24 @@ static int on_sweep_stop(sd_bus_message *message, void *userdata, sd_bus_error *
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Guarding", "b", get_guarding, 0, 0),
-        SD_BUS_PROPERTY("Generation", "s", get_generation, 0, 0),
-        SD_BUS_PROPERTY("DatabaseVersion", "u", get_database_version, 0, 0),
+        SD_BUS_PROPERTY("Guarding", "b", get_guarding, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Generation", "s", get_generation, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("DatabaseVersion", "u", get_database_version, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SignaturesUSec", "t", get_signatures_usec, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Refused", "as", get_refused, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Breaker", "s", get_breaker, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Waiting", "u", get_waiting, 0, 0),
         SD_BUS_PROPERTY("OldestWaitUSec", "t", get_oldest, 0, 0),
         SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
-        SD_BUS_PROPERTY("Hooked", "a(ssts)", get_hooked, 0, 0),
+        SD_BUS_PROPERTY("Today", "a{st}", get_today, 0, 0),
+        SD_BUS_PROPERTY("Hooked", "a(ssts)", get_hooked, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("StoreCounters", "a{sa{st}}", get_store_counters, 0, 0),
         SD_BUS_PROPERTY("Latencies", "a(satatt)", get_latencies, 0, 0),
         SD_BUS_PROPERTY("Queued", "u", get_queued, 0, 0),
         SD_BUS_PROPERTY("Background", "u", get_background, 0, 0),
-        SD_BUS_PROPERTY("Paused", "b", get_paused, 0, 0),
+        SD_BUS_PROPERTY("Paused", "b", get_paused, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD("Pause", "t", "", on_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", "", "", on_resume, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Sweeps", "a(ssttttt)", get_sweeps, 0, 0),
@@ -298,73 +344,9 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
-/* ---- Stores ---- */
-
-static int find_store(sd_bus *sd, const char *path, const char *interface, void *userdata,
-                      void **ret_found, sd_bus_error *error) {
-        const struct config *config = look(userdata).config;
-        _cleanup_free_ char *name = NULL;
-        int r = sd_bus_path_decode(path, BUS_STORES, &name);
-
-        if (r <= 0)
-                return r;
-        for (size_t i = 0; i < config->n_stores; i++)
-                if (streq(config->stores[i].name, name)) {
-                        *ret_found = &config->stores[i];
-                        return 1;
-                }
-        return 0;
-}
-
-static int list_stores(sd_bus *sd, const char *prefix, void *userdata, char ***ret_nodes,
-                       sd_bus_error *error) {
-        const struct config *config = look(userdata).config;
-        char **nodes = calloc(config->n_stores + 1, sizeof(*nodes));
-        int r = nodes ? 0 : -ENOMEM;
-
-        for (size_t i = 0; r >= 0 && i < config->n_stores; i++)
-                r = sd_bus_path_encode(BUS_STORES, config->stores[i].name, &nodes[i]);
-        if (r < 0) {
-                for (size_t i = 0; nodes && nodes[i]; i++)
-                        free(nodes[i]);
-                free(nodes);
-                return r;
-        }
-        *ret_nodes = nodes;
-        return 1;
-}
-
-static int get_kind(sd_bus *sd, const char *path, const char *interface, const char *property,
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        const struct config_store *store = userdata;
-
-        return sd_bus_message_append(reply, "s", store_kind_name(store->kind));
-}
-
-static int get_format(sd_bus *sd, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        const struct config_store *store = userdata;
-
-        return sd_bus_message_append(reply, "s", store_format_name(store->format));
-}
-
-static const sd_bus_vtable store_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Name", "s", NULL, offsetof(struct config_store, name), 0),
-        SD_BUS_PROPERTY("Path", "s", NULL, offsetof(struct config_store, path), 0),
-        SD_BUS_PROPERTY("Kind", "s", get_kind, 0, 0),
-        SD_BUS_PROPERTY("Format", "s", get_format, 0, 0),
-        SD_BUS_VTABLE_END,
-};
-
 int bus_add_objects(struct bus *bus) {
         int r = sd_bus_add_object_vtable(bus->sd, NULL, BUS_PATH, BUS_MANAGER_INTERFACE,
                                          manager_vtable, bus);
 
-        if (r >= 0)
-                r = sd_bus_add_fallback_vtable(bus->sd, NULL, BUS_STORES, BUS_STORE_INTERFACE,
-                                               store_vtable, find_store, bus);
-        if (r >= 0)
-                r = sd_bus_add_node_enumerator(bus->sd, NULL, BUS_STORES, list_stores, bus);
-        return r;
+        return r < 0 ? r : bus_add_stores(bus);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by bus.c (the connection), bus-objects.c (what is said on it) and bus-requests.c (who may ask). */
+/* Shared by bus.c (the connection), bus-objects.c and bus-stores.c (what is said on it), bus-changes.c (of what
+ * changes are told) and bus-requests.c (who may ask). */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -18,7 +19,17 @@ struct bus {
         sd_bus *sd;             /* NULL: waits for that */
         struct ring_op poll_op;
         bool polling, freed, told_refused;
+        bool unsent; /* the loop does not know yet that it is to wait for room */
+        struct bus_told {
+                struct bus_state state; /* but for the generation */
+                struct generation generation;
+        } told;
 };
+
+/* ---- bus.c ---- */
+
+/* Does what is to be done, and arms what the loop waits for. */
+void bus_dispatch(struct bus *bus);
 
 /* ---- bus-requests.c ---- */
 
@@ -33,3 +44,10 @@ int bus_if_root(struct bus *bus, sd_bus_message *message, bus_act_fn *act);
 
 /* Puts the objects on the connection, before it is started. 0 or negative errno. */
 int bus_add_objects(struct bus *bus);
+
+/* ---- bus-stores.c ---- */
+
+int bus_add_stores(struct bus *bus);
+
+/* Tells of each store whose self-test has brought anything new. */
+void bus_stores_changed(struct bus *bus);

@@ -103,7 +103,7 @@ static int connect_again(struct bus *bus) {
 /* ---- The loop ---- */
 
 /* The last step arms what the loop waits for. */
-static void bus_dispatch(struct bus *bus) {
+void bus_dispatch(struct bus *bus) {
         for (unsigned i = 0; i < STEPS_MAX && sd_event_run(bus->event, 0) > 0; i++)
                 ;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/breaker.h"
 #include "daemon/bus-names.h"
 #include "daemon/config.h"
 #include "daemon/journal.h"
@@ -20,17 +21,22 @@
 #include "daemon/selftest.h"
 #include "daemon/stats.h"
 #include "daemon/sweeps.h"
+#include "daemon/today.h"
 #include "store/stamp.h"
 
 /* What the properties are made of; valid until the gate thread goes on. */
 struct bus_view {
         const struct config *config;
         struct stats *stats;
-        const struct generation *generation; /* NULL: no engine yet */
-        uint32_t database_version;           /* of daily.cvd; 0: own signatures */
-        bool guarding;                       /* marks are in place */
-        bool paused;                         /* every open passes unscanned */
-        unsigned waiting;                    /* opens without an answer */
+        const struct generation *generation;     /* NULL: no engine yet */
+        uint32_t database_version;               /* of daily.cvd; 0: own signatures */
+        uint64_t database_usec;                  /* when that was made, since 1970; 0 likewise */
+        bool guarding;                           /* marks are in place */
+        bool paused;                             /* every open passes unscanned */
+        bool refused_signatures, refused_config; /* what is on disk; older things run */
+        enum breaker_state breaker;
+        const struct today *today;
+        unsigned waiting; /* opens without an answer */
         const struct sweeps *sweeps;
         unsigned queued, background;         /* contents that wait for a worker; nobody for these */
         uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
@@ -52,6 +58,15 @@ struct bus_calls {
         void *userdata;
 };
 
+/* Whose changes are told of, by the properties made of them. */
+struct bus_state {
+        bool guarding, paused, refused_signatures, refused_config;
+        enum breaker_state breaker;
+        const struct generation *generation; /* NULL: no engine yet */
+        uint32_t database_version;
+        unsigned hook_changes; /* as selftest_changes() */
+};
+
 struct bus;
 
 /* Never waits for the bus: it is connected to when it is there, and again after it was gone. 0 or
@@ -59,4 +74,11 @@ struct bus;
 int bus_new(struct ring *ring, struct journal *journal, const struct bus_calls *calls,
             struct bus **ret);
 struct bus *bus_free(struct bus *bus);
+
+/* Tells those who listen (PropertiesChanged) what has changed since the last call. Called once a loop, behind
+ * all answers; without a change it only compares. True: bus_run() is to be called soon. */
+bool bus_tell(struct bus *bus, const struct bus_state *state);
+
+/* Sends what bus_tell() could not. Called once a loop, before answers are sent: it may take requests. */
+void bus_run(struct bus *bus);
 DEFINE_CLEANUP(struct bus *, bus_free);

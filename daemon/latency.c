@@ -30,6 +30,28 @@ void latency_count(struct latency *latency, uint64_t usec) {
         latency->sum_usec += usec;
 }
 
+uint64_t latency_total(const struct latency *latency) {
+        uint64_t n = 0;
+
+        for (unsigned i = 0; i < ELEMENTSOF(latency->counts); i++)
+                n += latency->counts[i];
+        return n;
+}
+
+uint64_t latency_within(const struct latency *latency, unsigned of_thousand) {
+        uint64_t total = latency_total(latency), rest = 1000 - of_thousand, n = 0;
+        uint64_t may_take_more = total / 1000 * rest + total % 1000 * rest / 1000;
+
+        if (total == 0)
+                return 0;
+        for (unsigned i = 0; i < LATENCY_BOUNDS; i++) {
+                n += latency->counts[i];
+                if (n + may_take_more >= total)
+                        return latency_bounds[i];
+        }
+        return UINT64_MAX;
+}
+
 const char *latency_stage_name(enum latency_stage stage) {
         return stages[stage].name;
 }

@@ -28,6 +28,13 @@ struct latency {
 
 void latency_count(struct latency *latency, uint64_t usec);
 
+/* What so many of a thousand took at most: a bound; UINT64_MAX: more than the last one; 0: nothing was
+ * counted. */
+uint64_t latency_within(const struct latency *latency, unsigned of_thousand);
+
+/* How many were counted. */
+uint64_t latency_total(const struct latency *latency);
+
 /* "queue", ...: kept for good, others read it. */
 const char *latency_stage_name(enum latency_stage stage);
 

@@ -55,6 +55,7 @@
 #include "daemon/settle.h"
 #include "daemon/stats.h"
 #include "daemon/sweeps.h"
+#include "daemon/today.h"
 #include "daemon/verdicts.h"
 
 #define FDS_RESERVED     256    /* for everything that is not an event fd */
@@ -74,6 +75,7 @@ struct manager {
         const char *config_path;
         FILE *errors;
         struct stats stats;
+        struct today today;
         struct notify notify;
         struct keep keep;
         struct orphans *orphans;
@@ -289,6 +291,25 @@ static uint64_t run_cures(struct manager *m, uint64_t now) {
         return MIN(due, cures_run(m->cures, now));
 }
 
+static bool is_config_refused(const struct manager *m) {
+        return reload_refused_config(m->reload) || reconfigure_refused(m->reconfigure);
+}
+
+static bool tell_bus(const struct manager *m) {
+        if (m->ending)
+                return false;
+        return bus_tell(m->bus, &(struct bus_state){
+                                        .guarding = m->guarding,
+                                        .paused = pause_is_on(&m->pause),
+                                        .refused_signatures = reload_refused_signatures(m->reload),
+                                        .refused_config = is_config_refused(m),
+                                        .breaker = m->breaker.state,
+                                        .generation = pool_generation(m->pool),
+                                        .database_version = pool_database_version(m->pool),
+                                        .hook_changes = selftest_changes(m->selftest),
+                                });
+}
+
 /* One turn: sleep, dispatch, answer, and then everything that comes after the answers. */
 static int turn(struct manager *m, uint64_t *due) {
         uint64_t now = now_usec();
@@ -301,6 +322,7 @@ static int turn(struct manager *m, uint64_t *due) {
         if (r < 0)
                 return r;
         now = now_usec();
+        bus_run(m->bus);
         *due = run_cures(m, now);
         gate_flush(m->gate);
         *due = MIN(*due, scans_run(m->scans, now));
@@ -327,9 +349,12 @@ static int turn(struct manager *m, uint64_t *due) {
         *due = MIN(*due, poisons_run(m->poisons, m->pool ? pool_generation(m->pool) : NULL, now));
         if (m->guarding && !m->ending)
                 *due = MIN(*due, selftest_run(m->selftest, now));
+        *due = MIN(*due, today_run(&m->today, &m->stats, now));
         *due = MIN(*due, feed_watchdog(m, now));
         gate_resume(m->gate);
         tell_pressure(m, now);
+        if (tell_bus(m))
+                *due = now;
         return 0;
 }
 
@@ -534,8 +559,13 @@ static void look(void *userdata, struct bus_view *ret) {
                 .stats = &m->stats,
                 .generation = pool_generation(m->pool),
                 .database_version = pool_database_version(m->pool),
+                .database_usec = pool_database_usec(m->pool),
                 .guarding = m->guarding && !m->ending,
                 .paused = pause_is_on(&m->pause),
+                .refused_signatures = reload_refused_signatures(m->reload),
+                .refused_config = is_config_refused(m),
+                .breaker = m->breaker.state,
+                .today = &m->today,
                 .waiting = scans_waiting(m->scans) + many_waiting(m->many),
                 .sweeps = m->sweeps,
                 .queued = queued,

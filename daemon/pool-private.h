@@ -84,6 +84,7 @@ struct team {
         uint64_t loaded_usec;
         struct generation generation;
         uint32_t database_version;
+        uint64_t database_usec;
         unsigned n_workers;
         struct worker workers[WORKERS_MAX];
 };
@@ -111,6 +112,7 @@ struct pool {
                               * another loader starts */
         struct generation generation;
         uint32_t database_version;
+        uint64_t database_usec;
         uint64_t restart_usec; /* when a new loader may be started; 0: none needed */
         unsigned failures;     /* loaders in a row that came to nothing */
         bool ending;

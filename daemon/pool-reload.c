@@ -79,6 +79,7 @@ void pool_next_said(struct pool *pool, const union proto_message *m) {
                 return; /* that was not what it was asked for */
         team->generation = m->loaded.generation;
         team->database_version = m->loaded.database_version;
+        team->database_usec = m->loaded.database_usec;
         team->loaded = true;
         team->loaded_usec = now_usec();
         team_log_loaded(team, &m->loaded);

@@ -189,6 +189,7 @@ void pool_loader_failed(struct pool *pool, int error, const char *text) {
 void pool_take_generation(struct pool *pool, const struct team *team) {
         pool->generation = team->generation;
         pool->database_version = team->database_version;
+        pool->database_usec = team->database_usec;
         pool->has_generation = true;
 }
 
@@ -288,6 +289,10 @@ const struct generation *pool_generation(const struct pool *pool) {
 
 uint32_t pool_database_version(const struct pool *pool) {
         return pool->has_generation ? pool->database_version : 0;
+}
+
+uint64_t pool_database_usec(const struct pool *pool) {
+        return pool->has_generation ? pool->database_usec : 0;
 }
 
 void pool_count(const struct pool *pool, unsigned *ret_urgent, unsigned *ret_low) {

@@ -158,6 +158,8 @@ const struct generation *pool_generation(const struct pool *pool);
 
 /* The version of its signatures, as it stands in a hub's stamp; 0 while there is none. */
 uint32_t pool_database_version(const struct pool *pool);
+/* When they were made, in microseconds since 1970; 0 while there is none, or for own signatures. */
+uint64_t pool_database_usec(const struct pool *pool);
 
 /* How many contents wait for a worker: that somebody waits for, and that nobody does. */
 void pool_count(const struct pool *pool, unsigned *ret_urgent, unsigned *ret_low);

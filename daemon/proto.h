@@ -119,6 +119,7 @@ struct proto_loaded {
         uint8_t reserved[2];
         uint32_t signatures;
         uint32_t database_version; /* of daily.cvd; 0 for own files */
+        uint64_t database_usec;    /* when that was made, since 1970; 0 likewise */
         uint64_t load_usec;
         char engine[32]; /* "ClamAV 1.4.6" */
 };

@@ -29,6 +29,7 @@ struct reconfigure {
         STAILQ_HEAD(, former) held;
         char *restart; /* keys that stay as they are */
         bool engine;
+        bool refused;
 };
 
 /* ---- Log ---- */
@@ -36,6 +37,7 @@ struct reconfigure {
 static void say_refused(struct reconfigure *r, const char *text) {
         size_t n = strlen(text);
 
+        r->refused = true;
         journal_say(r->p.journal, EVENT_CONFIG_REFUSED, NULL,
                     "The configuration on disk can't be used, what runs is kept: %.*s",
                     (int)(n > 0 && text[n - 1] == '\n' ? n - 1 : n), text);
@@ -44,6 +46,7 @@ static void say_refused(struct reconfigure *r, const char *text) {
 static void say_in_force(struct reconfigure *r) {
         bool rest = r->restart && r->restart[0] != '\0';
 
+        r->refused = false;
         journal_say(r->p.journal, EVENT_CONFIG_RELOADED, NULL,
                     "The configuration was read again and is in force: %zu store%s%s%s%s.",
                     r->p.live->n_stores, r->p.live->n_stores == 1 ? "" : "s",
@@ -79,6 +82,10 @@ static void begin(struct reconfigure *r, struct config *config) {
         r->p.live->other = config;
         r->stage = STAGE_MARKING;
         marker_change(r->p.marker, config);
+}
+
+bool reconfigure_refused(const struct reconfigure *r) {
+        return r && r->refused;
 }
 
 void reconfigure_take(struct reconfigure *r, struct config *config) {

@@ -45,5 +45,8 @@ void reconfigure_take(struct reconfigure *reconfigure, struct config *config);
 void reconfigure_changed(struct reconfigure *reconfigure, int error, const char *text);
 void reconfigure_let_go(struct reconfigure *reconfigure);
 
+/* Whether the last one that was gone over to could not be put in force. */
+bool reconfigure_refused(const struct reconfigure *reconfigure);
+
 /* Goes on with what had to wait, frees what is not needed any more. Called once a loop. */
 void reconfigure_run(struct reconfigure *reconfigure);

@@ -16,6 +16,7 @@ struct reload {
         bool asked;            /* whoever asked is to be told when all is through */
         bool config_asked;     /* and not through */
         bool signatures_asked;
+        bool config_refused, signatures_refused; /* when they were last looked at */
         bool always;                  /* [scanner] has changed: also for the signatures that run */
         int database;                 /* to be loaded next; -EBADF: nothing is */
         struct generation generation; /* that was told of */
@@ -27,6 +28,7 @@ struct reload {
 static void log_refused(struct reload *reload, const char *text) {
         reload->p.stats->reloads_failed++;
         reload->signatures_asked = false;
+        reload->signatures_refused = true;
         journal_say(reload->p.journal, EVENT_RELOAD_FAILED, NULL,
                     "%s The engine that was loaded before goes on; the signatures are tried again "
                     "when they change, or at SIGHUP.",
@@ -37,6 +39,8 @@ static void on_reloaded(void *userdata, enum pool_reloaded how, const char *text
         struct reload *reload = userdata;
 
         reload->signatures_asked = reload->database >= 0;
+        if (how == POOL_UNCHANGED || how == POOL_CHANGED)
+                reload->signatures_refused = false;
         switch (how) {
         case POOL_UNCHANGED:
                 journal_say(reload->p.journal, EVENT_SIGNATURES_UNCHANGED, NULL,
@@ -119,6 +123,7 @@ static void take_config(struct reload *reload, const struct reload_news *news) {
 
         config_free(reload->config);
         reload->config = news->config;
+        reload->config_refused = !news->config;
         if (n > 0 && news->text[n - 1] == '\n')
                 news->text[n - 1] = '\0';
         if (!news->config) {
@@ -160,6 +165,14 @@ void reload_run(struct reload *reload, bool ready) {
                 reload->asked = false;
                 reload->p.settled(reload->p.userdata);
         }
+}
+
+bool reload_refused_signatures(const struct reload *reload) {
+        return reload->signatures_refused;
+}
+
+bool reload_refused_config(const struct reload *reload) {
+        return reload->config_refused;
 }
 
 /* ---- The object ---- */

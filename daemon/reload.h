@@ -45,6 +45,10 @@ void reload_ask(struct reload *reload);
 /* The configuration that was handed over is in force, or is not. engine: another engine is needed. */
 void reload_config_done(struct reload *reload, bool engine);
 
+/* Whether what was found on disk when it was last looked at was refused, so that older things run. */
+bool reload_refused_signatures(const struct reload *reload);
+bool reload_refused_config(const struct reload *reload);
+
 /* Goes on with what had to wait; a configuration also waits until ready. Called once a loop. */
 void reload_run(struct reload *reload, bool ready);
 

@@ -38,6 +38,7 @@ struct selftest {
         unsigned failures; /* rounds in a row in which something passed by */
         struct selftest_result *results;
         size_t n_results;
+        unsigned changes; /* rounds that brought anything new */
 
         /* The round. */
         pthread_t thread;
@@ -181,7 +182,7 @@ static void tell(const struct selftest *s, const struct check *c,
 
 static void take_results(struct selftest *s) {
         struct selftest_result *results = calloc(MAX(s->n_checks, (size_t)1), sizeof(*results));
-        bool failed = false;
+        bool failed = false, news = false;
         size_t n = 0;
 
         if (!results)
@@ -202,9 +203,13 @@ static void take_results(struct selftest *s) {
                         .hook = c->hook,
                         .checked_usec = c->checked_usec,
                         .error = c->error,
+                        .news = !before || before->hook != c->hook || before->error != c->error,
                 };
+                news = news || results[n].news;
                 n++;
         }
+        if (news || n != s->n_results)
+                s->changes++;
         drop_results(s);
         s->results = results;
         s->n_results = n;
@@ -229,6 +234,10 @@ bool selftest_failed(const struct selftest *s) {
 const struct selftest_result *selftest_results(const struct selftest *s, size_t *ret_n) {
         *ret_n = s->n_results;
         return s->results;
+}
+
+unsigned selftest_changes(const struct selftest *s) {
+        return s ? s->changes : 0;
 }
 
 static int begin_round(struct selftest *s) {
@@ -261,6 +270,7 @@ uint64_t selftest_run(struct selftest *s, uint64_t now) {
                 s->next_usec = now + (s->failures == 1 ? MIN(CONFIRM_USEC, interval) : interval);
         }
         if (interval == 0) {
+                s->changes += s->n_results > 0;
                 drop_results(s);
                 s->failures = 0;
                 s->next_usec = 0;

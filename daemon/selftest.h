@@ -25,6 +25,7 @@ struct selftest_result {
         enum hook hook;
         uint64_t checked_usec; /* when that was found; 0: never yet */
         int error;             /* why the last check said nothing; or 0 */
+        bool news;             /* it was another one before the last round */
 };
 
 int selftest_new(const struct config *config, struct stats *stats, struct journal *journal,
@@ -41,6 +42,9 @@ bool selftest_failed(const struct selftest *selftest);
 
 /* The last result of each store that was looked at; valid until selftest_run(). */
 const struct selftest_result *selftest_results(const struct selftest *selftest, size_t *ret_n);
+
+/* How many rounds brought anything new. */
+unsigned selftest_changes(const struct selftest *selftest);
 
 /* Starts rounds when they are due, takes their results. Called once a loop while all marks are in
  * place; returns when it wants to be called next. */

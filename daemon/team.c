@@ -72,6 +72,7 @@ static void loader_said(void *userdata, const union proto_message *m) {
         }
         team->generation = m->loaded.generation;
         team->database_version = m->loaded.database_version;
+        team->database_usec = m->loaded.database_usec;
         team->loaded = true;
         team_log_loaded(team, &m->loaded);
         pool_take_generation(pool, team);

@@ -55,7 +55,8 @@ static void set_store_counter(struct store_stats *of, const char *name, uint64_t
                         of->hub[i] = value;
 }
 
-static int read_counters(sd_bus_message *m, struct stats *stats) {
+/* ret_since: of what is counted since some time. */
+static int read_counters(sd_bus_message *m, struct stats *stats, uint64_t *ret_since) {
         const char *name;
         uint64_t value;
         int r = sd_bus_message_enter_container(m, 'v', "a{st}");
@@ -63,7 +64,10 @@ static int read_counters(sd_bus_message *m, struct stats *stats) {
         if (r >= 0)
                 r = sd_bus_message_enter_container(m, 'a', "{st}");
         while (r >= 0 && (r = sd_bus_message_read(m, "{st}", &name, &value)) > 0)
-                set_counter(stats, name, value);
+                if (ret_since && streq(name, "since_usec"))
+                        *ret_since = value;
+                else
+                        set_counter(stats, name, value);
         if (r >= 0)
                 r = sd_bus_message_exit_container(m);
         return r < 0 ? r : sd_bus_message_exit_container(m);
@@ -147,6 +151,21 @@ static int read_latencies(sd_bus_message *m, struct stats *stats) {
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static int read_refused(sd_bus_message *m, struct metrics *to) {
+        const char *what;
+        int r = sd_bus_message_enter_container(m, 'v', "as");
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read(m, "s", &what)) > 0) {
+                to->refused_signatures = to->refused_signatures || streq(what, "signatures");
+                to->refused_config = to->refused_config || streq(what, "configuration");
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 static int read_property(sd_bus_message *m, const char *name, struct metrics *to) {
         const struct {
                 const char *name;
@@ -172,7 +191,15 @@ static int read_property(sd_bus_message *m, const char *name, struct metrics *to
         if (streq(name, "OldestWaitUSec"))
                 return sd_bus_message_read(m, "v", "t", &to->oldest_usec);
         if (streq(name, "Counters"))
-                return read_counters(m, &to->stats);
+                return read_counters(m, &to->stats, NULL);
+        if (streq(name, "Today"))
+                return read_counters(m, &to->today, &to->today_usec);
+        if (streq(name, "SignaturesUSec"))
+                return sd_bus_message_read(m, "v", "t", &to->database_usec);
+        if (streq(name, "Refused"))
+                return read_refused(m, to);
+        if (streq(name, "Breaker"))
+                return read_text(m, to->breaker, sizeof(to->breaker));
         if (streq(name, "StoreCounters"))
                 return read_stores(m, &to->stats);
         if (streq(name, "Latencies"))

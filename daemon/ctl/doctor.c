@@ -23,12 +23,12 @@
 #include "daemon/admission.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/escape.h"
+#include "daemon/ctl/health.h"
 #include "daemon/ctl/output.h"
 #include "daemon/keys.h"
 
-#define DATABASE_DAYS 3 /* freshclam looks several times a day, and there is a new one daily */
-#define DAY_SECONDS   (24 * 3600)
-#define OPEN_MSEC     10000
+#define DAY_SECONDS (24 * 3600)
+#define OPEN_MSEC   10000
 
 static const char *const finding_names[] = {
         [FINDING_OK] = "ok",
@@ -153,7 +153,7 @@ static void look_at_database(struct doctor *doctor, const struct config *config)
                 doctor_say(doctor, FINDING_WARNING, "database",
                            "If these are not signatures of your own, run freshclam.",
                            "%s has no daily.cvd or daily.cld", config->database);
-        else if (now - newest > (time_t)DATABASE_DAYS * DAY_SECONDS)
+        else if (now - newest > (time_t)SIGNATURES_DAYS_MAX * DAY_SECONDS)
                 doctor_say(doctor, FINDING_WARNING, "database",
                            "See why: systemctl status clamav-freshclam",
                            "the signatures in %s are %lld days old", config->database,

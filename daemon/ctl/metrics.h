@@ -18,7 +18,12 @@ struct metrics {
         char version[32], generation[GENERATION_LENGTH + 1];
         uint32_t database_version, waiting, queued, background;
         uint64_t oldest_usec;
-        struct stats stats; /* its stores' names are owned */
+        uint64_t database_usec; /* when the signatures were made, since 1970; 0: own ones */
+        bool refused_signatures, refused_config;
+        char breaker[16];
+        uint64_t today_usec; /* since when that is counted, since 1970; 0: it does not say */
+        struct stats today;  /* of these, the counters of TODAY_TABLE */
+        struct stats stats;  /* its stores' names are owned */
 };
 
 void metrics_done(struct metrics *metrics);

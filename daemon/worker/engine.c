@@ -261,6 +261,12 @@ uint32_t engine_database_version(const struct engine *engine) {
         return version > 0 ? (uint32_t)MIN(version, (long long)UINT32_MAX) : 0;
 }
 
+uint64_t engine_database_usec(const struct engine *engine) {
+        long long seconds = cl_engine_get_num(engine->cl, CL_ENGINE_DB_TIME, NULL);
+
+        return seconds > 0 ? (uint64_t)MIN(seconds, (long long)UINT32_MAX) * USEC_PER_SEC : 0;
+}
+
 static void forget_load_errors(void) {
         load_errors.text[0] = '\0';
         load_errors.n = 0;

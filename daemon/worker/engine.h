@@ -56,6 +56,8 @@ int engine_compile(struct engine *engine, char problem[static ENGINE_PROBLEM_MAX
 
 /* Version of daily.cvd; 0 for signatures of one's own. */
 uint32_t engine_database_version(const struct engine *engine);
+/* When they were made, in microseconds since 1970; 0 likewise. */
+uint64_t engine_database_usec(const struct engine *engine);
 
 /* Temporary files go there from now on. Every forked process needs a folder of its own: copies of
  * one engine make the same names, and a collision is not noticed by libclamav. */

@@ -305,6 +305,7 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
                 return r;
         }
         reply->database_version = engine_database_version(ret->engine);
+        reply->database_usec = engine_database_usec(ret->engine);
         proto_text(reply->engine, sizeof(reply->engine), engine_name());
         return 0;
 }

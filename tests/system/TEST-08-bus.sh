@@ -15,13 +15,18 @@ make_maildir "$WORK/store/alice"
 make_mail "$WORK/store/alice/cur/bad:2,S" eicar-base64
 chmod 0755 "$WORK"
 add_store odd.name "$WORK/store" on_infected=block
+cp -r "$SIGNATURES" "$WORK/signatures"
+SCANNER_CONF=${SCANNER_CONF/"$SIGNATURES"/"$WORK/signatures"}
+
+# shellcheck disable=SC2317 # wait_until calls it
+generation_was_told() { told_change /org/storescan Generation "$(property Generation | cut -d ' ' -f 2)"; }
 
 say 'no bus: storescand guards all the same'
 start_storescand
 expect_denied "$WORK/store/alice/cur/bad:2,S"
 status=0
 output=$("$STORESCANCTL" status 2>&1) || status=$?
-expect_equal "$status" 2 'status without a bus'
+expect_equal "$status" 3 'status without a bus'
 [[ $output == *'bus can'*'be reached'* ]] || fail "does not name the bus: $output"
 
 say 'the bus comes late'
@@ -47,6 +52,11 @@ expect_equal "$(jq -r '[.guarding, .waiting, .counters.infected, .counters.denie
 grep -Eq '^infected +1 ' "$WORK/stats" || fail 'stats'
 expect_equal "$("$STORESCANCTL" --json stats | jq .infected)" 1 'stats in JSON'
 
+expect_equal "$(jq -r '[.health, .today.infected, .today.denied, .breaker, .stages.scan.count > 0] | @csv' <<<"$json")" \
+    '"well",1,1,"closed",true' 'health, today and stages in JSON'
+grep -Eq 'Today +1 infected.* 1 opens denied' "$WORK/status" || fail "status: $(<"$WORK/status")"
+grep -Eq 'Stages +99 of 100 within .*scan' "$WORK/status" || fail "status: $(<"$WORK/status")"
+
 say 'for everybody to read'
 cp "$STORESCANCTL" "$WORK/storescanctl"
 as_nobody "$WORK/storescanctl" status >/dev/null || fail 'status for a user'
@@ -71,18 +81,36 @@ for time in 0s 25h forever; do
     [[ $output == *"'$time'"* ]] || fail "does not name '$time': $output"
 done
 expect_denied "$WORK/store/alice/cur/bad:2,S"
+watch_signals
 "$STORESCANCTL" pause 1min >/dev/null || fail 'pause'
+expect_told /org/storescan Paused true
 expect_readable "$WORK/store/alice/cur/bad:2,S"
 status=0
 output=$("$STORESCANCTL" status) || status=$?
 expect_equal "$status" 1 'status in a pause'
 [[ $output == *PAUSED* ]] || fail "does not tell of the pause: $output"
 "$STORESCANCTL" resume || fail 'resume'
+expect_told /org/storescan Paused false
 expect_denied "$WORK/store/alice/cur/bad:2,S"
 "$STORESCANCTL" pause 1s >/dev/null || fail 'pause'
 # shellcheck disable=SC2317 # wait_until calls it
 ended() { ! read_file "$WORK/store/alice/cur/bad:2,S" >/dev/null 2>&1; }
 wait_until 20 ended || fail 'the pause did not end by itself'
+
+say 'signatures that are refused, and others that are not'
+echo nonsense >"$WORK/signatures/broken.ndb"
+"$STORESCANCTL" reload >/dev/null || fail 'reload'
+expect_told /org/storescan Refused '["signatures"]'
+status=0
+output=$("$STORESCANCTL" status) || status=$?
+expect_equal "$status" 1 'status when signatures were refused'
+[[ $output == *'signatures were refused'*'-> journalctl'* ]] || fail "does not tell of it: $output"
+rm "$WORK/signatures/broken.ndb"
+echo "$(printf hello | md5sum | cut -d ' ' -f 1):5:Test.New" >"$WORK/signatures/new.hdb"
+"$STORESCANCTL" reload >/dev/null || fail 'reload'
+expect_told /org/storescan Refused '[]'
+wait_until 10 generation_was_told || fail "no new generation was told: $(<"$WORK/signals")"
+"$STORESCANCTL" status >"$WORK/status" || fail "status: $(<"$WORK/status")"
 
 say 'a bus that hangs keeps nobody waiting'
 kill -STOP "$BUS"

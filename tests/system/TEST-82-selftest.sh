@@ -6,6 +6,15 @@
 source "$(dirname "$0")/../lib.sh"
 setup
 need_program jq python3
+source "$(dirname "$0")/../bus.sh"
+
+# expect_status STATUS PATTERN: of storescanctl, and a line of what it says.
+expect_status() {
+    local status=0 output
+    output=$("$STORESCANCTL" status 2>&1) || status=$?
+    expect_equal "$status" "$1" "status, which says: $output"
+    [[ $output == *$2* ]] || fail "no '$2' in: $output"
+}
 
 # What storescand tells its service manager, one line a message.
 cat >"$WORK/manager.py" <<'END'
@@ -37,12 +46,15 @@ add_store whole "$WORK/whole" marks=filesystem
 add_store folders "$WORK/folders" marks=directories on_infected=replace
 add_store memory "$WORK/lower"
 add_store solid "$WORK/solid"
+start_bus
 start_storescand env NOTIFY_SOCKET="$WORK/notify" WATCHDOG_USEC=1500000
 
 say 'three stores are hooked; a fourth is read-only, and can not be tested'
 wait_until 20 counter_reaches self_tests 6 || fail "self_tests is $(counter self_tests)"
 wait_for_line "^storescand: untested: .*'solid'.*Read-only"
 expect_equal "$(count_lines '^storescand: (untested|not-hooked): ')" 1 'said once'
+wait_until 20 has_name || fail "storescand is not on the bus: $(<"$WORK/bus.log")"
+expect_status 1 "store 'solid' can't be tested"
 
 say 'nobody else meets it: no file is there, nothing is blocked, replaced or stamped for it'
 expect_equal "$(find "$WORK/whole" "$WORK/folders" | sort)" "$before" 'files'
@@ -72,8 +84,11 @@ for name in os.listdir(f"/proc/{pid}/fdinfo"):
         libc.syscall(301, group, ADD | FILESYSTEM, ctypes.c_uint64(OPEN_PERM), -100, os.fsencode(path))
 END
 say 'marks that are gone: opens there pass by'
+watch_signals
 python3 "$WORK/marks.py" "$DAEMON_PID" flush "$WORK/lower"
 wait_for_line "^storescand: not-hooked: .*'whole'"
+expect_told /org/storescan/store/whole Hooked '"no"'
+expect_status 2 "opens in store 'whole' pass storescand by"
 sleep 3 # the second round, and pings of before
 pings=$(pings)
 sleep 2
@@ -83,6 +98,7 @@ expect_equal "$(count_lines '^storescand: not-hooked: ')" 1 'said once'
 say 'they are back: the store is hooked again, and the watchdog is fed'
 python3 "$WORK/marks.py" "$DAEMON_PID" add "$WORK/whole" "$WORK/solid"
 wait_for_line "^storescand: hooked: .*'whole'"
+expect_told /org/storescan/store/whole Hooked '"yes"'
 wait_until 10 pings_reach $((pings + 2)) || fail 'the watchdog is not fed'
 expect_denied "$WORK/whole/user/cur/virus"
 

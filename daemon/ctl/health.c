@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Owns the words for what is wrong. */
+
+#include "daemon/ctl/health.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "store/util.h"
+
+#define DAY_USEC (24 * 3600 * USEC_PER_SEC)
+
+const char *health_name(enum health health) {
+        static const char *const names[] = {
+                [HEALTH_WELL] = "well",
+                [HEALTH_ATTENTION] = "attention",
+                [HEALTH_NOT_HOOKED] = "not-hooked",
+                [HEALTH_NOT_RUNNING] = "not-running",
+        };
+
+        static_assert(ELEMENTSOF(names) == _HEALTH_MAX, "a name for each");
+        return (unsigned)health < _HEALTH_MAX ? names[health] : "invalid";
+}
+
+_printf_(4, 5) static void add(struct health_report *report, enum health health, const char *advice,
+                               const char *format, ...) {
+        struct health_reason *reason;
+        va_list ap;
+
+        report->health = MAX(report->health, health);
+        if (report->n == HEALTH_REASONS_MAX)
+                return;
+        reason = &report->reasons[report->n++];
+        reason->advice = advice;
+        va_start(ap, format);
+        (void)vsnprintf(reason->text, sizeof(reason->text), format, ap);
+        va_end(ap);
+}
+
+static void judge_hook(struct health_report *report, const struct hook_status *hook) {
+        if (streq(hook->state, "no"))
+                add(report, HEALTH_NOT_HOOKED,
+                    "journalctl -u storescand STORESCAN_EVENT=not-hooked",
+                    "opens in store '%s' pass storescand by", hook->store);
+        else if (!streq(hook->state, "yes") && hook->problem[0])
+                add(report, HEALTH_ATTENTION, "The store is marked; only the proof is missing.",
+                    "store '%s' can't be tested: %s", hook->store, hook->problem);
+}
+
+static void judge_signatures(struct health_report *report, const struct metrics *says,
+                             uint64_t now_usec) {
+        uint64_t made = says->database_usec,
+                 age = made == 0 || made > now_usec ? 0 : now_usec - made;
+
+        if (says->refused_signatures)
+                add(report, HEALTH_ATTENTION,
+                    "journalctl -u storescand STORESCAN_EVENT=reload-failed",
+                    "the new signatures were refused, older ones go on");
+        if (age >= (SIGNATURES_DAYS_MAX + 1) * DAY_USEC)
+                add(report, HEALTH_ATTENTION, "See why: systemctl status clamav-freshclam",
+                    "the signatures are %" PRIu64 " days old", age / DAY_USEC);
+}
+
+void health_judge(const struct metrics *says, const struct hook_status *hooks, size_t n_hooks,
+                  uint64_t now_usec, struct health_report *ret) {
+        *ret = (struct health_report){};
+        if (!says->guarding)
+                add(ret, HEALTH_NOT_HOOKED, "journalctl -u storescand -n 20",
+                    "storescand does not guard yet");
+        for (size_t i = 0; i < n_hooks; i++)
+                judge_hook(ret, &hooks[i]);
+        if (says->paused)
+                add(ret, HEALTH_ATTENTION, "storescanctl resume", "every open passes unscanned");
+        if (says->breaker[0] && !streq(says->breaker, "closed"))
+                add(ret, HEALTH_ATTENTION, "journalctl -u storescand -p warning -n 20",
+                    "the engine fails again and again: opens that need a scan are answered at "
+                    "once, by on_error");
+        judge_signatures(ret, says, now_usec);
+        if (says->refused_config)
+                add(ret, HEALTH_ATTENTION, "storescanctl check-config",
+                    "the configuration on disk was refused, the one before is in force");
+}
