@@ -37,11 +37,13 @@
 
 #include "daemon/clock.h"
 
-#define KEPT_MAX  64U                   /* files kept in one turn of the loop */
-#define WAYS      4U                    /* readers remembered, for each of max_files */
-#define SLICE     256U                  /* files looked at, or dropped, in one turn */
-#define ROUND     20U                   /* looks until every file was looked at */
-#define LOOK_USEC (USEC_PER_SEC / 4)    /* between them: a deleted file keeps its space for 5 s */
+#define KEPT_MAX  64U                /* files kept in one turn of the loop */
+#define WAYS      4U                 /* readers remembered, for each of max_files */
+#define SLICE     256U               /* files looked at, or dropped, in one turn */
+#define ROUND     20U                /* looks until every file was looked at */
+#define LOOK_USEC (USEC_PER_SEC / 4) /* between them: a deleted file keeps its space for 5 s */
+#define IDLE_USEC (3 * USEC_PER_SEC) /* without an event of its file system, until a file goes */
+#define PLOTS     64U
 #define MARK      FAN_MARK_IGNORED_MASK /* without SURV_MODIFY: writes clear it too */
 
 enum state { SPARE, KEPT, HOT, BREAKING, CLOSING };
@@ -69,6 +71,13 @@ struct sighting {
         uint64_t tag, when_usec;
 };
 
+/* Of the file systems whose numbers lead to it. */
+struct plot {
+        unsigned events, seen; /* by now; at the last look */
+        uint64_t used_usec;    /* the last look that saw more of them than the one before */
+        bool idle;
+};
+
 struct hot {
         struct ring *ring;
         struct gate *gate;
@@ -88,7 +97,8 @@ struct hot {
         struct generation generation; /* of all files */
         bool draining;                /* it is another one's turn: the files are on their way out */
         bool stopped;
-        uint64_t lost;      /* of stats.lost, when it was last looked at */
+        uint64_t lost; /* of stats.lost, when it was last looked at */
+        struct plot plots[PLOTS];
         unsigned cursor;    /* the next entry to look at */
         unsigned unlooked;  /* entries that must be looked at in this turn and the next ones */
         uint64_t look_usec; /* when the next look is due */
@@ -131,6 +141,14 @@ static bool note_sighting(struct hot *hot, dev_t dev, ino_t ino, const struct ti
 
         *s = (struct sighting){ .tag = tag, .when_usec = now };
         return again;
+}
+
+static struct plot *plot_of(struct hot *hot, dev_t dev) {
+        return &hot->plots[(dev ^ dev >> 8) % PLOTS];
+}
+
+void hot_heed(struct hot *hot, const struct stat *st) {
+        plot_of(hot, st->st_dev)->events++;
 }
 
 bool hot_seen(struct hot *hot, const struct stat *st) {
@@ -304,6 +322,7 @@ static void heat(struct entry *e, uint64_t now) {
                 return;
         }
         gate_disown(hot->gate);
+        plot_of(hot, e->dev)->events++; /* that of its open may have been looked at */
         e->state = HOT;
         e->since_usec = now;
         hot->n++;
@@ -346,6 +365,24 @@ static void drop_old(struct hot *hot, uint64_t now) {
         }
 }
 
+/* Readers of hot files are silent, but where mail is served something else raises an event now and then: a
+ * file that is not hot, an index. Where nothing does, files go, so that an unmount finds none. The kernel
+ * tells of no attempt to unmount. */
+static void look_who_is_idle(struct hot *hot, uint64_t now) {
+        for (unsigned i = 0; i < PLOTS; i++) {
+                struct plot *plot = &hot->plots[i];
+
+                if (plot->seen != plot->events) {
+                        plot->seen = plot->events;
+                        plot->used_usec = now;
+                        plot->idle = false;
+                } else if (!plot->idle && now - plot->used_usec >= IDLE_USEC) {
+                        plot->idle = true;
+                        hot->unlooked = hot->n_entries;
+                }
+        }
+}
+
 /* Deleted, renamed, or modified by one who read, which takes the mark away (O_RDONLY | O_TRUNC,
  * utimensat(2)); or a broken lease, should its signal have been lost. */
 static void look(struct hot *hot, unsigned n) {
@@ -353,7 +390,12 @@ static void look(struct hot *hot, unsigned n) {
                 struct entry *e = &hot->entries[hot->cursor];
 
                 hot->cursor = (hot->cursor + 1) % hot->n_entries;
-                if (e->state == HOT && (!lease_holds(e->fd) || !unchanged(e)))
+                if (e->state != HOT)
+                        continue;
+                if (plot_of(hot, e->dev)->idle) {
+                        (void)note_sighting(hot, e->dev, e->ino, &e->changed);
+                        drop(e);
+                } else if (!lease_holds(e->fd) || !unchanged(e))
                         drop(e);
         }
 }
@@ -411,6 +453,7 @@ uint64_t hot_run(struct hot *hot, uint64_t now) {
         drop_old(hot, now);
         if (hot->look_usec <= now) {
                 hot->look_usec = now + LOOK_USEC;
+                look_who_is_idle(hot, now);
                 look(hot, hot->n_entries / ROUND + 1);
         }
         if (hot->unlooked > 0) {

@@ -43,6 +43,10 @@ int hot_new(struct ring *ring, struct gate *gate, const struct pool *pool, struc
 struct hot *hot_free(struct hot *hot);
 DEFINE_CLEANUP(struct hot *, hot_free);
 
+/* Notes that somebody uses the file system: one that nobody uses for some seconds keeps no hot files, so
+ * that it can be unmounted. */
+void hot_heed(struct hot *hot, const struct stat *st);
+
 /* Notes that a clean file was asked for. Whether that was so before, lately and with the same change
  * time: it is worth keeping. */
 bool hot_seen(struct hot *hot, const struct stat *st);

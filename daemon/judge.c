@@ -281,6 +281,8 @@ void judge_event(void *userdata, const struct gate_event *event) {
         if (event->access == GATE_OPEN && find_stamp(judge, fd, &stamped.stamp))
                 lease = take_lease(fd);
         r = fstat(fd, &st);
+        if (r >= 0)
+                hot_heed(judge->hot, &st);
         if (r >= 0 && event->access == GATE_OPEN)
                 many_heed(judge->many, fd, &st);
         if (r < 0 || !S_ISREG(st.st_mode) || (st.st_size == 0 && event->access == GATE_OPEN)) {

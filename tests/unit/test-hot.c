@@ -184,7 +184,18 @@ static int try_to_write(unsigned n) {
         return 0;
 }
 
+/* In use: something of the file system is opened all the time. */
 static void run_for(uint64_t usec) {
+        struct stat st;
+
+        ck_assert_int_eq(stat(folder, &st), 0);
+        for (uint64_t end = now + usec; now < end; now += USEC_PER_SEC / 4) {
+                hot_heed(hot, &st);
+                (void)hot_run(hot, now);
+        }
+}
+
+static void idle_for(uint64_t usec) {
         for (uint64_t end = now + usec; now < end; now += USEC_PER_SEC / 4)
                 (void)hot_run(hot, now);
 }
@@ -363,6 +374,24 @@ START_TEST(not_for_ever) {
 }
 END_TEST
 
+START_TEST(not_when_nobody_uses_the_file_system) {
+        struct stat st;
+        int fd;
+
+        fd = heat(0);
+        run_for(TIME / 4);
+        idle_for(2 * USEC_PER_SEC);
+        expect_calls("");
+        ck_assert(is_open(fd));
+        idle_for(2 * USEC_PER_SEC);
+        expect_calls("m");
+        ck_assert(!is_open(fd));
+        /* It is worth it at its next open. */
+        ck_assert_int_eq(stat(path_of(0), &st), 0);
+        ck_assert(hot_seen(hot, &st));
+}
+END_TEST
+
 START_TEST(not_with_new_signatures) {
         struct generation old = generation;
         int fd;
@@ -459,6 +488,7 @@ int main(void) {
         tcase_add_test(tcase, once_only);
         tcase_add_test(tcase, no_more_than_there_is_room_for);
         tcase_add_test(tcase, not_for_ever);
+        tcase_add_test(tcase, not_when_nobody_uses_the_file_system);
         tcase_add_loop_test(tcase, not_with_new_signatures, 0, 2);
         tcase_add_test(tcase, not_when_fds_are_scarce);
         tcase_add_test(tcase, deleted);
