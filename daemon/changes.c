@@ -52,9 +52,9 @@ struct changes *changes_free(struct changes *changes) {
         return NULL;
 }
 
-int changes_mark_filesystem(const struct changes *changes, const char *path) {
-        return fanotify_mark(changes->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_MODIFY,
-                             AT_FDCWD, path) < 0
+int changes_mark_filesystem(const struct changes *changes, int fd) {
+        return fanotify_mark(changes->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_MODIFY, fd,
+                             NULL) < 0
                        ? -errno
                        : 0;
 }

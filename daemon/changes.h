@@ -33,7 +33,7 @@ DEFINE_CLEANUP(struct changes *, changes_free);
 
 /* Has events of a whole file system told, or of all files of a folder. From any thread. 0 or negative
  * errno: some file systems (btrfs subvolumes before 6.8) can't. */
-int changes_mark_filesystem(const struct changes *changes, const char *path);
+int changes_mark_filesystem(const struct changes *changes, int fd);
 int changes_mark_folder(const struct changes *changes, int fd);
 
 /* The key of an open file: zeroed where it has none, which no event has. */

@@ -72,8 +72,9 @@ bool places_tell_news(const struct config *config, const struct config_store *st
 /* Which store's folders are marked from now on, and how. */
 void places_walk_store(struct places *m, const struct config_store *store, const char *mount);
 
-/* Brings the marks of one store in line with what is there now. */
-int places_store_round(struct places *m, struct marked_store *s, const struct scope_mounts *mounts);
+/* Brings the marks of one store in line with what is there now. mounts are read again where they have
+ * changed meanwhile. */
+int places_store_round(struct places *m, struct marked_store *s, struct scope_mounts *mounts);
 
 /* Watches the folders above a root, so that its coming back is told. */
 void places_watch_above(struct places *m, const char *path);

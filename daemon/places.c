@@ -24,6 +24,8 @@
 #include "daemon/proc-fd.h"
 #include "daemon/walk.h"
 
+#define TRIES 20 /* of a store's round, while mounts come and go */
+
 /* ---- Marks ---- */
 
 static void mark_failed(struct places *m, const char *path, int error) {
@@ -41,10 +43,10 @@ static void walk_error(void *userdata, const char *path, int error) {
 
 /* Files of many items: their changes are told as well. Where they can't be, every change of a file's
  * times is taken for one of all of it. */
-static void note_changes(struct places *m, int fd, const char *filesystem) {
+static void note_changes(struct places *m, int fd, bool filesystem) {
         struct stat st;
 
-        (void)(filesystem ? changes_mark_filesystem(m->changes, filesystem)
+        (void)(filesystem ? changes_mark_filesystem(m->changes, fd)
                           : changes_mark_folder(m->changes, fd));
         if (fstat(fd, &st) >= 0)
                 gate_note_access(m->gate, st.st_dev, m->walking_mask & ~MASK_P);
@@ -69,7 +71,7 @@ static int mark_folder(void *userdata, int fd, const char *path) {
         }
         m->marked++;
         if (m->walking_mask != MASK_P)
-                note_changes(m, fd, NULL);
+                note_changes(m, fd, false);
         if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR,
                           news ? MASK_N | MASK_NEWS | FAN_EVENT_ON_CHILD : MASK_N, fd, NULL) < 0) {
                 r = newcomers_watch(m->newcomers, fd, m->walking_mount, news);
@@ -117,11 +119,10 @@ static int mark_tree(struct places *m, const struct config_store *store, const c
 
 /* ---- Places ---- */
 
-static int identify(const char *path, struct identity *ret) {
+static int identify_at(int fd, const char *path, int flags, struct identity *ret) {
         struct statx stx;
 
-        if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
-                  STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx) < 0)
+        if (statx(fd, path, flags, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx) < 0)
                 return -errno;
         if (!S_ISDIR(stx.stx_mode))
                 return -ENOTDIR;
@@ -132,6 +133,14 @@ static int identify(const char *path, struct identity *ret) {
         ret->born.tv_sec = stx.stx_btime.tv_sec;
         ret->born.tv_nsec = stx.stx_btime.tv_nsec;
         return 0;
+}
+
+static int identify(const char *path, struct identity *ret) {
+        return identify_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, ret);
+}
+
+static bool same_identity(const struct identity *a, const struct identity *b) {
+        return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 void place_forget(struct places *m, struct guarded *g) {
@@ -152,23 +161,28 @@ static void place_drop(struct places *m, struct marked_store *s, struct guarded 
         *g = s->places[--s->n];
 }
 
-static int mark_filesystem(struct places *m, const struct config_store *store, const char *path) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* What is mounted on the path between the look at it and the marks must not get them: it could hold the
+ * system. -EAGAIN: something was. */
+static int mark_filesystem(struct places *m, const struct config_store *store, const char *path,
+                           const struct identity *identity) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        struct identity opened;
+        int r = fd < 0 ? -errno : identify_at(fd, "", AT_EMPTY_PATH, &opened);
 
-        if (fd < 0)
-                return -errno;
+        if (r < 0)
+                return r;
+        if (!same_identity(&opened, identity))
+                return -EAGAIN;
         places_walk_store(m, store, path);
         if (m->walking_mask != MASK_P)
-                note_changes(m, fd, path);
+                note_changes(m, fd, true);
         if (places_tell_news(m->config, store) &&
-            fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_NEWS, AT_FDCWD, path) <
-                    0)
+            fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_NEWS, fd, NULL) < 0)
                 journal_say(m->journal, EVENT_NEWS_FAILED, store->name,
                             "New mail in store '%s' is scanned when it is read, not before: the "
                             "file system of %s does not tell of it (%s).",
                             store->name, path, error_text(errno));
-        return gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, m->walking_mask, AT_FDCWD,
-                         path);
+        return gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, m->walking_mask, fd, NULL);
 }
 
 /* Puts the marks of one place. again: they were there before, so files that have come meanwhile
@@ -181,7 +195,7 @@ static int place_mark(struct places *m, struct marked_store *s, const struct sco
 
         if (statfs(place->path, &sfs) < 0)
                 return -errno;
-        r = place->filesystem ? mark_filesystem(m, s->config, place->path)
+        r = place->filesystem ? mark_filesystem(m, s->config, place->path, identity)
                               : mark_tree(m, s->config, place->path, AT_FDCWD, place->path,
                                           place->path, again);
         if (r < 0)
@@ -223,8 +237,10 @@ static void explain_mark(const struct places *m, const struct config_store *stor
                 error_text(-error));
 }
 
-int places_store_round(struct places *m, struct marked_store *s,
-                       const struct scope_mounts *mounts) {
+/* -EAGAIN: something was mounted or unmounted since the table was read. trust: it was not read in vain
+ * again and again; else no file system is marked as a whole. */
+static int store_round(struct places *m, struct marked_store *s, const struct scope_mounts *mounts,
+                       bool trust) {
         struct scope scope = {};
         FILE *errors = m->errors;
         _cleanup_free_ char *text = NULL;
@@ -258,27 +274,50 @@ int places_store_round(struct places *m, struct marked_store *s,
 
         /* One that fails leaves the others guarded. */
         for (size_t i = 0; i < scope.n; i++) {
-                const struct scope_place *place = &scope.places[i];
+                struct scope_place *place = &scope.places[i];
                 struct guarded *g = place_find(s, place->path);
                 struct identity identity;
                 int k;
 
                 if (identify(place->path, &identity) < 0)
                         continue; /* gone this moment: its watch makes another round */
+                if (identity.mount != place->mount && trust) {
+                        r = -EAGAIN;
+                        break;
+                }
+                place->filesystem = place->filesystem && identity.mount == place->mount;
                 if (g && g->filesystem == place->filesystem &&
-                    memcmp(&g->identity, &identity, sizeof(identity)) == 0)
+                    same_identity(&g->identity, &identity))
                         continue;
                 if (g)
                         place_drop(m, s, g);
                 k = place_mark(m, s, place, &identity, s->told || s->lost);
+                if (k == -EAGAIN) {
+                        r = k;
+                        break;
+                }
                 if (k < 0)
                         explain_mark(m, s->config, place->path, k);
                 if (r >= 0)
                         r = k;
         }
+        scope_done(&scope);
+        if (r == -EAGAIN)
+                return r;
         s->lost = false;
         s->told = true;
-        scope_done(&scope);
+        return r;
+}
+
+int places_store_round(struct places *m, struct marked_store *s, struct scope_mounts *mounts) {
+        int r = store_round(m, s, mounts, true);
+
+        for (unsigned n = 1; r == -EAGAIN && n <= TRIES; n++) {
+                scope_mounts_done(mounts);
+                r = scope_mounts_read(NULL, mounts);
+                if (r >= 0)
+                        r = store_round(m, s, mounts, n < TRIES);
+        }
         return r;
 }
 

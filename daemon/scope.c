@@ -42,10 +42,10 @@ static void unescape(char *s) {
 static int parse_line(const char *line, struct scope_mounts *mounts) {
         _cleanup_free_ char *root = NULL, *path = NULL, *type = NULL;
         struct scope_mount *grown;
-        unsigned major, minor;
+        unsigned id, parent, major, minor;
         const char *dash;
 
-        if (sscanf(line, "%*u %*u %u:%u %ms %ms", &major, &minor, &root, &path) != 4)
+        if (sscanf(line, "%u %u %u:%u %ms %ms", &id, &parent, &major, &minor, &root, &path) != 6)
                 return -EINVAL;
         dash = strstr(line, " - ");
         if (!dash || sscanf(dash, " - %ms", &type) != 1)
@@ -60,6 +60,8 @@ static int parse_line(const char *line, struct scope_mounts *mounts) {
                 .path = TAKE_PTR(path),
                 .root = TAKE_PTR(root),
                 .type = TAKE_PTR(type),
+                .id = id,
+                .parent = parent,
                 .dev = (uint64_t)major << 32 | minor,
         };
         return 0;
@@ -92,18 +94,45 @@ bool scope_is_below(const char *path, const char *root) {
         return rest && (*rest == '\0' || *rest == '/' || streq(root, "/"));
 }
 
-/* The mount that path is on: the last of those with the longest mount point above it. */
-static const struct scope_mount *mount_of(const struct scope_mounts *mounts, const char *path) {
-        const struct scope_mount *best = NULL;
+static bool has_parent(const struct scope_mounts *mounts, const struct scope_mount *m) {
+        for (size_t i = 0; i < mounts->n; i++)
+                if (mounts->mounts[i].id == m->parent && &mounts->mounts[i] != m)
+                        return true;
+        return false;
+}
+
+/* The mount on m that a walk to path crosses first. */
+static const struct scope_mount *mount_on(const struct scope_mounts *mounts,
+                                          const struct scope_mount *m, const char *path) {
+        const struct scope_mount *next = NULL;
 
         for (size_t i = 0; i < mounts->n; i++) {
-                const struct scope_mount *m = &mounts->mounts[i];
+                const struct scope_mount *c = &mounts->mounts[i];
 
-                if (scope_is_below(path, m->path) &&
-                    (!best || strlen(m->path) >= strlen(best->path)))
-                        best = m;
+                if (c != m && c->parent == m->id && scope_is_below(c->path, m->path) &&
+                    scope_is_below(path, c->path) &&
+                    (!next || strlen(c->path) <= strlen(next->path)))
+                        next = c;
         }
-        return best;
+        return next;
+}
+
+const struct scope_mount *scope_mount_of(const struct scope_mounts *mounts, const char *path) {
+        const struct scope_mount *m = NULL, *next = NULL;
+
+        for (size_t i = 0; i < mounts->n; i++) {
+                const struct scope_mount *c = &mounts->mounts[i];
+
+                if (scope_is_below(path, c->path) && !has_parent(mounts, c) &&
+                    (!next || strlen(c->path) >= strlen(next->path)))
+                        next = c;
+        }
+        /* A table that was read while it changed could lead in a circle. */
+        for (size_t n = 0; next && n <= mounts->n; n++) {
+                m = next;
+                next = mount_on(mounts, m, path);
+        }
+        return m;
 }
 
 /* ---- The rule ---- */
@@ -120,7 +149,7 @@ static bool holds(const struct scope_mounts *mounts, uint64_t dev, const char *p
                         break;
                 *slash = '\0';
         }
-        m = mount_of(mounts, real ? real : "/");
+        m = scope_mount_of(mounts, real ? real : "/");
         return m && m->dev == dev;
 }
 
@@ -152,7 +181,8 @@ static bool is_remote(const char *type) {
         return false;
 }
 
-static int add_place(struct scope *scope, const char *path, bool filesystem) {
+static int add_place(struct scope *scope, const char *path, const struct scope_mount *m,
+                     bool filesystem) {
         struct scope_place *grown = reallocarray(scope->places, scope->n + 1, sizeof(*grown));
         char *copy = strdup(path);
 
@@ -164,6 +194,7 @@ static int add_place(struct scope *scope, const char *path, bool filesystem) {
         }
         scope->places[scope->n++] = (struct scope_place){
                 .path = copy,
+                .mount = m->id,
                 .filesystem = filesystem,
         };
         return 0;
@@ -210,12 +241,12 @@ static int place_of_mount(const struct config_store *store, const struct scope_m
                 }
                 filesystem = true;
         }
-        return add_place(scope, path, filesystem);
+        return add_place(scope, path, m, filesystem);
 }
 
 int scope_find(const struct config_store *store, const struct scope_mounts *mounts,
                const char *const *own, size_t n_own, FILE *errors, struct scope *ret) {
-        const struct scope_mount *m = mount_of(mounts, store->path);
+        const struct scope_mount *m = scope_mount_of(mounts, store->path);
         struct scope scope = {};
         struct stat st;
         int r;
@@ -236,7 +267,7 @@ int scope_find(const struct config_store *store, const struct scope_mounts *moun
                 const struct scope_mount *b = &mounts->mounts[i];
 
                 if (scope_is_below(b->path, store->path) && !streq(b->path, store->path) &&
-                    mount_of(mounts, b->path) == b)
+                    scope_mount_of(mounts, b->path) == b)
                         r = place_of_mount(store, mounts, b, b->path, own, n_own, errors, &scope);
         }
         if (r < 0) {

@@ -17,12 +17,13 @@ struct scope_mount {
         char *path; /* where it is mounted */
         char *root; /* which folder of the file system is mounted there: "/" is all of it */
         char *type; /* "ext4" */
+        unsigned id, parent; /* as statx(2) has it in stx_mnt_id; of the mount that it lies on */
         uint64_t
                 dev; /* of the super block (major << 32 | minor): the same for all btrfs subvolumes */
 };
 
 struct scope_mounts {
-        struct scope_mount *mounts; /* in the table's order: a later one covers an earlier one */
+        struct scope_mount *mounts;
         size_t n;
 };
 
@@ -30,12 +31,17 @@ struct scope_mounts {
 int scope_mounts_read(const char *text, struct scope_mounts *ret);
 void scope_mounts_done(struct scope_mounts *mounts);
 
+/* The mount that a walk to path ends on; the path itself is not touched. Mounts that others hide, on the
+ * same point or above it, are passed by. NULL: the table holds none. */
+const struct scope_mount *scope_mount_of(const struct scope_mounts *mounts, const char *path);
+
 /* Whether a path is root or lies below it; both absolute. */
 bool scope_is_below(const char *path, const char *root);
 
 /* One place that needs marks. */
 struct scope_place {
         char *path;
+        unsigned mount;  /* the id of the mount it is on */
         bool filesystem; /* one mark on its file system; else one on each folder from path down */
 };
 

@@ -133,7 +133,7 @@ END_TEST
 
 START_TEST(test_own_files_there) {
         char *t = table(ROOT "2 1 8:2 / @ rw - ext4 /dev/sdb rw\n"
-                             "3 2 8:2 /db /opt rw - ext4 /dev/sdb rw\n");
+                             "3 1 8:2 /db /opt rw - ext4 /dev/sdb rw\n");
 
         /* The signature folder lies on the store's file system, by way of another mount. */
         ck_assert_int_eq(find(t, folder, MARKS_AUTO, "/opt/none-such/signatures"), 0);
@@ -183,6 +183,46 @@ START_TEST(test_remote) {
 }
 END_TEST
 
+static const char *mount_of(const char *text, const char *path) {
+        const struct scope_mount *m;
+
+        read_mounts(text);
+        m = scope_mount_of(&mounts, path);
+        return m ? m->type : "";
+}
+
+/* What lies below a folder that something was mounted over is in the table as before. */
+START_TEST(test_hidden_mount) {
+        const char *t = ROOT "2 1 8:2 / /srv/mail rw - ext4 /dev/sdb rw\n"
+                             "3 2 8:3 / /srv/mail/archive rw - xfs /dev/sdc rw\n"
+                             "4 1 0:50 / /srv rw - tmpfs none rw\n"
+                             "5 3 8:4 / /srv/mail/archive rw - btrfs /dev/sdd rw\n";
+
+        ck_assert_str_eq(mount_of(t, "/srv/mail"), "tmpfs");
+        ck_assert_str_eq(mount_of(t, "/srv/mail/archive"), "tmpfs");
+        ck_assert_str_eq(mount_of(t, "/srv2"), "ext4");
+        t = ROOT "2 1 8:2 / /srv/mail rw - ext4 /dev/sdb rw\n"
+                 "3 2 8:3 / /srv/mail/archive rw - xfs /dev/sdc rw\n"
+                 "5 3 8:4 / /srv/mail/archive rw - btrfs /dev/sdd rw\n";
+        ck_assert_str_eq(mount_of(t, "/srv/mail/a"), "ext4");
+        ck_assert_str_eq(mount_of(t, "/srv/mail/archive/a"), "btrfs");
+}
+END_TEST
+
+/* In a chroot the table begins in the middle; and it may be torn. */
+START_TEST(test_odd_tables) {
+        ck_assert_str_eq(
+                mount_of("7 6 8:2 / /a rw - ext4 x rw\n8 7 8:3 / /a/b rw - xfs y rw\n", "/a/b/c"),
+                "xfs");
+        ck_assert_str_eq(mount_of("7 7 8:2 / / rw - ext4 x rw\n", "/a"), "ext4");
+        ck_assert_str_eq(mount_of("7 8 8:2 / / rw - ext4 x rw\n8 7 8:3 / / rw - xfs y rw\n", "/a"),
+                         "");
+        (void)mount_of("1 0 8:1 / / rw - ext4 x rw\n7 1 8:2 / /a rw - ext4 x rw\n"
+                       "8 7 8:3 / /a rw - xfs y rw\n7 8 8:3 / /a rw - xfs y rw\n",
+                       "/a");
+}
+END_TEST
+
 /* The mark would take what lies beside the store for mail. */
 START_TEST(test_file_system_of_others) {
         char *t = table(ROOT "2 1 8:2 / /tmp rw - ext4 /dev/sdb rw\n");
@@ -208,5 +248,5 @@ END_TEST
 
 UNIT_MAIN("scope", test_table, test_table_broken, test_table_own, test_own_file_system,
           test_sub_folder, test_bind_mount, test_system_subvolume, test_own_files_there,
-          test_covered_mount, test_mounts_below, test_remote, test_file_system_of_others,
-          test_no_mount, test_missing);
+          test_covered_mount, test_hidden_mount, test_odd_tables, test_mounts_below, test_remote,
+          test_file_system_of_others, test_no_mount, test_missing);
