@@ -276,7 +276,27 @@ static int compare_names(const struct dirent **a, const struct dirent **b) {
         return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int read_dropins(struct config_builder *b, const char *confdir) {
+/* One that is thought to be there, in the place of the file of that name. */
+struct dropin {
+        const char *name, *text; /* text NULL: thought not to be there */
+};
+
+static int read_thought(struct config_builder *b, const char *dir, const struct dropin *thought) {
+        _cleanup_free_ char *file = NULL;
+        int r;
+
+        if (!thought->text)
+                return 0;
+        if (asprintf(&file, "%s/%s", dir, thought->name) < 0) {
+                file = NULL;
+                return -ENOMEM;
+        }
+        r = remember_main_file(b, file);
+        return r < 0 ? r : config_read_text(b, file, thought->text, strlen(thought->text));
+}
+
+static int read_dropins(struct config_builder *b, const char *confdir,
+                        const struct dropin *thought) {
         _cleanup_free_ char *dir = NULL;
         struct dirent **entries;
         int n, r = 0;
@@ -288,7 +308,7 @@ static int read_dropins(struct config_builder *b, const char *confdir) {
         n = scandir(dir, &entries, is_dropin, compare_names);
         if (n < 0) {
                 if (errno == ENOENT)
-                        return 0;
+                        return thought ? read_thought(b, dir, thought) : 0;
                 if (errno == ENOMEM)
                         return -ENOMEM;
                 refuse_file(b, dir, "can't be listed: %s; make it a readable folder, or remove it",
@@ -297,18 +317,23 @@ static int read_dropins(struct config_builder *b, const char *confdir) {
         }
 
         for (int i = 0; i < n; i++) {
+                int order = thought ? strcmp(thought->name, entries[i]->d_name) : 1;
                 _cleanup_free_ char *file = NULL;
 
-                if (r == 0 && asprintf(&file, "%s/%s", dir, entries[i]->d_name) < 0) {
+                if (r == 0 && order <= 0) {
+                        r = read_thought(b, dir, thought);
+                        thought = NULL;
+                }
+                if (r == 0 && order != 0 && asprintf(&file, "%s/%s", dir, entries[i]->d_name) < 0) {
                         file = NULL;
                         r = -ENOMEM;
                 }
-                if (r == 0)
+                if (r == 0 && file)
                         r = read_file(b, file, false);
                 free(entries[i]);
         }
         free(entries);
-        return r;
+        return r == 0 && thought ? read_thought(b, dir, thought) : r;
 }
 
 /* The last step of each load: checks, and hands the object over if nothing was wrong. */
@@ -323,7 +348,8 @@ static int finish(struct config_builder *b, struct config **ret) {
         return 0;
 }
 
-static int load_dir(struct config_builder *b, const char *confdir, struct config **ret) {
+static int load_dir(struct config_builder *b, const char *confdir, const struct dropin *thought,
+                    struct config **ret) {
         _cleanup_free_ char *file = NULL;
         int r;
 
@@ -334,7 +360,7 @@ static int load_dir(struct config_builder *b, const char *confdir, struct config
         r = read_file(b, file, true);
         if (r < 0)
                 return r;
-        r = read_dropins(b, confdir);
+        r = read_dropins(b, confdir, thought);
         if (r < 0)
                 return r;
         if (!b->main_file) {
@@ -358,7 +384,7 @@ static int load(const char *path, const char *confdir, bool hub, FILE *errors,
                 if (r >= 0)
                         r = finish(&b, ret);
         } else if (r >= 0)
-                r = load_dir(&b, confdir, ret);
+                r = load_dir(&b, confdir, NULL, ret);
         config_builder_done(&b);
         return r;
 }
@@ -384,6 +410,16 @@ int config_load_text(const char *name, const char *data, size_t size, FILE *erro
 
 int config_load(const char *path, FILE *errors, struct config **ret) {
         return load(path, STORESCAN_CONFDIR, false, errors, ret);
+}
+
+int config_load_with(const char *name, const char *text, FILE *errors, struct config **ret) {
+        struct config_builder b;
+        int r = config_builder_init(&b, errors);
+
+        if (r >= 0)
+                r = load_dir(&b, STORESCAN_CONFDIR, &(struct dropin){ name, text }, ret);
+        config_builder_done(&b);
+        return r;
 }
 
 int config_load_without_stores(const char *path, FILE *errors, struct config **ret) {

@@ -188,7 +188,11 @@ struct config {
  * -EINVAL after mistakes; -ENOMEM. */
 int config_load(const char *path, FILE *errors, struct config **ret);
 
-/* The same, where stores are neither needed nor looked for. */
+/* config_load(NULL), as if conf.d/NAME had this text, or with NULL as if it were not there; whatever is
+ * there. */
+int config_load_with(const char *name, const char *text, FILE *errors, struct config **ret);
+
+/* config_load(), where stores are neither needed nor looked for. */
 int config_load_without_stores(const char *path, FILE *errors, struct config **ret);
 
 /* Likewise for storescan-hub: workers are of the user and in the folder of the hub. */

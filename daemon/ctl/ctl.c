@@ -2,7 +2,7 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help, completion. What a verb does is in
- * status.c, doctor.c, sweep-verbs.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c,
+ * setup.c, status.c, doctor.c, sweep-verbs.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c,
  * allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
  * itself.
  */
@@ -29,10 +29,12 @@ enum {
         TAKES_TYPE = 1 << 3,
         TAKES_KEYS = 1 << 4,
         TAKES_WATCH = 1 << 5,
+        TAKES_WRITE = 1 << 6,
 };
 
 /* clang-format off */
 static const struct verb verbs[] = {
+        { "setup",  NULL,    "",        "Propose a configuration for the mail servers here",    0, 0,       TAKES_WRITE, verb_setup },
         { "status", NULL,    "",        "Show whether stores are guarded, and how it goes",     0, 0,       TAKES_JSON, verb_status },
         { "stats",  NULL,    "",        "Show all counters of the running storescand",          0, 0,       TAKES_JSON, verb_stats },
         { "doctor", NULL,    "",        "Check kernel and installation, say what to do",        0, 0,       TAKES_JSON | TAKES_CONFIG, verb_doctor },
@@ -70,6 +72,7 @@ static const struct verb_option options[] = {
         { { "json",    no_argument,       NULL, 'j' }, NULL,     TAKES_JSON,    "Print one JSON object a line" },
         { { "watch",   no_argument,       NULL, 'w' }, NULL,     TAKES_WATCH,   "Go on showing it until no sweep runs" },
         { { "forever", no_argument,       NULL, 'f' }, NULL,     TAKES_FOREVER, "Release for good, whatever signatures come" },
+        { { "write",   no_argument,       NULL, 'W' }, NULL,     TAKES_WRITE,   "Write what is proposed into conf.d" },
         { { "type",    required_argument, NULL, 't' }, "TYPE",   TAKES_TYPE,    "Kind of key: hmac (default) or ed25519" },
         { { "keys",    required_argument, NULL, 'k' }, "FOLDER", TAKES_KEYS,    "Folder of keys" },
         { { "config",  required_argument, NULL, 'c' }, "FILE",   TAKES_CONFIG,  "Read this configuration file alone" },
@@ -219,7 +222,7 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 longopts[i] = options[i].option;
 
-        while ((c = getopt_long(argc, argv, "jwft:k:c:hV", longopts, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "jwfWt:k:c:hV", longopts, NULL)) >= 0)
                 switch (c) {
                 case 'j':
                         ctl.json = true;
@@ -232,6 +235,10 @@ int main(int argc, char **argv) {
                 case 'f':
                         ctl.forever = true;
                         given |= TAKES_FOREVER;
+                        break;
+                case 'W':
+                        ctl.write = true;
+                        given |= TAKES_WRITE;
                         break;
                 case 't':
                         ctl.type = optarg;

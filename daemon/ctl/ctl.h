@@ -22,6 +22,7 @@ struct ctl {
         bool json;               /* one object a line, stable keys */
         bool watch;              /* until it ends */
         bool forever;            /* whatever signatures come */
+        bool write;              /* what is proposed */
         const char *config;      /* another configuration file; NULL: the installed ones */
         const char *type, *keys; /* of a key; folder of keys. NULL: not given */
 };
@@ -34,6 +35,7 @@ int ctl_config(const struct ctl *ctl, struct config **ret);
 struct complete;
 void complete_values(const struct complete *complete, const struct verb *verb, const char *kind);
 
+verb_func verb_setup;
 verb_func verb_status;
 verb_func verb_stats;
 verb_func verb_doctor;

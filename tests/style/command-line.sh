@@ -26,7 +26,7 @@ man_commands=$(awk '/^\.SH/ { on = ($0 == ".SH COMMANDS") }
     on && /^\.B / { sub(/^\.B /, ""); sub(/ *\\f.*/, ""); print }
     ' "$man" | grep -Fx -f <(printf '%s\n' "$commands") || true)
 man_options=$(awk '/^\.SH/ { on = ($2 == "OPTIONS") } on && /^\.BR? / { print }' "$man" |
-    sed 's/\\-/-/g' | grep -oE -- '--?[a-z-]*[a-z]|-[jftkchV]')
+    sed 's/\\-/-/g' | grep -oE -- '--?[a-z-]*[a-z]|-[jftkchVW]')
 same 'help' "$commands" "$man" "$man_commands"
 same 'help' "$options" "$man" "$man_options"
 # Nothing in the man page's list that the program does not have.
