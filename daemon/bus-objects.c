@@ -263,26 +263,26 @@ static int get_sweeps(sd_bus *sd, const char *path, const char *interface, const
 static int sweep_error(int r, const char *store, sd_bus_error *error) {
         switch (r) {
         case -ENOENT:
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_STORE,
                                          "There is no store '%s' in the configuration.", store);
         case -EALREADY:
-                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
+                return sd_bus_error_setf(error, BUS_ERROR_SWEEP_RUNS,
                                          "The sweep of store '%s' runs already.", store);
         case -ESRCH:
-                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "No sweep of store '%s' runs.",
-                                         store);
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SWEEP_RUNS,
+                                         "No sweep of store '%s' runs.", store);
         case -EOPNOTSUPP:
                 return sd_bus_error_setf(
-                        error, SD_BUS_ERROR_FAILED,
+                        error, BUS_ERROR_NOT_SWEPT,
                         "Store '%s' is not swept: attachments_only is set, and its "
                         "format does not tell them apart.",
                         store);
         case -EBUSY:
-                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
-                                         "Everything is paused; 'storescanctl resume' ends that.");
+                return sd_bus_error_set(error, BUS_ERROR_PAUSED,
+                                        "Everything is paused; 'storescanctl resume' ends that.");
         case -ECANCELED:
-                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
-                                         "storescand is starting or ending; try again later.");
+                return sd_bus_error_set(error, BUS_ERROR_NOT_READY,
+                                        "storescand is starting or ending; try again later.");
         default: return sd_bus_error_set_errno(error, r);
         }
 }

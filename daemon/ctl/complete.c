@@ -73,6 +73,20 @@ static const struct verb *find_verb(const struct complete *c, const char *const 
         return NULL;
 }
 
+/* A verb of two words is explained by what may come second. */
+static void propose_group(const struct complete *c, size_t first) {
+        const char *name = c->verbs[first].name;
+        char what[128] = "";
+
+        for (size_t i = first; i < c->n_verbs && streq(c->verbs[i].name, name); i++) {
+                size_t n = strlen(what);
+
+                (void)snprintf(what + n, sizeof(what) - n, "%s%s", n > 0 ? ", " : "",
+                               c->verbs[i].sub);
+        }
+        complete_word(c, name, what);
+}
+
 /* The first word of each verb, once; or the second words behind first. */
 static void propose_verbs(const struct complete *c, const char *first) {
         for (size_t i = 0; i < c->n_verbs; i++) {
@@ -80,8 +94,10 @@ static void propose_verbs(const struct complete *c, const char *first) {
 
                 if (first && streq(v->name, first) && v->sub)
                         complete_word(c, v->sub, v->help);
+                else if (!first && !v->sub)
+                        complete_word(c, v->name, v->help);
                 else if (!first && (i == 0 || !streq(v->name, v[-1].name)))
-                        complete_word(c, v->name, v->sub ? "" : v->help);
+                        propose_group(c, i);
         }
 }
 

@@ -38,6 +38,14 @@ static const char *const finding_names[] = {
 
 static_assert(ELEMENTSOF(finding_names) == _FINDING_MAX, "a name for each");
 
+static const enum output_color finding_colors[] = {
+        [FINDING_OK] = OUTPUT_GOOD,
+        [FINDING_WARNING] = OUTPUT_WARNING,
+        [FINDING_CRITICAL] = OUTPUT_BAD,
+};
+
+static_assert(ELEMENTSOF(finding_colors) == _FINDING_MAX, "a colour for each");
+
 void doctor_say(struct doctor *doctor, enum finding finding, const char *check, const char *advice,
                 const char *format, ...) {
         _cleanup_free_ char *shown = NULL;
@@ -61,7 +69,8 @@ void doctor_say(struct doctor *doctor, enum finding finding, const char *check, 
                 return;
         }
         shown = escape_terminal(text, strlen(text));
-        printf("%-9s %-12s %s\n", finding_names[finding], check, shown ?: "?");
+        printf("%s%-9s%s %-12s %s\n", output_color(finding_colors[finding]), finding_names[finding],
+               output_color(OUTPUT_PLAIN), check, shown ?: "?");
         if (advice[0])
                 printf("%-9s %-12s -> %s\n", "", "", advice);
 }

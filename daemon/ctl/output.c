@@ -4,9 +4,12 @@
 
 #include "daemon/ctl/output.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/escape.h"
@@ -29,6 +32,21 @@ void output_json_path(const char *key, const char *path) {
                         base64url_encode((const uint8_t *)path, n, raw);
                 printf(",\"%s_base64url\":\"%s\"", key, raw ?: "");
         }
+}
+
+const char *output_color(enum output_color color) {
+        static const char *const codes[] = {
+                [OUTPUT_GOOD] = "\x1b[32m",
+                [OUTPUT_WARNING] = "\x1b[33m",
+                [OUTPUT_BAD] = "\x1b[1;31m",
+                [OUTPUT_PLAIN] = "\x1b[0m",
+        };
+        const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+        static_assert(ELEMENTSOF(codes) == _OUTPUT_COLOR_MAX, "a code for each");
+        return (no && no[0]) || !isatty(STDOUT_FILENO) || (terminal && streq(terminal, "dumb"))
+                       ? ""
+                       : codes[color];
 }
 
 void output_line(const char *name, const char *text) {

@@ -195,14 +195,23 @@ static void print_stages(const struct metrics *says) {
         output_line("Stages", comma[0] ? text : "nothing was scanned yet");
 }
 
+static enum output_color health_color(enum health health) {
+        return health == HEALTH_WELL        ? OUTPUT_GOOD
+               : health == HEALTH_ATTENTION ? OUTPUT_WARNING
+                                            : OUTPUT_BAD;
+}
+
 static void print_status(const struct status *s) {
         const struct metrics *says = &s->says;
         char text[160];
 
-        printf("storescand %s: %s\n", says->version,
-               says->paused     ? "PAUSED, every open passes unscanned; see 'storescanctl resume'"
-               : says->guarding ? "guards its stores"
-                                : "does not guard yet");
+        printf("storescand %s: %s%s%s\n", says->version,
+               output_color(health_color(s->report.health)),
+               says->paused      ? "PAUSED, every open passes unscanned; see 'storescanctl resume'"
+               : !says->guarding ? "does not guard yet"
+               : s->report.health == HEALTH_NOT_HOOKED ? "NOT HOOKED, opens pass by"
+                                                       : "guards its stores",
+               output_color(OUTPUT_PLAIN));
         print_reasons(&s->report);
         print_hooks(s);
         print_generation(says);

@@ -69,6 +69,11 @@ output=$(as_nobody "$WORK/storescanctl" reload 2>&1) || status=$?
 expect_equal "$status" 2 'reload for a user'
 [[ $output == *'for root'* ]] || fail "does not say who may: $output"
 
+say 'errors have names'
+error=$(SYSTEMD_LOG_LEVEL=debug busctl call org.storescan /org/storescan org.storescan.Manager SweepStart s nobody 2>&1) &&
+    fail 'a store that is not there is swept'
+[[ $error == *org.storescan.Error.NoSuchStore* ]] || fail "error: $error"
+
 say 'a pause, which root orders and which ends'
 expect_denied "$WORK/store/alice/cur/bad:2,S"
 status=0

@@ -89,6 +89,7 @@ python3 "$WORK/marks.py" "$DAEMON_PID" flush "$WORK/lower"
 wait_for_line "^storescand: not-hooked: .*'whole'"
 expect_told /org/storescan/store/whole Hooked '"no"'
 expect_status 2 "opens in store 'whole' pass storescand by"
+expect_status 2 'NOT HOOKED'
 sleep 3 # the second round, and pings of before
 pings=$(pings)
 sleep 2
