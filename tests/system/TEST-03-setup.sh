@@ -6,6 +6,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
+source "$(dirname "$0")/../quickstart.sh"
 need_program doveconf postconf unshare
 [[ -e /etc/postfix/postfix-files ]] || skip 'needs the files of Postfix in /etc'
 
@@ -41,6 +42,16 @@ expect_store() {
     for line; do
         grep -Fxq -- "$line" <<<"$section" || fail "no line '$line' for $path: $section"
     done
+}
+
+# systemd has no part in this.
+printf '#!/bin/sh\n' >"$OUT/systemctl"
+chmod 0755 "$OUT/systemctl"
+# quickstart_elsewhere NAME: as it is to be typed.
+quickstart_elsewhere() {
+    quickstart "$1" >"$OUT/commands"
+    PATH=$OUT:$(dirname "$STORESCANCTL"):$PATH elsewhere bash -e "$OUT/commands"
+    expect_status 0
 }
 
 printf '[scanner]\ndatabase = %s\n' "$SIGNATURES" >"$ETC/storescan/storescan.conf"
@@ -140,6 +151,28 @@ expect_status 1
 expect_said stderr '60-mistake.conf:2: .*on_infected'
 [[ ! -e $WRITTEN ]] || fail 'it was written'
 rm "$ETC/storescan/conf.d"/*
+
+say 'storescan-quickstart(7): its commands and snippets'
+quickstart_elsewhere setup
+expect_said stdout 'valid and has 4 stores'
+quickstart_elsewhere postfix
+propose
+expect_status 0
+! grep -q 'smtpd_milters' "$OUT/stdout" || fail 'Postfix is still not told of the hub'
+elsewhere postconf -h smtpd_milters non_smtpd_milters milter_default_action lmtp_line_length_limit
+# shellcheck disable=SC2016 # of Postfix
+expect_equal "$(paste -sd ' ' "$OUT/stdout")" 'inet:127.0.0.1:8893 $smtpd_milters tempfail 0' 'settings of Postfix'
+quickstart dovecot >>"$ETC/dovecot/dovecot.conf"
+elsewhere doveconf -f protocol=imap -h imap_fetch_failure
+expect_equal "$(<"$OUT/stdout")" no-after 'setting of Dovecot'
+for name in public cyrus; do
+    {
+        cat "$ETC/storescan/storescan.conf"
+        quickstart "$name" | sed "s,^path = .*,path = $HERE/other,"
+    } >"$WORK/$name.conf"
+    "$STORESCANCTL" check-config "$WORK/$name.conf" >/dev/null || fail "the snippet $name is not valid"
+done
+rm "$WRITTEN"
 
 say 'a folder that is not there is shown, and not guarded'
 rmdir "$HERE/attachments"
