@@ -313,6 +313,32 @@ static int on_sweep_stop(sd_bus_message *message, void *userdata, sd_bus_error *
         return bus_if_root(userdata, message, sweep_stop);
 }
 
+static int on_explain(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, bus_explain);
+}
+
+static int on_list_pending(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, bus_list_pending);
+}
+
+/* See bus_append_store(). */
+static int get_stores(sd_bus *sd, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct config *config = look(userdata).config;
+        int r = sd_bus_message_open_container(reply, 'a', "(saysssss)");
+
+        for (size_t i = 0; r >= 0 && i < config->n_stores; i++) {
+                const struct config_store *s = &config->stores[i];
+
+                r = sd_bus_message_open_container(reply, 'r', "saysssss");
+                if (r >= 0)
+                        r = bus_append_store(reply, s);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(reply);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -330,6 +356,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Today", "a{st}", get_today, 0, 0),
         SD_BUS_PROPERTY("Hooked", "a(ssts)", get_hooked, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("StoreCounters", "a{sa{st}}", get_store_counters, 0, 0),
+        SD_BUS_PROPERTY("Stores", "a(saysssss)", get_stores, 0, 0),
         SD_BUS_PROPERTY("Latencies", "a(satatt)", get_latencies, 0, 0),
         SD_BUS_PROPERTY("Queued", "u", get_queued, 0, 0),
         SD_BUS_PROPERTY("Background", "u", get_background, 0, 0),
@@ -339,6 +366,14 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Sweeps", "a(ssttttt)", get_sweeps, 0, 0),
         SD_BUS_METHOD("SweepStart", "s", "", on_sweep_start, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("SweepStop", "s", "", on_sweep_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        /* How many wait; usec, pid, "open" or "read", stage, store and path of each. */
+        SD_BUS_METHOD("ListPending", "", "ua(tusssay)", on_list_pending,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        /* Path; device, inode, mode, size, links, seconds of mtime, nanoseconds of ctime; whether the
+         * name is a mount, whether the file system is read-only; the stamp or "". What decides,
+         * the answer, what the stamp's generation is worth, hot, being scanned; the store, if any. */
+        SD_BUS_METHOD("Explain", "ayttuttttbbs", "sssbba(saysssss)", on_explain,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Reload", "", "", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ClearPoison", "", "", on_clear_poison, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,

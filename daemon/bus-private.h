@@ -33,12 +33,23 @@ void bus_dispatch(struct bus *bus);
 
 /* ---- bus-requests.c ---- */
 
-/* Does what root asked for; or sets the error. Negative errno after that. */
+/* Does what root asked for; or sets the error. Negative errno after that; 1: it has replied by itself. */
 typedef int bus_act_fn(struct bus *bus, sd_bus_message *message, sd_bus_error *error);
 
 /* Has it done, and replied to, once the bus has said that the sender is root. To be returned by a
  * method's handler. */
 int bus_if_root(struct bus *bus, sd_bus_message *message, bus_act_fn *act);
+
+/* ---- bus-explain.c ---- */
+
+bus_act_fn bus_explain;
+
+/* Name, path (any bytes), kind, format, on_infected, on_error, on_unscannable: "saysssss". */
+int bus_append_store(sd_bus_message *reply, const struct config_store *store);
+
+/* ---- bus-pending.c ---- */
+
+bus_act_fn bus_list_pending;
 
 /* ---- bus-objects.c ---- */
 

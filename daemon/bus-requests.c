@@ -35,8 +35,10 @@ static int on_sender(sd_bus_message *reply, void *userdata, sd_bus_error *unused
                 r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED, "This is for root.");
         else
                 r = request->act(request->bus, request->message, &error);
-        (void)(r < 0 ? sd_bus_reply_method_error(request->message, &error)
-                     : sd_bus_reply_method_return(request->message, ""));
+        if (r < 0)
+                (void)sd_bus_reply_method_error(request->message, &error);
+        else if (r == 0)
+                (void)sd_bus_reply_method_return(request->message, "");
         return 0;
 }
 

@@ -16,7 +16,9 @@
 #include "daemon/breaker.h"
 #include "daemon/bus-names.h"
 #include "daemon/config.h"
+#include "daemon/explain.h"
 #include "daemon/journal.h"
+#include "daemon/pending.h"
 #include "daemon/ring.h"
 #include "daemon/selftest.h"
 #include "daemon/stats.h"
@@ -49,6 +51,9 @@ struct bus_calls {
         void (*look)(void *userdata, struct bus_view *ret);
         int (*pause)(void *userdata, uint64_t usec); /* as pause_begin() */
         void (*resume)(void *userdata);
+        void (*explain)(void *userdata, const struct explain_question *question,
+                        struct explanation *ret);
+        void (*list_pending)(void *userdata, pending_fn *each, void *each_userdata);
         void (*reload)(
                 void *userdata); /* signatures and configuration; the log tells what came of it */
         void (*clear_poison)(void *userdata); /* as poisons_clear() */

@@ -425,6 +425,10 @@ static bool drain(struct hot *hot) {
         return true;
 }
 
+bool hot_has(struct hot *hot, const struct stat *st) {
+        return find(hot, st->st_dev, st->st_ino);
+}
+
 bool hot_is_current(const struct hot *hot) {
         const struct generation *running = pool_generation(hot->pool);
 

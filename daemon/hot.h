@@ -62,6 +62,9 @@ void hot_signal(struct hot *hot, uint32_t signo, int fd);
  * Called once a loop behind gate_flush(); returns when it wants to be called next. */
 uint64_t hot_run(struct hot *hot, uint64_t now);
 
+/* Whether readers of this file raise no event: nothing is changed by asking. */
+bool hot_has(struct hot *hot, const struct stat *st);
+
 /* Whether nothing is hot that other signatures than those of the running generation found clean. */
 bool hot_is_current(const struct hot *hot);
 

@@ -575,6 +575,20 @@ static void look(void *userdata, struct bus_view *ret) {
         ret->hooks = selftest_results(m->selftest, &ret->n_hooks);
 }
 
+static void bus_ask(void *userdata, const struct explain_question *question,
+                    struct explanation *ret) {
+        struct manager *m = userdata;
+
+        explain(&m->judge, m->guarding && !m->ending, question, ret);
+}
+
+static void bus_pending(void *userdata, pending_fn *each, void *each_userdata) {
+        struct manager *m = userdata;
+
+        scans_list(m->scans, each, each_userdata);
+        many_list(m->many, each, each_userdata);
+}
+
 /* storescan-remedy is there for those who replace; without it they would block. */
 static int start_remedies(struct manager *m) {
         bool wanted = false;
@@ -872,6 +886,8 @@ static int start(struct manager *m) {
                               .clear_poison = bus_clear_poison,
                               .sweep_start = bus_sweep_start,
                               .sweep_stop = bus_sweep_stop,
+                              .explain = bus_ask,
+                              .list_pending = bus_pending,
                               .userdata = m,
                       },
                       &m->bus);

@@ -851,6 +851,31 @@ unsigned many_waiting(const struct many *many) {
         return n;
 }
 
+static const char *stage_of(const struct wait *wait) {
+        if (wait->withdrawing)
+                return "stamp";
+        if (wait->suspect)
+                return "replace";
+        if (wait->retry_usec > 0)
+                return "retry";
+        return wait->file->judging ? pool_stage(&wait->file->job) : "queue";
+}
+
+void many_list(const struct many *many, pending_fn *each, void *userdata) {
+        const struct wait *wait;
+
+        TAILQ_FOREACH(wait, &many->waiting, link)
+        if (!each(userdata, &(struct pending){
+                                    .fd = wait->event.fd,
+                                    .pid = wait->event.pid,
+                                    .is_read = wait->event.access == GATE_READ,
+                                    .arrived_usec = wait->arrived_usec,
+                                    .stage = stage_of(wait),
+                                    .store = wait->file->store->name,
+                            }))
+                return;
+}
+
 bool many_busy(const struct many *many) {
         return !TAILQ_EMPTY(&many->waiting) || many->n_judging > 0 || many->n_curing > 0 ||
                many->n_withdrawing > 0;

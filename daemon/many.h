@@ -21,6 +21,7 @@
 #include "daemon/gate.h"
 #include "daemon/hot.h"
 #include "daemon/journal.h"
+#include "daemon/pending.h"
 #include "daemon/pool.h"
 #include "daemon/scans.h"
 #include "daemon/stats.h"
@@ -105,6 +106,9 @@ uint64_t many_due(const struct many *many);
 
 /* How many accesses wait for their answer. */
 unsigned many_waiting(const struct many *many);
+
+/* Tells of each of them. */
+void many_list(const struct many *many, pending_fn *each, void *userdata);
 
 /* Whether anybody waits, or anything is being judged. */
 bool many_busy(const struct many *many);

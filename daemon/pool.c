@@ -295,6 +295,12 @@ uint64_t pool_database_usec(const struct pool *pool) {
         return pool->has_generation ? pool->database_usec : 0;
 }
 
+const char *pool_stage(const struct pool_job *job) {
+        if (job->queued || job->dispatched_usec < job->submitted_usec)
+                return "queue";
+        return job->sent_usec < job->dispatched_usec ? "read" : "scan";
+}
+
 void pool_count(const struct pool *pool, unsigned *ret_urgent, unsigned *ret_low) {
         queue_count(&pool->queue, ret_urgent, ret_low);
 }

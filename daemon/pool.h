@@ -161,6 +161,9 @@ uint32_t pool_database_version(const struct pool *pool);
 /* When they were made, in microseconds since 1970; 0 while there is none, or for own signatures. */
 uint64_t pool_database_usec(const struct pool *pool);
 
+/* Where a job is that was submitted: "queue", "read" (into a worker's memory) or "scan". */
+const char *pool_stage(const struct pool_job *job);
+
 /* How many contents wait for a worker: that somebody waits for, and that nobody does. */
 void pool_count(const struct pool *pool, unsigned *ret_urgent, unsigned *ret_low);
 

@@ -558,6 +558,27 @@ unsigned scans_waiting(const struct scans *scans) {
         return n;
 }
 
+/* What its scan is at. */
+static const char *stage_of(const struct scan *scan) {
+        if (scan->was_infected && !scan->cure_over)
+                return "replace";
+        return scan->tier != LOG_TIER_NONE ? "stamp" : pool_stage(&scan->job);
+}
+
+void scans_list(const struct scans *scans, pending_fn *each, void *userdata) {
+        const struct waiter *w;
+
+        TAILQ_FOREACH(w, &scans->waiting, link)
+        if (!each(userdata, &(struct pending){
+                                    .fd = w->fd,
+                                    .pid = w->pid,
+                                    .arrived_usec = w->arrived_usec,
+                                    .stage = stage_of(w->scan),
+                                    .store = w->scan->store->name,
+                            }))
+                return;
+}
+
 bool scans_busy(const struct scans *scans) {
         return scans->n_scans > 0 || stamper_pending(scans->stamper) > 0;
 }

@@ -17,6 +17,7 @@
 #include "daemon/hot.h"
 #include "daemon/journal.h"
 #include "daemon/keys.h"
+#include "daemon/pending.h"
 #include "daemon/pool.h"
 #include "daemon/stamper.h"
 #include "daemon/stats.h"
@@ -124,6 +125,9 @@ uint64_t scans_due(const struct scans *scans);
 
 /* How many opens wait for their answer. */
 unsigned scans_waiting(const struct scans *scans);
+
+/* Tells of each of them. */
+void scans_list(const struct scans *scans, pending_fn *each, void *userdata);
 
 /* Whether the stamps of hubs count in this store, for content that somebody waits for or not. */
 bool scans_honour_stamps(const struct scans *scans, const struct config_store *store, bool awaited);

@@ -94,13 +94,12 @@ static const struct config_store *find_store(const struct config *config, const 
         return store;
 }
 
-void stores_ask(const struct config *config, int fd, const struct stat *st,
-                char path[static PATH_MAX], struct stores_answer *ret) {
+/* Names of mounts are asked for only where they matter: fd is -EBADF, and bound known, or the file's. */
+static void ask(const struct config *config, int fd, bool bound, const char *path, uint64_t size,
+                struct stores_answer *ret) {
         const struct config_store *store;
         const char *rest = NULL;
-        uint64_t size = (uint64_t)st->st_size;
 
-        read_path(fd, st, path);
         store = find_store(config, path, &rest);
         if (!store && config->other)
                 store = find_store(config->other, path, &rest);
@@ -108,11 +107,23 @@ void stores_ask(const struct config *config, int fd, const struct stat *st,
         if (store) {
                 ret->place = format_place(store->format, rest, size);
                 ret->fixed = ret->place == format_place(store->format, rest, UINT64_MAX) &&
-                             (ret->place == PLACE_ITEM || !is_bound(fd));
+                             (ret->place == PLACE_ITEM || !(fd >= 0 ? is_bound(fd) : bound));
                 return;
         }
         ret->store = strictest(config);
-        ret->place = is_bound(fd) ? PLACE_ITEM : place_unrooted(config, path, size);
+        ret->place =
+                (fd >= 0 ? is_bound(fd) : bound) ? PLACE_ITEM : place_unrooted(config, path, size);
+}
+
+void stores_ask(const struct config *config, int fd, const struct stat *st,
+                char path[static PATH_MAX], struct stores_answer *ret) {
+        read_path(fd, st, path);
+        ask(config, fd, false, path, (uint64_t)st->st_size, ret);
+}
+
+void stores_ask_path(const struct config *config, const char *path, uint64_t size, bool bound,
+                     struct stores_answer *ret) {
+        ask(config, -EBADF, bound, path, size, ret);
 }
 
 const struct config_store *stores_find(const struct config *config, int fd, const struct stat *st,

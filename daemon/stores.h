@@ -30,5 +30,10 @@ struct stores_answer {
 void stores_ask(const struct config *config, int fd, const struct stat *st,
                 char path[static PATH_MAX], struct stores_answer *ret);
 
+/* The same of a path as the kernel names it, without a look at the file. bound: the name is a mount of
+ * this very file, and says nothing of it. */
+void stores_ask_path(const struct config *config, const char *path, uint64_t size, bool bound,
+                     struct stores_answer *ret);
+
 /* What workers are to take the content of a file for. */
 enum job_form stores_form(enum store_format format);

@@ -228,3 +228,41 @@ int ask_metrics(sd_bus *bus, struct metrics *ret) {
         ret->up = true;
         return STATUS_OK;
 }
+
+int ask_store(sd_bus_message *m, struct ask_store *ret) {
+        const char *name, *kind, *format, *infected, *error, *unscannable;
+        struct ask_store s = {};
+        const void *path;
+        size_t n;
+        int r = sd_bus_message_enter_container(m, 'r', "saysssss");
+
+        if (r <= 0)
+                return r;
+        r = sd_bus_message_read(m, "s", &name);
+        if (r >= 0)
+                r = sd_bus_message_read_array(m, 'y', &path, &n);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "sssss", &kind, &format, &infected, &error,
+                                        &unscannable);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        (void)snprintf(s.name, sizeof(s.name), "%s", name);
+        memcpy(s.path, path, MIN(n, sizeof(s.path) - 1));
+        (void)snprintf(s.kind, sizeof(s.kind), "%s", kind);
+        (void)snprintf(s.format, sizeof(s.format), "%s", format);
+        (void)snprintf(s.on_infected, sizeof(s.on_infected), "%s", infected);
+        (void)snprintf(s.on_error, sizeof(s.on_error), "%s", error);
+        (void)snprintf(s.on_unscannable, sizeof(s.on_unscannable), "%s", unscannable);
+        *ret = s;
+        return 1;
+}
+
+int ask_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = sd_bus_call_method(bus, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, method, &error,
+                                   ret, "");
+
+        return r < 0 ? ctl_bus_error(r, &error) : STATUS_OK;
+}

@@ -2,9 +2,9 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help, completion. What a verb does is in
- * setup.c, status.c, doctor.c, sweep-verbs.c, stamp-verbs.c, quarantine-verbs.c, release.c, notify.c,
- * allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch a store
- * itself.
+ * setup.c, status.c, doctor.c, sweep-verbs.c, pending-verb.c, top.c, explain.c, stamp-verbs.c,
+ * quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch
+ * a store itself.
  */
 
 #include "daemon/ctl/ctl.h"
@@ -45,6 +45,10 @@ static const struct verb verbs[] = {
         { "sweep", "start",  "STORE...", "Start the sweep of each store, where it stopped",     1, INT_MAX, 0,          verb_sweep_start },
         { "sweep", "stop",   "STORE...", "Stop it, until it is started again",                  1, INT_MAX, 0,          verb_sweep_stop },
         { "sweep", "status", "",         "Show how far the sweeps are",                         0, 0,       TAKES_JSON | TAKES_WATCH, verb_sweep_status },
+        { "pending", NULL,   "",        "Show who waits for an answer, for what, how long",     0, 0,       TAKES_JSON, verb_pending },
+        { "top",    NULL,    "",        "Show how much happens a second",                       0, 0,       TAKES_JSON, verb_top },
+        { "store", "list",   "",        "Show the stores, their policies and counters",         0, 0,       TAKES_JSON, verb_store_list },
+        { "explain", NULL,   "PATH...", "Show how an open of each file is answered, why",       1, INT_MAX, TAKES_JSON, verb_explain },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",     1, INT_MAX, TAKES_JSON, verb_stamp_verify },
         { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, 0,          verb_stamp_clear },

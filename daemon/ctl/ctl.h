@@ -47,6 +47,10 @@ verb_func verb_resume;
 verb_func verb_sweep_start;
 verb_func verb_sweep_stop;
 verb_func verb_sweep_status;
+verb_func verb_pending;
+verb_func verb_top;
+verb_func verb_store_list;
+verb_func verb_explain;
 
 verb_func verb_stamp_show;
 verb_func verb_stamp_verify;

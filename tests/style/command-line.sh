@@ -66,7 +66,7 @@ expect_proposals() {
     [[ $actual == "$expected" ]] || fail "proposed behind ${*@Q}: '$actual', not '$expected'"
 }
 expect_proposals '' nonsense ''
-expect_proposals 'status stats stamp' st
+expect_proposals 'status stats store stamp' st
 expect_proposals 'show verify clear' --json stamp ''
 expect_proposals :files stamp show ''
 expect_proposals :files stamp show a -j b

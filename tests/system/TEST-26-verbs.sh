@@ -124,6 +124,18 @@ expect sweep-status-after 0 sweep status
 expect sweep-status-json 0 --json sweep status
 expect sweep-stop 2 sweep stop bob
 
+say 'who waits, and what happens'
+expect pending 0 pending
+expect pending-json 0 --json pending
+expect top+ 0 top
+expect top-json+ 0 --json top
+expect store-list+ 0 store list
+expect store-list-json+ 0 --json store list
+
+say 'how an open is answered'
+expect explain 0 explain "$clean"
+expect explain-json 0 --json explain "$clean"
+
 say 'stamps'
 expect stamp-show 0 stamp show "$clean"
 expect stamp-show-json 0 --json stamp show "$clean"
