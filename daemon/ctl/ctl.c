@@ -17,6 +17,7 @@
 #include "daemon/config.h"
 #include "daemon/ctl/complete.h"
 #include "daemon/ctl/escape.h"
+#include "daemon/ctl/output.h"
 #include "store/util.h"
 
 static verb_func verb_check_config, verb_version, verb_help;
@@ -51,13 +52,13 @@ static const struct verb verbs[] = {
         { "explain", NULL,   "PATH...", "Show how an open of each file is answered, why",       1, INT_MAX, TAKES_JSON, verb_explain },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",     1, INT_MAX, TAKES_JSON, verb_stamp_verify },
-        { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, 0,          verb_stamp_clear },
+        { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, TAKES_JSON, verb_stamp_clear },
         { "quarantine", "list",    "",          "List what is in quarantine, oldest first",     0, 0,       TAKES_JSON | TAKES_CONFIG, verb_quarantine_list },
         { "quarantine", "show",    "ID...",     "Show all that is known of each item",          1, INT_MAX, TAKES_JSON | TAKES_CONFIG, verb_quarantine_show },
         { "quarantine", "export",  "ID [FILE]", "Write the original bytes to a new file",       1, 2,       TAKES_CONFIG,              verb_quarantine_export },
-        { "quarantine", "release", "ID...",     "Allow each item, put it back into its store",  1, INT_MAX, TAKES_FOREVER | TAKES_CONFIG, verb_quarantine_release },
-        { "quarantine", "delete",  "ID...",     "Delete each item for good",                    1, INT_MAX, TAKES_CONFIG,              verb_quarantine_delete },
-        { "quarantine", "clean",   "",          "Delete what is too old or too much",           0, 0,       TAKES_CONFIG,              verb_quarantine_clean },
+        { "quarantine", "release", "ID...",     "Allow each item, put it back into its store",  1, INT_MAX, TAKES_JSON | TAKES_FOREVER | TAKES_CONFIG, verb_quarantine_release },
+        { "quarantine", "delete",  "ID...",     "Delete each item for good",                    1, INT_MAX, TAKES_JSON | TAKES_CONFIG, verb_quarantine_delete },
+        { "quarantine", "clean",   "",          "Delete what is too old or too much",           0, 0,       TAKES_JSON | TAKES_CONFIG, verb_quarantine_clean },
         { "quarantine", "notify",  "",          "Mail owners what was replaced, if configured", 0, 0,       TAKES_CONFIG,              verb_quarantine_notify },
         { "allow", "list",   "",          "List content that is allowed though infected",       0, 0,       TAKES_JSON | TAKES_CONFIG, verb_allow_list },
         { "allow", "add",    "DIGEST...", "Allow content, whatever signatures say",             1, INT_MAX, TAKES_CONFIG,              verb_allow_add },
@@ -65,10 +66,10 @@ static const struct verb verbs[] = {
         { "poison", "list",  "",          "List content that cost workers: it is not scanned",  0, 0,       TAKES_JSON | TAKES_CONFIG, verb_poison_list },
         { "poison", "clear", "",          "Forget that: scan it again when it is opened",       0, 0,       0,                         verb_poison_clear },
         { "key", "generate", "ID",  "Make a key for stamps in headers",                         1, 1,       TAKES_TYPE | TAKES_KEYS,   verb_key_generate },
-        { "key", "list",     "",    "Show the keys, and what is wrong with any of them",        0, 0,       TAKES_KEYS, verb_key_list },
+        { "key", "list",     "",    "Show the keys, and what is wrong with any of them",        0, 0,       TAKES_JSON | TAKES_KEYS, verb_key_list },
         { "key", "public",   "ID",  "Print the public half of a key, for stores",               1, 1,       TAKES_KEYS, verb_key_public },
-        { "check-config", NULL, "[FILE]", "Check the configuration, name every mistake in it",  0, 1,       0,          verb_check_config },
-        { "version", NULL,   "",          "Show the version",                                   0, 0,       0,          verb_version },
+        { "check-config", NULL, "[FILE]", "Check the configuration, name every mistake in it",  0, 1,       TAKES_JSON, verb_check_config },
+        { "version", NULL,   "",          "Show the version",                                   0, 0,       TAKES_JSON, verb_version },
         { "help",    NULL,   "",          "Show this help",                                     0, 0,       0,          verb_help },
 };
 
@@ -111,7 +112,7 @@ static int verb_help(const struct ctl *ctl, char **args, int n) {
 }
 
 static int verb_version(const struct ctl *ctl, char **args, int n) {
-        printf("storescanctl " STORESCAN_VERSION "\n");
+        printf(ctl->json ? "{\"version\":\"%s\"}\n" : "storescanctl %s\n", STORESCAN_VERSION);
         return STATUS_OK;
 }
 
@@ -129,13 +130,32 @@ int ctl_config(const struct ctl *ctl, struct config **ret) {
         return STATUS_ERROR;
 }
 
+/* Every mistake is one line. */
+static void print_mistakes_json(char *text) {
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+                printf("{");
+                output_json("mistake", line, strlen(line));
+                printf("}\n");
+        }
+}
+
 static int verb_check_config(const struct ctl *ctl, char **args, int n) {
         _cleanup_(config_freep) struct config *config = NULL;
+        _cleanup_free_ char *text = NULL;
+        FILE *errors = stderr;
+        size_t size = 0;
         int r;
 
-        r = config_load(n > 0 ? args[0] : NULL, stderr, &config);
+        if (ctl->json)
+                errors = open_memstream(&text, &size) ?: stderr;
+        r = config_load(n > 0 ? args[0] : NULL, errors, &config);
         if (r >= 0)
-                r = config_find_formats(config, stderr, stderr);
+                r = config_find_formats(config, errors, stderr);
+        if (errors != stderr) {
+                (void)fclose(errors);
+                if (text)
+                        print_mistakes_json(text);
+        }
         if (r == -EINVAL)
                 return STATUS_FOUND;
         if (r < 0) {
@@ -143,8 +163,11 @@ static int verb_check_config(const struct ctl *ctl, char **args, int n) {
                         strerror(-r));
                 return STATUS_ERROR;
         }
-        printf("The configuration is valid and has %zu %s.\n", config->n_stores,
-               config->n_stores == 1 ? "store" : "stores");
+        if (ctl->json)
+                printf("{\"valid\":true,\"stores\":%zu}\n", config->n_stores);
+        else
+                printf("The configuration is valid and has %zu %s.\n", config->n_stores,
+                       config->n_stores == 1 ? "store" : "stores");
         return STATUS_OK;
 }
 

@@ -67,7 +67,12 @@ int verb_key_list(const struct ctl *ctl, char **args, int n) {
         for (size_t i = 0; i < keys_count(keys); i++) {
                 const struct hub_key *key = keys_get(keys, i);
 
-                printf("%-32s %s\n", hub_key_id(key), hub_key_kind_name(hub_key_kind(key)));
+                const char *kind = hub_key_kind_name(hub_key_kind(key));
+
+                if (ctl->json)
+                        printf("{\"id\":\"%s\",\"kind\":\"%s\"}\n", hub_key_id(key), kind);
+                else
+                        printf("%-32s %s\n", hub_key_id(key), kind);
         }
         return r;
 }

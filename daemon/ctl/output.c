@@ -55,6 +55,19 @@ void output_line(const char *name, const char *text) {
         printf("  %-11s %s\n", name, shown ?: "?");
 }
 
+void output_result(bool json, const char *key, const char *subject, const char *result,
+                   const char *text) {
+        _cleanup_free_ char *shown = escape_terminal(subject, strlen(subject));
+
+        if (!json) {
+                printf("%s: %s\n", shown ?: "?", text);
+                return;
+        }
+        putchar('{');
+        output_json_path(key, subject);
+        printf(",\"result\":\"%s\"}\n", result);
+}
+
 int output_error(const char *subject, const char *format, ...) {
         _cleanup_free_ char *shown = escape_terminal(subject, strlen(subject));
         va_list ap;

@@ -5,6 +5,7 @@
  * What verbs print in the same way: values of any bytes, for people and in JSON, and errors.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,11 @@ const char *output_color(enum output_color color);
 
 /* A line "  Name        text" for people. */
 void output_line(const char *name, const char *text);
+
+/* What became of something, key being what it is: {"id":"...","result":"deleted"}, or for people
+ * "...: text". subject is of any bytes; result is stable. */
+void output_result(bool json, const char *key, const char *subject, const char *result,
+                   const char *text);
 
 /* "storescanctl: subject: what is wrong", escaped; subject is of any bytes. Returns STATUS_ERROR. */
 _printf_(2, 3) int output_error(const char *subject, const char *format, ...);

@@ -270,12 +270,13 @@ static int synced(const struct config *config, const struct shelf *shelf, int wo
         return r < 0 ? output_error(config->quarantine_directory, "%s", error_text(-r)) : worst;
 }
 
-static int delete_one(const struct shelf *shelf, const char *id, const char *why) {
+static int delete_one(const struct ctl *ctl, const struct shelf *shelf, const char *id,
+                      const char *why) {
         int r = shelf_delete(shelf, id);
 
         if (r < 0)
                 return output_error(id, "%s", error_text(-r));
-        printf("%s: %s\n", id, why);
+        output_result(ctl->json, "id", id, "deleted", why);
         return STATUS_OK;
 }
 
@@ -299,7 +300,7 @@ int verb_quarantine_delete(const struct ctl *ctl, char **args, int n) {
                         r = output_error(args[i], "its replacement has not ended, and needs it; "
                                                   "storescand ends it when it runs");
                 else
-                        r = delete_one(shelf, args[i], "deleted");
+                        r = delete_one(ctl, shelf, args[i], "deleted");
                 worst = MAX(worst, r);
         }
         return shelf->folder < 0 ? worst : synced(config, shelf, worst);
@@ -337,7 +338,7 @@ int verb_quarantine_clean(const struct ctl *ctl, char **args, int n) {
                         bool old = config->quarantine_keep_usec > 0 && items[i].time_usec < now &&
                                    now - items[i].time_usec > config->quarantine_keep_usec;
 
-                        r = delete_one(shelf, shelf->ids[i],
+                        r = delete_one(ctl, shelf, shelf->ids[i],
                                        old ? "deleted, older than keep"
                                            : "deleted, beyond max_size");
                         worst = MAX(worst, r);
@@ -345,6 +346,8 @@ int verb_quarantine_clean(const struct ctl *ctl, char **args, int n) {
         r = shelf_delete_leftovers(shelf, now);
         if (r < 0)
                 worst = output_error(config->quarantine_directory, "%s", error_text(-r));
+        else if (r > 0 && ctl->json)
+                printf("{\"files\":%d,\"result\":\"deleted\"}\n", r);
         else if (r > 0)
                 printf("%d %s of no item deleted\n", r, r == 1 ? "file" : "files");
         return gone > 0 || r > 0 ? synced(config, shelf, worst) : worst;

@@ -92,6 +92,7 @@ static int allow(const struct ctl *ctl, const struct config *config, const char 
 static int release_one(const struct ctl *ctl, const struct config *config,
                        const struct shelf *shelf, const char *id) {
         char program[PATH_MAX], file[QUARANTINE_ID_SIZE + sizeof(".eml")];
+        char text[sizeof(file) + 64];
         struct quarantine q;
         int r;
 
@@ -105,13 +106,14 @@ static int release_one(const struct ctl *ctl, const struct config *config,
         if (r != STATUS_OK)
                 return r;
         if (q.state != QUARANTINE_REPLACED) {
-                printf("%s: allowed; the original is in the store\n", id);
+                output_result(ctl->json, "id", id, "in-store",
+                              "allowed; the original is in the store");
                 return STATUS_OK;
         }
         find_program(program);
         r = put_back(program, config->quarantine_directory, id);
         if (r == PUT_BACK) {
-                printf("%s: allowed, and put back\n", id);
+                output_result(ctl->json, "id", id, "put-back", "allowed, and put back");
                 return STATUS_OK;
         }
         if (r < 0)
@@ -119,7 +121,9 @@ static int release_one(const struct ctl *ctl, const struct config *config,
         (void)snprintf(file, sizeof(file), "%s.eml", id);
         if (quarantine_export(shelf, id, &q, file) != STATUS_OK)
                 return STATUS_ERROR;
-        printf("%s: allowed, but not put back; the original is in ./%s\n", id, file);
+        (void)snprintf(text, sizeof(text), "allowed, but not put back; the original is in ./%s",
+                       file);
+        output_result(ctl->json, "id", id, "exported", text);
         return r == NOT_PUT_BACK ? STATUS_FOUND : STATUS_ERROR;
 }
 

@@ -189,7 +189,6 @@ static int verify_one(const struct ctl *ctl, const char *path) {
 static int clear_one(const struct ctl *ctl, const char *path) {
         struct subject subject = { .fd = -EBADF };
         _cleanup_(subject_closep) struct subject *s = &subject;
-        _cleanup_free_ char *shown = escape_terminal(path, strlen(path));
         int r;
 
         r = subject_open(path, s);
@@ -197,7 +196,8 @@ static int clear_one(const struct ctl *ctl, const char *path) {
                 r = subject_clear(s);
         if (r < 0 && r != -ENODATA)
                 return file_error(ctl, path, r);
-        printf("%s: %s\n", shown ?: "?", r < 0 ? "had no stamp" : "stamp removed");
+        output_result(ctl->json, "path", path, r < 0 ? "no-stamp" : "removed",
+                      r < 0 ? "had no stamp" : "stamp removed");
         return STATUS_OK;
 }
 

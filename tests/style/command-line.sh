@@ -26,7 +26,7 @@ man_commands=$(awk '/^\.SH/ { on = ($0 == ".SH COMMANDS") }
     on && /^\.B / { sub(/^\.B /, ""); sub(/ *\\f.*/, ""); print }
     ' "$man" | grep -Fx -f <(printf '%s\n' "$commands") || true)
 man_options=$(awk '/^\.SH/ { on = ($2 == "OPTIONS") } on && /^\.BR? / { print }' "$man" |
-    sed 's/\\-/-/g' | grep -oE -- '--?[a-z-]*[a-z]|-[jftkchVW]')
+    sed 's/\\-/-/g' | grep -oP -- '(?<![a-z-])--?[a-zA-Z-]*[a-zA-Z]')
 same 'help' "$commands" "$man" "$man_commands"
 same 'help' "$options" "$man" "$man_options"
 # Nothing in the man page's list that the program does not have.
@@ -121,7 +121,7 @@ for shell in bash zsh fish; do
     same 'what there is' $'show\nverify\nclear' "$shell" "$("${shell}_words" storescanctl stamp '')"
     same 'what there is' verify "$shell" "$("${shell}_words" storescanctl --json stamp v)"
     same 'what there is' file "$shell" "$("${shell}_words" storescanctl stamp show '')"
-    same 'what there is' $'--help\n--version' "$shell" "$("${shell}_words" storescanctl version -- | grep '^--..')"
+    same 'what there is' $'--help\n--version' "$shell" "$("${shell}_words" storescanctl reload -- | grep '^--..')"
     same 'what there is' $'sign\nverify' "$shell" "$("${shell}_words" storescan-stamp '')"
 done
 
@@ -140,7 +140,7 @@ expect_status 2 "$ctl" stamp nonsense
 expect_status 2 "$ctl" stamp show
 expect_status 2 "$ctl" version extra
 expect_status 2 "$ctl" --nonsense
-expect_status 2 "$ctl" --json version
+expect_status 2 "$ctl" --json reload
 expect_status 2 "$ctl" --forever quarantine list
 expect_status 2 "$ctl" --config /dev/null stamp show "$0"
 expect_status 2 "$ctl" quarantine export

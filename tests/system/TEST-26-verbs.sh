@@ -68,6 +68,7 @@ make_mail "$clean" clean
 make_mail "$bad" eicar-base64
 add_store alice "$WORK/store/alice" on_infected=replace
 add_store bob "$WORK/store/bob"
+QUARANTINE=$WORK/quarantine
 STAMP_CONF="keys = $WORK/keys"
 SELF_TEST_CONF='self_test = 1h'
 STORES_CONF+='[sweep]
@@ -142,6 +143,7 @@ expect stamp-show-json 0 --json stamp show "$clean"
 expect stamp-verify 0 stamp verify "$clean"
 expect stamp-verify-json 0 --json stamp verify "$clean"
 expect stamp-clear 0 stamp clear "$clean"
+expect stamp-clear-json 0 --json stamp clear "$clean"
 expect stamp-none 1 stamp verify "$clean"
 expect stamp-none-json 1 --json stamp verify "$clean"
 
@@ -157,14 +159,19 @@ expect quarantine-wrong 2 --config "$CONF" quarantine show nonsense
 expect quarantine-export 0 --config "$CONF" quarantine export "$id" "$WORK/original"
 expect quarantine-clean 0 --config "$CONF" quarantine clean
 expect quarantine-notify 0 --config "$CONF" quarantine notify
+expect quarantine-clean-json 0 --json --config "$CONF" quarantine clean
 expect quarantine-release 0 --config "$CONF" quarantine release "$id"
+expect quarantine-release-json 0 --json --config "$CONF" quarantine release "$id"
 expect allow-list 0 --config "$CONF" allow list
 expect allow-list-json 0 --json --config "$CONF" allow list
 expect complete-allowed 0 --complete --config "$CONF" allow remove ''
 expect allow-remove 0 --config "$CONF" allow remove "$digest"
 expect allow-add 0 --config "$CONF" allow add "$digest"
 expect allow-wrong 2 --config "$CONF" allow add abc
+other=0000000000000001-0000000000000001
+for file in item meta; do cp "$QUARANTINE/$id.$file" "$QUARANTINE/$other.$file"; done
 expect quarantine-delete 0 --config "$CONF" quarantine delete "$id"
+expect quarantine-delete-json 0 --json --config "$CONF" quarantine delete "$other"
 
 say 'what costs workers'
 expect poison-list 0 --config "$CONF" poison list
@@ -174,13 +181,17 @@ expect poison-clear 0 poison clear
 say 'keys, configuration'
 expect key-generate 0 --keys "$WORK/keys" key generate hub1
 expect key-list 0 --keys "$WORK/keys" key list
+expect key-list-json 0 --json --keys "$WORK/keys" key list
 expect key-public 2 --keys "$WORK/keys" key public hub1
 "$STORESCANCTL" --keys "$WORK/keys" --type ed25519 key generate hub2 >"$WORK/public"
 expect_equal "$("$STORESCANCTL" --keys "$WORK/keys" key public hub2)" "$(<"$WORK/public")" 'the public half'
 expect check-config 0 check-config "$CONF"
 sed 's/^path/paht/' "$CONF" >"$WORK/wrong.conf"
+expect check-config-json 0 --json check-config "$CONF"
 expect check-config-wrong 1 check-config "$WORK/wrong.conf"
+expect check-config-wrong-json 1 --json check-config "$WORK/wrong.conf"
 expect version+ 0 version
+expect version-json+ 0 --json version
 
 say 'each command was tried, in each of its forms'
 # tried COMMAND [--json]
