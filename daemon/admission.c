@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "daemon/clock.h"
 #include "daemon/proc-fd.h"
 #include "store/util.h"
 
@@ -118,11 +119,9 @@ static bool opener_start(struct scratch *s, struct opener *o, int flags) {
 
 /* Waits for its end, for a while. */
 static bool opener_wait(struct scratch *s, struct opener *o) {
-        struct timespec until;
+        uint64_t until = now_usec() + PATIENCE_MSEC * USEC_PER_MSEC;
 
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += PATIENCE_MSEC / 1000;
-        if (!o->joined && pthread_timedjoin_np(o->thread, NULL, &until) != 0)
+        if (!o->joined && join_until(o->thread, NULL, until) != 0)
                 return bad(s, "an open hangs though it was answered");
         o->joined = true;
         return true;

@@ -16,11 +16,11 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "daemon/allow-read.h"
+#include "daemon/clock.h"
 
-#define END_SECONDS 2
+#define END_USEC (2 * USEC_PER_SEC)
 
 struct allow_list {
         /* The gate thread's. */
@@ -165,15 +165,12 @@ int allow_list_new(const char *folder, struct journal *journal, struct allow_lis
 
 struct allow_list *allow_list_free(struct allow_list *list) {
         const uint64_t one = 1;
-        struct timespec ts;
 
         if (!list)
                 return NULL;
         atomic_store(&list->stop, true);
         (void)!write(list->wake, &one, sizeof(one));
-        (void)clock_gettime(CLOCK_REALTIME, &ts);
-        ts.tv_sec += END_SECONDS;
-        if (pthread_timedjoin_np(list->thread, NULL, &ts) != 0) {
+        if (join_until(list->thread, NULL, now_usec() + END_USEC) != 0) {
                 (void)pthread_mutex_lock(&list->say);
                 list->mute = true; /* the journal ends before the thread does */
                 (void)pthread_mutex_unlock(&list->say);

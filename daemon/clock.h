@@ -4,6 +4,7 @@
 /* The clocks in the units that the daemon counts in. Waits use the monotonic clock, stamps the wall
  * clock; nothing compares the two. */
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -16,4 +17,15 @@ static inline uint64_t clock_usec(clockid_t clock) {
 
 static inline uint64_t now_usec(void) {
         return clock_usec(CLOCK_MONOTONIC);
+}
+
+/* Joins a thread that ends before now_usec() is until. 0, or an error number: it goes on. (By the wall
+ * clock, as with pthread_timedjoin_np(3), this would wait for as long as somebody sets it back.) */
+static inline int join_until(pthread_t thread, void **ret_result, uint64_t until) {
+        struct timespec ts = {
+                .tv_sec = (time_t)(until / 1000000),
+                .tv_nsec = (long)(until % 1000000 * 1000),
+        };
+
+        return pthread_clockjoin_np(thread, ret_result, CLOCK_MONOTONIC, &ts);
 }

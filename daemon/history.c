@@ -16,8 +16,8 @@
 #include "store/digest.h"
 #include "store/rescan.h"
 
-#define RETRY_USEC  USEC_PER_SEC /* until a write that is under way is looked at again */
-#define END_SECONDS 3
+#define RETRY_USEC USEC_PER_SEC /* until a write that is under way is looked at again */
+#define END_USEC   (3 * USEC_PER_SEC)
 
 struct history {
         const struct config *config;
@@ -179,14 +179,11 @@ int history_new(const struct config *config, struct journal *journal, struct his
 }
 
 struct history *history_free(struct history *h) {
-        struct timespec until;
         void *result;
 
         if (!h)
                 return NULL;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += END_SECONDS;
-        if (h->started && pthread_timedjoin_np(h->thread, &result, &until) != 0)
+        if (h->started && join_until(h->thread, &result, now_usec() + END_USEC) != 0)
                 return h;
         if (h->started)
                 save_ended(h, result);

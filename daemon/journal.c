@@ -563,16 +563,13 @@ void journal_set_name(struct journal *j, const char *name) {
 }
 
 struct journal *journal_free(struct journal *j) {
-        struct timespec ts;
 
         if (!j)
                 return NULL;
         atomic_store(&j->stop, true);
         (void)sem_post(&j->wake);
-        (void)clock_gettime(CLOCK_REALTIME, &ts);
-        ts.tv_sec++;
         /* A thread that hangs in a blocked journal keeps its memory until the process ends. */
-        if (pthread_timedjoin_np(j->thread, NULL, &ts) != 0)
+        if (join_until(j->thread, NULL, now_usec() + USEC_PER_SEC) != 0)
                 return NULL;
         (void)sem_destroy(&j->wake);
         free(j->sequences);

@@ -17,11 +17,11 @@
 #include "daemon/poison-file.h"
 #include "daemon/proc-fd.h"
 
-#define CASES_MAX   8
-#define AGAIN_USEC  (50 * USEC_PER_MSEC) /* until a thread that is under way is looked at again */
-#define RETRY_USEC  (60 * USEC_PER_SEC)  /* until the list is written again, after a failure */
-#define TOLD_USEC   (10 * USEC_PER_SEC)  /* what is not told by then will not be */
-#define END_SECONDS 3
+#define CASES_MAX  8
+#define AGAIN_USEC (50 * USEC_PER_MSEC) /* until a thread that is under way is looked at again */
+#define RETRY_USEC (60 * USEC_PER_SEC)  /* until the list is written again, after a failure */
+#define TOLD_USEC  (10 * USEC_PER_SEC)  /* what is not told by then will not be */
+#define END_USEC   (3 * USEC_PER_SEC)
 
 struct item {
         int fd;
@@ -298,17 +298,16 @@ int poisons_new(const char *directory, struct stats *stats, struct journal *jour
 }
 
 struct poisons *poisons_free(struct poisons *p) {
-        struct timespec until;
+        uint64_t until;
         void *result;
 
         if (!p)
                 return NULL;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += END_SECONDS;
+        until = now_usec() + END_USEC;
         while (p->started || p->unsaved) {
                 if (!p->started)
                         start_thread(p, NULL);
-                if (!p->started || pthread_timedjoin_np(p->thread, &result, &until) != 0)
+                if (!p->started || join_until(p->thread, &result, until) != 0)
                         break;
                 thread_ended(p, result, 0);
                 if (result && p->unsaved)

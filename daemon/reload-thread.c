@@ -16,7 +16,7 @@
 #include "daemon/clock.h"
 #include "daemon/database-watch.h"
 
-#define END_SECONDS 2
+#define END_USEC (2 * USEC_PER_SEC)
 
 enum request_kind { REQUEST_LOOK, REQUEST_AIM, REQUEST_END };
 
@@ -213,14 +213,11 @@ int reload_thread_new(struct ring *ring, const char *config_path, reload_news_fn
 }
 
 struct reload_thread *reload_thread_free(struct reload_thread *t) {
-        struct timespec until;
 
         if (!t)
                 return NULL;
         request(t, &(struct request){ .kind = REQUEST_END });
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += END_SECONDS;
-        if (pthread_timedjoin_np(t->thread, NULL, &until) != 0)
+        if (join_until(t->thread, NULL, now_usec() + END_USEC) != 0)
                 return t;
         /* Its receive, if one is in the ring, ends by the shutdown and frees the object. */
         t->freed = true;

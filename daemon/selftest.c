@@ -21,7 +21,7 @@
 
 #define AGAIN_USEC   (20 * USEC_PER_MSEC) /* until a round that is under way is looked at again */
 #define CONFIRM_USEC USEC_PER_SEC         /* until what passed by is looked at once more */
-#define END_SECONDS  3
+#define END_USEC     (3 * USEC_PER_SEC)
 
 struct check {
         char *store, *path;
@@ -302,13 +302,10 @@ int selftest_new(const struct config *config, struct stats *stats, struct journa
 }
 
 struct selftest *selftest_free(struct selftest *s) {
-        struct timespec until;
 
         if (!s)
                 return NULL;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += END_SECONDS;
-        if (s->started && pthread_timedjoin_np(s->thread, NULL, &until) != 0)
+        if (s->started && join_until(s->thread, NULL, now_usec() + END_USEC) != 0)
                 return s;
         drop_checks(s);
         drop_results(s);

@@ -30,7 +30,7 @@
 #define SAVE_USEC   (5 * 60 * USEC_PER_SEC)
 #define SAVE_RARELY 12 /* periods until few changes are saved, too: an hour */
 #define SAVE_PART   16 /* a sixteenth of the file makes many */
-#define END_SECONDS 10
+#define END_USEC    (10 * USEC_PER_SEC)
 
 /* The largest share of the machine's memory. More is a mistake, and one that is found out late: the
  * kernel grants a memfd any size, and kills others for its pages. */
@@ -298,15 +298,12 @@ struct verdicts *verdicts_new(const struct verdicts_settings *settings, struct s
 
 struct verdicts *verdicts_free(struct verdicts *v) {
         const uint64_t one = 1;
-        struct timespec ts;
 
         if (!v)
                 return NULL;
         atomic_store(&v->stop, true);
         (void)!write(v->wake, &one, sizeof(one));
-        (void)clock_gettime(CLOCK_REALTIME, &ts);
-        ts.tv_sec += END_SECONDS;
-        if (pthread_timedjoin_np(v->thread, NULL, &ts) != 0) {
+        if (join_until(v->thread, NULL, now_usec() + END_USEC) != 0) {
                 (void)pthread_mutex_lock(&v->say);
                 v->mute = true; /* the journal ends before the thread does */
                 (void)pthread_mutex_unlock(&v->say);

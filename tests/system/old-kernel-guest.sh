@@ -211,10 +211,93 @@ mailboxes() {
     check "$fs: SIGTERM ends it, with mailboxes" stop
 }
 
+# set_clock SECONDS: by so many, forwards or back.
+set_clock() { date -s "@$(($(date +%s) + $1))" >/dev/null; }
+
+# overwrite FILE: by its beginning, a mail of the same size becomes infected.
+overwrite() { dd if=/mail/infected of="$1" conv=notrunc 2>/dev/null; }
+
+# The wall clock is set while stamps are written, believed and outlived. Size and owner of a clean message are
+# those of the infected one, so that nothing but its times tells that it was changed.
+clock_steps() {
+    cur=$STORE/user/cur
+    head -c "$(wc -c </mail/infected)" /dev/zero | tr '\0' x >/run/plain
+    cp /run/plain $cur/plain
+    configure $STORE
+    check 'clock: storescand starts' start
+    check 'clock: clean mail can be read' reads $cur/plain
+    check 'clock: it is stamped' soon stamp_is $cur/plain c
+    check 'clock: infected mail is blocked' denied $cur/infected
+    for step in 86400 -172800; do
+        set_clock $step
+        check "clock, set by $step s: clean mail can be read" reads $cur/plain
+        check "clock, set by $step s: infected mail is blocked" denied $cur/infected
+        cp /run/plain $cur/new$step
+        check "clock, set by $step s: new mail can be read" reads $cur/new$step
+        check "clock, set by $step s: it is stamped" soon stamp_is $cur/new$step c
+        overwrite $cur/new$step
+        check "clock, set by $step s: overwritten, it is blocked" denied $cur/new$step
+    done
+    # The time of the stamp comes again, and all the while somebody writes.
+    cp /run/plain $cur/again
+    check 'clock: read' reads $cur/again
+    check 'clock: stamped' soon stamp_is $cur/again c
+    set_clock -2
+    let_in=0
+    until=$(($(date +%s) + 4))
+    while [ "$(date +%s)" -lt $until ]; do
+        overwrite $cur/again
+        denied $cur/again || let_in=$((let_in + 1))
+    done
+    check 'clock: a change is seen, whatever its time' test $let_in = 0
+    # In the very moment of a stamp.
+    let_in=0
+    for round in 1 2 3 4 5 6 7 8 9 10; do
+        cp /run/plain $cur/moment
+        reads $cur/moment
+        set_clock $((round % 2 * 4 - 2))
+        overwrite $cur/moment
+        denied $cur/moment || let_in=$((let_in + 1))
+    done
+    check 'clock: set while a stamp is written, and changed' test $let_in = 0
+    check 'clock: SIGTERM ends it' stop
+    set_clock 86400
+    check 'clock: storescand starts again' start
+    check 'clock: a stamp of before holds' reads $cur/plain
+    check 'clock: infected mail is blocked after that' denied $cur/again
+    set_clock -86400
+    check 'clock: SIGTERM ends it, set back meanwhile' stop
+    say "# stamps believed by their time: $(final stamp_hits)"
+}
+
+# It waits for who writes its log, for a second, by a clock that nobody sets back.
+end_with_a_stuck_log() {
+    mkfifo /run/stuck
+    cat /run/stuck >$LOG &
+    reader=$!
+    /storescan/storescand --config $CONF </dev/null 2>/run/stuck &
+    pid=$!
+    soon is_ready || soon is_ready
+    check 'stuck log: storescand starts' is_ready
+    kill -STOP $reader
+    (dd if=/dev/zero of=/run/stuck bs=4096 count=64 2>/dev/null) &
+    writer=$!
+    sleep 1
+    kill -TERM $pid
+    sleep 0.3
+    set_clock -3600
+    check 'stuck log: it ends, though the clock was set back' soon is_gone
+    kill -KILL $writer $reader $pid 2>/dev/null
+    rm /run/stuck
+    set_clock 3600
+}
+
 boot
 for type in ext4 xfs btrfs tmpfs; do kernel_tests $type; done
 whole_file_system
 by_folders
+clock_steps
+end_with_a_stuck_log
 subvolume
 for type in ext4 tmpfs; do mailboxes $type; done
 say "# up $(cut -d ' ' -f 1 /proc/uptime) s"
