@@ -13,6 +13,9 @@
 #include <sys/syscall.h>
 
 #define RING_ENTRIES 512
+/* The kernel's, for what may wait in a file system; by default four a CPU, which one that is frozen has soon
+ * used up, for the others too. They are made when they are needed. */
+#define WORKERS_MAX 256
 /* What is wanted together is not waited for longer than this. */
 #define PATIENCE_USEC (3 * USEC_PER_MSEC)
 
@@ -128,6 +131,8 @@ int ring_new(FILE *errors, struct ring **ret) {
                 return r;
         }
 
+        /* Where there is no room for so many, there are fewer. */
+        (void)io_uring_register_iowq_max_workers(&ring->uring, (unsigned[]){ WORKERS_MAX, 0 });
         r = check_ops(&ring->uring, errors);
         if (r >= 0) {
                 r = restrict_ops(&ring->uring);

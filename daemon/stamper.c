@@ -21,7 +21,15 @@
 #include "daemon/clock.h"
 
 /* More than these at once means that a file system is stuck: stamps are a saving, not a duty. */
-#define PENDING_MAX 512
+#define PENDING_MAX 512 /* of one file system */
+#define ALL_MAX     2048
+/* Of one file system at once in the ring, whose kernel workers are fewer than ring.c's WORKERS_MAX: a frozen
+ * one must leave some to others. */
+#define WRITING_MAX 16
+/* File systems that are told apart; those beyond share the last one's. */
+#define LANES_MAX 64
+/* So long a stamp waits for others of its file system, and a writer of the file for its lease. */
+#define STUCK_USEC USEC_PER_SEC
 /* Any change made after the coarse clock has left the window has a change time outside of it. */
 #define WINDOW_USEC ((uint64_t)STAMP_AFTER_MSEC * USEC_PER_MSEC)
 #define COOL_USEC   (2 * WINDOW_USEC)
@@ -33,9 +41,16 @@
 /* Due times are rounded up to these, so that many stamps under way cost few wake-ups. */
 #define TICK_USEC (8 * USEC_PER_MSEC)
 
+/* One file system. */
+struct lane {
+        dev_t dev;
+        unsigned pending, writing;
+};
+
 struct entry {
-        TAILQ_ENTRY(entry) link; /* in gathering or cooling, by due time */
+        TAILQ_ENTRY(entry) link; /* in gathering, queued or cooling, by due time */
         struct stamper *stamper;
+        struct lane *lane;
         struct ring_op op;
         int fd;
         enum fd_kind kind;
@@ -57,6 +72,8 @@ struct stamper {
         stamper_keep_fn on_keep;
         void *userdata;
         struct entry_list gathering, cooling, spare;
+        struct entry_list queued; /* due, but WRITING_MAX of their file system are in the ring */
+        struct lane lanes[LANES_MAX];
         unsigned pending;
         uint64_t complained_usec;
 };
@@ -78,6 +95,7 @@ static uint64_t due_after(uint64_t usec) {
 }
 
 static void entry_spare(struct entry *e) {
+        e->lane->pending--;
         e->stamper->pending--;
         TAILQ_INSERT_HEAD(&e->stamper->spare, e, link);
 }
@@ -108,6 +126,7 @@ static void entry_written(struct ring_op *op, int res) {
         struct entry *e = container_of(op, struct entry, op);
         struct stamper *stamper = e->stamper;
 
+        e->lane->writing--;
         if (res < 0) {
                 /* The opener came through a read-only mount: its event fd does too. */
                 if (res == -EROFS)
@@ -132,27 +151,79 @@ static void entry_write(struct entry *e) {
                 entry_end(e);
                 return;
         }
+        e->lane->writing++;
         sqe = ring_entry(e->stamper->ring);
         io_uring_prep_fsetxattr(sqe, e->fd, STAMP_XATTR, e->text, 0, (unsigned)n);
         ring_bind(sqe, &e->op);
 }
 
+/* Those of stuck file systems keep nobody waiting: neither what is behind them, nor writers. */
+static void write_queued(struct stamper *stamper, uint64_t now) {
+        struct entry *e, *next;
+
+        for (e = TAILQ_FIRST(&stamper->queued); e; e = next) {
+                bool room = e->lane->writing < WRITING_MAX;
+
+                next = TAILQ_NEXT(e, link);
+                if (!room && e->due_usec + STUCK_USEC > now)
+                        continue;
+                TAILQ_REMOVE(&stamper->queued, e, link);
+                if (room)
+                        entry_write(e);
+                else {
+                        stamper->stats->stamps_skipped++;
+                        entry_end(e);
+                }
+        }
+}
+
 static void write_gathered(struct stamper *stamper, uint64_t now) {
         struct entry *e;
 
+        write_queued(stamper, now);
         while ((e = TAILQ_FIRST(&stamper->gathering)) && e->due_usec <= now) {
                 TAILQ_REMOVE(&stamper->gathering, e, link);
-                entry_write(e);
+                if (e->lane->writing < WRITING_MAX)
+                        entry_write(e);
+                else
+                        TAILQ_INSERT_TAIL(&stamper->queued, e, link);
         }
+}
+
+/* The lane of a file's file system, if there is room for one more. */
+static struct lane *find_lane(struct stamper *stamper, int fd) {
+        struct lane *lane = NULL;
+        struct stat st;
+
+        if (stamper->pending >= ALL_MAX || fstat(fd, &st) < 0)
+                return NULL;
+        for (size_t i = 0; i < LANES_MAX; i++) {
+                struct lane *l = &stamper->lanes[i];
+
+                if (l->pending > 0 && l->dev == st.st_dev) {
+                        lane = l;
+                        break;
+                }
+                if (l->pending == 0 && !lane)
+                        lane = l;
+        }
+        if (!lane)
+                lane = &stamper->lanes[LANES_MAX - 1];
+        if (lane->pending == 0)
+                lane->dev = st.st_dev;
+        return lane->pending < PENDING_MAX ? lane : NULL;
 }
 
 void stamper_write(struct stamper *stamper, int fd, enum fd_kind kind, bool wanted,
                    const char *store, const struct stamp *stamp) {
         struct entry *e = TAILQ_FIRST(&stamper->spare);
+        struct lane *lane = find_lane(stamper, fd);
 
-        if (e)
+        if (!lane)
+                e = NULL;
+        else if (e)
                 TAILQ_REMOVE(&stamper->spare, e, link);
-        else if (stamper->pending < PENDING_MAX)
+        else
                 e = malloc(sizeof(*e));
         if (!e) {
                 stamper->stats->stamps_skipped++;
@@ -162,6 +233,7 @@ void stamper_write(struct stamper *stamper, int fd, enum fd_kind kind, bool want
         }
         *e = (struct entry){
                 .stamper = stamper,
+                .lane = lane,
                 .op.done = entry_written,
                 .fd = fd,
                 .kind = kind,
@@ -170,6 +242,7 @@ void stamper_write(struct stamper *stamper, int fd, enum fd_kind kind, bool want
                 .stamp = *stamp,
                 .due_usec = due_after(GATHER_USEC),
         };
+        lane->pending++;
         stamper->pending++;
         TAILQ_INSERT_TAIL(&stamper->gathering, e, link);
 }
@@ -259,6 +332,10 @@ uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
         e = TAILQ_FIRST(&stamper->gathering);
         if (e)
                 next = MIN(next, e->due_usec);
+        /* Or when one that is in the ring ends. */
+        e = TAILQ_FIRST(&stamper->queued);
+        if (e)
+                next = MIN(next, e->due_usec + STUCK_USEC);
         return next;
 }
 
@@ -280,6 +357,7 @@ int stamper_new(struct ring *ring, struct stats *stats, struct journal *journal,
         stamper->on_keep = on_keep;
         stamper->userdata = userdata;
         TAILQ_INIT(&stamper->gathering);
+        TAILQ_INIT(&stamper->queued);
         TAILQ_INIT(&stamper->cooling);
         TAILQ_INIT(&stamper->spare);
         *ret = stamper;
