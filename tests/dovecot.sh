@@ -58,10 +58,12 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# dovecot_listener SERVICE PORT: the second one of a service, with TLS, is switched off.
+# dovecot_listener SERVICE PORT: the second one of a service, with TLS, is switched off. No login waits for a
+# process of its own.
 dovecot_listener() {
     cat <<END
 service $1-login {
+  service_count = 0
   inet_listener $1 {
     address = 127.0.0.1
     port = $2

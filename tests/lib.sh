@@ -29,8 +29,10 @@ PIDS=()
 DAEMON_PID=
 DAEMON_STATUS=
 LOG=
+LOG_FD= # where counter looks for what is new
 
-say() { printf -- '-- %s\n' "$*"; }
+# What comes now, and after how many seconds.
+say() { printf -- '-- %3d s  %s\n' "$SECONDS" "$*"; }
 
 fail() {
     printf 'FAIL: %s\n' "$*" >&2
@@ -77,8 +79,10 @@ workers = 3"
     STORES_CONF=
 }
 
-# More to say of a failure than the log; scripts define their own.
+# More to say of a failure than the log; what else is to be put back, however the test ends. Scripts define their
+# own.
 explain_failure() { :; }
+put_back() { :; }
 
 # Ends at once what is ours, so that nothing waits for it, and takes away what was mounted.
 cleanup() {
@@ -86,6 +90,7 @@ cleanup() {
     trap - EXIT INT TERM
     set +e
     cd /
+    put_back
     if ((status != 0 && status != 77)) && [[ -s $LOG ]]; then
         printf -- '---- storescand said:\n' >&2
         tail -n 25 "$LOG" | cut -c 1-400 >&2
@@ -200,6 +205,8 @@ run_storescand() {
     "$@" "$STORESCAND" --config "$CONF" </dev/null >>"$LOG" 2>&1 &
     DAEMON_PID=$!
     DAEMON_STATUS=
+    [[ -z $LOG_FD ]] || exec {LOG_FD}<&-
+    exec {LOG_FD}<"$LOG"
 }
 
 is_ready_or_gone() { grep -q '^storescand: started' "$LOG" || ! kill -0 "$DAEMON_PID"; }
@@ -247,16 +254,26 @@ count_lines() { grep -Ec -- "$1" "$LOG" || true; }
 
 # counter KEY: its value now.
 counter() {
-    local before value
-    before=$(count_lines '^storescand: stats: ')
-    kill -USR1 "$DAEMON_PID"
-    wait_until 10 more_stats_than "$before" || fail 'no counters after SIGUSR1'
-    value=$(grep '^storescand: stats: ' "$LOG" | tail -n 1 | tr ' ' '\n' | sed -n "s/^$1=//p")
-    [[ -n $value ]] || fail "no counter $1"
-    printf '%s\n' "$value"
+    local lines line rest= n
+    for ((n = 0; n < 1000; n++)); do
+        # Once a second, if another shell got the answer.
+        if ((n % 100 == 0)); then
+            mapfile -u "$LOG_FD" lines
+            kill -USR1 "$DAEMON_PID"
+        fi
+        mapfile -u "$LOG_FD" lines
+        for line in "${lines[@]}"; do
+            line=$rest$line rest=
+            [[ $line == *$'\n' ]] || rest=$line # it is still being written
+            [[ $line == 'storescand: stats: '*$'\n' ]] || continue
+            [[ ${line%$'\n'}' ' =~ \ "$1"=([^ ]*)\  ]] || fail "no counter $1"
+            printf '%s\n' "${BASH_REMATCH[1]}"
+            return
+        done
+        sleep 0.01
+    done
+    fail 'no counters after SIGUSR1'
 }
-
-more_stats_than() { (($(count_lines '^storescand: stats: ') > $1)); }
 
 # counter_reaches KEY VALUE: for wait_until.
 counter_reaches() { (($(counter "$1") >= $2)); }

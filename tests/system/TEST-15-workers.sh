@@ -75,8 +75,8 @@ wait_until 20 has_workers 3 || fail 'the new loader has not three workers'
 stop_storescand
 
 say 'workers hang: they are killed after worker_timeout, and their jobs done by others'
-SCANNER_CONF=${SCANNER_CONF/scan_timeout = 20s/scan_timeout = 9s}
-SCANNER_CONF=${SCANNER_CONF/worker_timeout = 25s/worker_timeout = 10s}
+SCANNER_CONF=${SCANNER_CONF/scan_timeout = 20s/scan_timeout = 4s}
+SCANNER_CONF=${SCANNER_CONF/worker_timeout = 25s/worker_timeout = 5s}
 start_storescand
 wait_until 20 has_workers 3 || fail 'there are not three workers'
 make_mail "$root/user/cur/hung-mail" clean --seed 77
@@ -96,7 +96,7 @@ wait "$one" || fail 'on_error = deny let a reader through'
 wait "$two" || fail 'on_error = deny let a reader through'
 wait "$three" || fail 'on_error = allow denied a reader'
 waited=$((SECONDS - start))
-((waited >= 8 && waited <= 20)) || fail "readers waited for $waited s, scan_timeout is 9 s"
+((waited >= 3 && waited <= 15)) || fail "readers waited for $waited s, scan_timeout is 4 s"
 wait_for_line '^storescand: undecided: .*timeout'
 wait_for_line '^storescand: worker-hung: ' 30
 # The scans went on after the readers had gone: their verdicts are stamped.

@@ -12,7 +12,7 @@ SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}
 SCANNER_CONF+="
 scan_timeout = 2s
 worker_timeout = 30s
-low_queue = 64" # half of them for what is found
+low_queue = 24" # half of them for what is found
 start() { start_storescand env STORESCAN_WORKER="$WORK/fake-worker"; }
 
 say 'a stop while a found file is judged: the gate ends in order, and who waits is denied'
@@ -34,7 +34,7 @@ wait "$reader" && fail 'the waiting open was allowed'
 
 say 'found files are not followed out of the store'
 mkdir -p "$WORK/secret" "$WORK/in/n/cur"
-for n in {1..80}; do
+for n in {1..30}; do
     echo "SLOW $n" >"$WORK/in/n/cur/$n"
     echo "secret $n" >"$WORK/secret/$n"
 done
@@ -43,8 +43,8 @@ mv "$WORK/in/n" "$store/n"
 wait_until 10 counter_reaches found 1 || fail 'nothing was found'
 mv "$store/n/cur" "$store/n/old"
 ln -s "$WORK/secret" "$store/n/cur"
-wait_until 60 counter_reaches clean 32 || fail 'found files were not judged'
-for n in {1..80}; do expect_no_stamp "$WORK/secret/$n"; done
+wait_until 60 counter_reaches clean 12 || fail 'found files were not judged'
+for n in {1..30}; do expect_no_stamp "$WORK/secret/$n"; done
 stop_storescand
 
 say 'work that nobody waits for any more does not keep others waiting'
@@ -52,7 +52,7 @@ rm -rf "$store"
 make_maildir "$store/u"
 start
 readers=()
-for n in {1..30}; do
+for n in {1..20}; do
     echo "SLOW $n" >"$store/u/cur/slow-$n"
     read_file "$store/u/cur/slow-$n" >/dev/null 2>&1 &
     readers+=($!)

@@ -188,11 +188,16 @@ start_storescand
 seed=100
 for format in mbox mdbox; do
     name=$ROOT/$format/m.
-    for n in {1..29}; do
-        ((seed += 1))
-        if ((n < 9)); then message "$seed" | stamp "stamped$n"; fi
-        message "$seed" | "$MAKE_STAMP" --key "$WORK/other-keys/hub1" >"$MADE/forged$n"
+    mkdir "$WORK/fresh"
+    "$MAKE_MAIL" clean -n 29 --seed "$seed" --flags '' -o "$WORK/fresh" >/dev/null
+    ((seed += 29))
+    n=0
+    for file in "$WORK"/fresh/*; do
+        if ((++n < 9)); then mv "$file" "$MADE/stamped$n"; else mv "$file" "$MADE/forged$n"; fi
     done
+    rmdir "$WORK/fresh"
+    "$MAKE_STAMP" --key "$KEYS/hub1" "$MADE"/stamped[0-9]*
+    "$MAKE_STAMP" --key "$WORK/other-keys/hub1" "$MADE"/forged[0-9]*
     before=$(counter scans)
     accepted=$(counter hub_accepted)
     box "$format" m.1 stamped{1..3}
