@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A crowd of openers, all of whom wait at once: nobody is forgotten, nobody gets a virus, none is let in or
+# denied for want of descriptors, whose number is far smaller; and afterwards nothing is left of them.
+#
+#   OPENERS  so many (tests/faults --openers)
+
+source "$(dirname "$0")/../lib.sh"
+setup
+need_program prlimit
+GATE_CONF="hot_files = 0" # each of which holds a descriptor
+OPENERS=${OPENERS:-4000}
+DESCRIPTORS=2000
+FILES=200 # a tenth of them infected
+CROWD=$BUILD/tests/system/crowd
+make_fs store ext4
+make_maildir "$WORK/store/user"
+CUR=$WORK/store/user/cur
+for ((n = 0; n < FILES; n++)); do
+    if ((n % 10 == 0)); then echo "INFECTED $n" >"$CUR/virus-$n"; else echo "clean $n" >"$CUR/clean-$n"; fi
+done
+cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
+chmod 0755 "$WORK/fake-worker"
+SCANNER_CONF+="
+scan_timeout = 10min
+worker_timeout = 11min"
+add_store store "$WORK/store"
+
+# More processes than the system has room for, else.
+make_room() {
+    local key
+    for key in kernel/pid_max kernel/threads-max; do
+        WAS+=("$key=$(</proc/sys/$key)")
+        (($(</proc/sys/$key) > OPENERS + 20000)) || echo $((OPENERS + 40000)) >"/proc/sys/$key"
+    done
+}
+put_back() {
+    local setting
+    for setting in "${WAS[@]}"; do echo "${setting#*=}" >"/proc/sys/${setting%%=*}"; done
+}
+WAS=()
+make_room
+
+has_workers() { (($(worker_pids | wc -l) == 3)); }
+fds() { find "/proc/$DAEMON_PID/fd" -mindepth 1 | wc -l; }
+few_fds() { (($(fds) <= FDS + 4)); }
+seen() { tr ' ' '\n' <"$WORK/seen" | sed -n "s/^$1=//p"; }
+
+# come [WHAT-MEANWHILE]: all of them; that is done when all have asked.
+come() {
+    "$CROWD" "$CUR" "$OPENERS" >"$WORK/seen" &
+    local crowd=$!
+    PIDS+=("$crowd")
+    wait_until 300 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
+    "${@:-true}"
+    wait "$crowd" || fail "the crowd: $(cat "$WORK/seen")"
+    printf '   saw: %s\n' "$(tail -n 1 "$WORK/seen")"
+    expect_equal "$(seen infected_read)" 0 'infected content that could be read'
+    expect_equal "$(seen infected_refused)" $((OPENERS / 10)) 'infected content that was refused'
+    expect_equal "$(seen clean_read)" $((OPENERS - OPENERS / 10)) 'clean content that could be read'
+    expect_equal "$(counter lost)" 0 'opens that the kernel denied for want of descriptors'
+}
+stop_workers() { for pid in $(worker_pids); do kill -STOP "$pid"; done; }
+# All of them ask before anybody is answered.
+go_on() {
+    wait_until 60 counter_reaches events $((DESCRIPTORS / 4)) || fail 'they do not wait'
+    expect_equal "$(counter scans)" 0 'scans by workers that stand still'
+    ! grep -q 'seen\|openers=' "$WORK/seen" || fail 'the crowd was let in'
+    for pid in $(worker_pids); do kill -CONT "$pid"; done
+}
+
+say "$OPENERS openers of $FILES files of which nothing is known, with $DESCRIPTORS descriptors"
+start_storescand prlimit --nofile=$DESCRIPTORS:$DESCRIPTORS env STORESCAN_WORKER="$WORK/fake-worker"
+wait_until 20 has_workers || fail 'there are not three workers'
+FDS=$(fds)
+stop_workers
+come go_on
+(($(counter pressure) > 0)) || fail 'there was no pressure, so nothing was tested'
+
+say "$OPENERS openers of files that are stamped"
+before=$(counter scans)
+come
+(($(counter scans) - before <= 5)) || fail 'stamped mail was scanned again'
+
+say "$OPENERS openers while their workers are killed"
+stop_storescand
+for file in "$CUR"/*; do setfattr -x trusted.avstamp "$file" 2>/dev/null || true; done
+rm -rf "$WORK/verdicts"
+start_storescand prlimit --nofile=$DESCRIPTORS:$DESCRIPTORS env STORESCAN_WORKER="$WORK/fake-worker"
+wait_until 20 has_workers || fail 'there are not three workers'
+kill_workers() { for pid in $(worker_pids); do kill -KILL "$pid"; done; }
+stop_workers
+come kill_workers
+wait_until 20 few_fds || fail "$(fds) descriptors are open, $FDS before"
+stop_storescand
