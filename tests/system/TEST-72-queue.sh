@@ -6,6 +6,7 @@
 source "$(dirname "$0")/../lib.sh"
 need_program setpriv debugfs
 setup
+source "$(dirname "$0")/../bus.sh"
 make_fs store ext4 128M
 make_maildir "$WORK"/store/{alice,bob}
 chmod -R go+rX "$WORK/store"
@@ -171,7 +172,10 @@ add_store s "$WORK/store"
 add_store public "$WORK/public" on_error=allow
 add_store lax "$WORK/lax" breaker=allow
 make_maildir "$WORK/lax/u"
+start_bus
 NOTIFY_SOCKET=$WORK/notify start_storescand
+wait_until 20 has_name || fail "storescand is not on the bus: $(<"$WORK/bus.log")"
+watch_signals
 mail=$WORK/store/mailbox/cur
 echo 'stamped' >"$mail/stamped"
 echo 'INFECTED' >"$mail/infected"
@@ -199,8 +203,14 @@ expect_readable "$mail/stamped"
 expect_denied "$mail/infected" "$WORK/lax/u/cur/infected"
 expect_no_stamp "$mail/fine" "$WORK/lax/u/cur/fine"
 wait_until 5 grep -q '^STATUS=.*engine fails again' "$notified" || fail 'the status was not told'
+expect_told /org/storescan Breaker '"open"'
+status=0
+"$STORESCANCTL" status >"$WORK/status" || status=$?
+expect_equal "$status" 1 'status behind an open breaker'
+grep -q 'Attention .*the engine fails again' "$WORK/status" || fail "status: $(<"$WORK/status")"
 wait_until 20 read_file "$mail/fine" || fail 'the breaker does not close'
 wait_for_line '^storescand: breaker-closed: '
+expect_told /org/storescan Breaker '"closed"'
 expect_stamp "$mail/fine" c
 expect_denied "$mail/crash-1"
 expect_readable "$WORK/lax/u/cur/fine"
