@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -150,6 +151,15 @@ static void give_back(struct pool *pool, struct pool_job *job) {
         pool_enqueue(pool, job, true);
 }
 
+/* The job of a bay whose worker has not begun it: another one gets it. */
+static void take_back(struct bay *bay) {
+        struct worker *w = bay->worker;
+        struct proto_taken *taken = (void *)(w->slot + PROTO_TAKEN_AT);
+
+        atomic_store(&taken->ids[bay->number], bay->id);
+        give_back(w->pool, TAKE_PTR(bay->job));
+}
+
 /* Has it end by itself, at once or behind the job that it is at. */
 static void worker_close(struct worker *w) {
         w->pidfd = close_fd(w->pidfd);
@@ -244,7 +254,7 @@ uint64_t worker_run(struct worker *w, uint64_t now) {
                 if (bay == at || bay->state != BAY_SENT || !bay->job)
                         continue;
                 if (now - w->since_usec >= TAKE_BACK_USEC) {
-                        give_back(w->pool, TAKE_PTR(bay->job));
+                        take_back(bay);
                         w->pool->stats->taken_back++;
                 } else
                         due = MIN(due, w->since_usec + TAKE_BACK_USEC);
@@ -274,7 +284,7 @@ void worker_retire(struct worker *w) {
                 /* What is still being read is nobody's; of what was sent the result is. */
                 if (bay->state == BAY_READING)
                         bay->state = BAY_FREE;
-                give_back(w->pool, TAKE_PTR(bay->job));
+                take_back(bay);
         }
         if (!at || !at->job)
                 worker_dismiss(w);
@@ -571,6 +581,7 @@ int worker_start(struct worker *w, uint64_t now) {
                 return r;
         close_fd(w->channel);
         w->channel = TAKE_FD(ours);
+        memset(w->slot + PROTO_TAKEN_AT, 0, PROTO_SLOT_SIZE - PROTO_TAKEN_AT);
         w->poisons = 0; /* whoever had the slot before may have written to it */
         w->state = WORKER_STARTING;
         w->since_usec = now;

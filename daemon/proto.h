@@ -29,6 +29,7 @@
  * A worker that exits closes its channel; the loader reaps it and removes its folder.
  */
 
+#include <assert.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,8 +48,10 @@
 #define PROTO_BAYS     2     /* jobs that a worker's slot has room for */
 #define PROTO_BAY_SIZE (UINT32_C(1) << 20)
 /* Behind the bays: what is not to be scanned. */
-#define PROTO_POISON_AT     (PROTO_BAYS * PROTO_BAY_SIZE)
-#define PROTO_SLOT_SIZE     (PROTO_POISON_AT + (UINT32_C(4) << 10))
+#define PROTO_POISON_AT (PROTO_BAYS * PROTO_BAY_SIZE)
+#define PROTO_SLOT_SIZE (PROTO_POISON_AT + (UINT32_C(4) << 10))
+/* At its end: what the gate has taken back. */
+#define PROTO_TAKEN_AT      (PROTO_SLOT_SIZE - 64)
 #define PROTO_SIGNATURE_MAX 128
 #define PROTO_TEXT_MAX      512
 #define PROTO_SPANS_MAX     32
@@ -160,6 +163,16 @@ enum job_form {
         JOB_MBOX,
         _JOB_FORM_MAX
 };
+
+/* By bay, the job that the gate has given to another worker since it was sent: it need not be begun any
+ * more, whatever its RESULT says. */
+struct proto_taken {
+        _Atomic uint64_t ids[PROTO_BAYS];
+};
+
+static_assert(sizeof(struct poison_view) <= PROTO_TAKEN_AT - PROTO_POISON_AT &&
+                      sizeof(struct proto_taken) <= PROTO_SLOT_SIZE - PROTO_TAKEN_AT,
+              "a slot has room for all of it");
 
 /* What a job asks for. A file of one item is judged as a whole and answered by a RESULT alone. Of a
  * file of many items (many; always by its fd) those are judged which reach into [wanted, to), beginning

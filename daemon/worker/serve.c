@@ -8,6 +8,7 @@
 #include "daemon/worker/serve.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -280,6 +281,14 @@ static void enter_sandbox(struct worker *w) {
                 die(w->setup, problem, NULL);
 }
 
+/* Another worker has it by now. */
+static bool is_taken_back(const struct worker *w, const struct proto_job *message) {
+        const struct proto_taken *taken = (const void *)(w->slot + PROTO_TAKEN_AT);
+
+        return message->id > 0 && !message->has_fd && message->bay < PROTO_BAYS &&
+               atomic_load(&taken->ids[message->bay]) == message->id;
+}
+
 static void serve_job(struct worker *w, const struct proto_job *message, int fd, int planned) {
         struct job job = { .message = message, .fd = fd };
         union proto_message reply;
@@ -288,6 +297,11 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd,
                 die(w->setup, "a job came with a file that it does not speak of, or without", NULL);
         proto_init(&reply, PROTO_RESULT);
         reply.result.id = message->id;
+        if (is_taken_back(w, message)) {
+                reply.result.reason = REASON_SHUTDOWN;
+                send_message(w, &reply);
+                return;
+        }
         attachments_begin(w->setup->attachments);
         w->spare = (struct spare){
                 .view = (const struct poison_view *)(const void *)(w->slot + PROTO_POISON_AT),

@@ -2,6 +2,8 @@
 
 /* How loader and workers end, together and alone, and that they take no nonsense. */
 
+#include <stdatomic.h>
+
 #include "tests/system/worker-world.h"
 
 /* ---- Ends ---- */
@@ -155,6 +157,25 @@ START_TEST(a_channel_closed_during_a_job) {
 }
 END_TEST
 
+/* It is somebody else's by then: scanning it all the same would make an overload worse. */
+START_TEST(a_job_that_was_taken_back_is_not_begun) {
+        const struct gate_job job = { .data = eicar(), .size = EICAR_SIZE };
+        struct proto_taken *taken;
+        struct proto_result result;
+        struct world w;
+
+        world_start(&w);
+        taken = (void *)(w.worker.slot + PROTO_TAKEN_AT);
+        atomic_store(&taken->ids[0], w.worker.last_id + 1);
+        ck_assert_int_eq(gate_scan(&w.worker, &job, &result), 0);
+        ck_assert_int_eq(result.verdict, VERDICT_UNKNOWN);
+        ck_assert_int_eq(result.reason, REASON_SHUTDOWN);
+        ck_assert_int_eq(gate_scan(&w.worker, &job, &result), 0);
+        ck_assert_int_eq(result.verdict, VERDICT_INFECTED);
+        world_stop(&w);
+}
+END_TEST
+
 /* ---- Nonsense ---- */
 
 static void send_raw(int sock, const void *data, size_t size) {
@@ -268,8 +289,9 @@ int main(int argc, char **argv) {
                 a_killed_worker_is_buried,       leftovers_are_removed_after_a_scan,
                 all_end_with_the_gate,           workers_end_with_the_loader,
                 the_loader_ends_with_its_parent, signals_that_end_services_do_not,
-                a_channel_closed_during_a_job,   nonsense_for_a_worker,
-                a_slot_that_is_too_small,        nonsense_for_the_loader
+                a_channel_closed_during_a_job,   a_job_that_was_taken_back_is_not_begun,
+                nonsense_for_a_worker,           a_slot_that_is_too_small,
+                nonsense_for_the_loader
         };
 
         return world_main(argc, argv, tests, ELEMENTSOF(tests), NULL, 0);
