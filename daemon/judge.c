@@ -63,7 +63,23 @@ static bool accepts_older(const struct judge *judge, int fd, const struct stat *
 /* A read lease, where one says all there is to know about writers. 0 or negative errno: -EAGAIN when
  * somebody has the file open for writing, the open that waits for its answer included. */
 static int take_lease(int fd) {
-        return scans_can_know_writers(fd) ? lease_take(fd) : -EOPNOTSUPP;
+        return scans_can_know_writers(fd, NULL) ? lease_take(fd) : -EOPNOTSUPP;
+}
+
+/* The same, with a look at the file behind it: whatever happened to it before there was a lease shows in
+ * its times. ret_st as fstat(2); ret_lease as take_lease(). */
+static int take_lease_and_look(int fd, struct stat *ret_st, int *ret_lease) {
+        int lease = lease_take(fd);
+
+        if (fstat(fd, ret_st) < 0)
+                return -errno;
+        if (!scans_can_know_writers(fd, ret_st)) {
+                if (lease >= 0)
+                        lease_drop(fd);
+                lease = -EOPNOTSUPP;
+        }
+        *ret_lease = lease;
+        return 0;
 }
 
 /* What is to be said of the stamp on a file. */
@@ -276,11 +292,10 @@ void judge_event(void *userdata, const struct gate_event *event) {
         }
         if (let_by_pause(judge, event))
                 return;
-        /* In this order, since one look at the file then says all: whatever happened to it before there
-         * was a lease shows in its times. */
         if (event->access == GATE_OPEN && find_stamp(judge, fd, &stamped.stamp))
-                lease = take_lease(fd);
-        r = fstat(fd, &st);
+                r = take_lease_and_look(fd, &st, &lease);
+        else
+                r = fstat(fd, &st);
         if (r >= 0)
                 hot_heed(judge->hot, &st);
         if (r >= 0 && event->access == GATE_OPEN)

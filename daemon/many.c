@@ -111,7 +111,7 @@ static bool file_verify(struct many_file *file) {
 
         many_look_now(file);
         if (!many->p.config->stamps || file->stamped || file->released || !all_clean(file) ||
-            !scans_can_know_writers(file->fd) || lease_take(file->fd) < 0)
+            !scans_can_know_writers(file->fd, NULL) || lease_take(file->fd) < 0)
                 return false;
         many_verify(file);
         return true;

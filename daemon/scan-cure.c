@@ -32,7 +32,7 @@ static void judge_again(struct scan *scan) {
         const struct generation *running = pool_generation(scan->scans->pool);
         struct stat st;
 
-        scan->leased = scans_can_know_writers(scan->fd) && lease_take(scan->fd) >= 0;
+        scan->leased = scans_can_know_writers(scan->fd, NULL) && lease_take(scan->fd) >= 0;
         if (fstat(scan->fd, &st) < 0) {
                 scan->verdict = VERDICT_UNKNOWN;
                 scan->reason = REASON_READ;

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <sys/fanotify.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 
 #include "daemon/clock.h"
 #include "daemon/names.h"
@@ -25,9 +26,12 @@
 #include "daemon/scans-private.h"
 #include "daemon/stores.h"
 
-bool scans_can_know_writers(int fd) {
+bool scans_can_know_writers(int fd, const struct stat *st) {
         struct statfs fs;
 
+        /* A file of an overlayfs is never of a block device's file system, one of ext4 and xfs always. */
+        if (st && major(st->st_dev) != 0)
+                return true;
         return fstatfs(fd, &fs) == 0 && fs.f_type != OVERLAYFS_SUPER_MAGIC;
 }
 

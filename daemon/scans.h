@@ -101,8 +101,8 @@ int scans_settle(struct scans *scans, const struct scan_subject *subject);
 
 /* Whether leases and stamps tell all about writers of this file: not on overlayfs, where a mapping is
  * a writer that a lease does not see. (Files that other hosts write are on no file system that is
- * marked, see scope.h.) */
-bool scans_can_know_writers(int fd);
+ * marked, see scope.h.) st: the file's, if it is known, which may spare a system call; or NULL. */
+bool scans_can_know_writers(int fd, const struct stat *st);
 
 /* Gives back an fd that no scan was made for. */
 void scans_release(struct scans *scans, int fd, bool is_event);

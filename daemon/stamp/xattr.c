@@ -38,7 +38,7 @@ static const char *prepare(const struct config *config, int fd, const struct sta
                 return "the file is not mail by its place in the store";
         if (format_items(answer.store->format) == ITEMS_MANY)
                 return "the file may hold many messages: such files get no stamp from here";
-        if (!scans_can_know_writers(fd))
+        if (!scans_can_know_writers(fd, NULL))
                 return "on this file system nobody can tell who writes to the file";
         *ret = (struct once_request){
                 .config = config,

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -333,6 +334,36 @@ static void overlay_hides_mappings(void) {
         expect(lease_holds(fd)); /* although it has written */
 }
 
+static void expect_no_device(const char *path) {
+        struct stat st;
+
+        expect_ok(stat(path, &st));
+        expect_equal((int)major(st.st_dev), 0);
+}
+
+/* So a file of a block device's file system is not one that an overlayfs shows. */
+static void overlay_is_of_no_device(void) {
+        expect_ok(mkdir("lower", 0755));
+        expect_ok(mkdir("other", 0755));
+        expect_ok(mkdir("upper", 0755));
+        expect_ok(mkdir("work", 0755));
+        expect_ok(mkdir("merged", 0755));
+        expect_ok(mount("none", "other", "tmpfs", 0, NULL));
+        make_file("lower/file", 1);
+        make_file("other/file", 1);
+        for (unsigned i = 0; i < 2; i++) {
+                if (mount("none", "merged", "overlay", 0,
+                          i == 0 ? "lowerdir=lower,upperdir=upper,workdir=work"
+                                 : "lowerdir=other:lower,upperdir=upper,workdir=work") < 0)
+                        skip("no overlayfs on this file system: %s", strerror(errno));
+                make_file("merged/new", 1);
+                expect_no_device("merged/file");
+                expect_no_device("merged/new");
+                expect_ok(umount("merged"));
+        }
+        expect_ok(umount("other"));
+}
+
 int main(int argc, char *argv[]) {
         static const struct kernel_test tests[] = {
                 { "pending open: lease only if it is for reading", pending_opens },
@@ -353,6 +384,7 @@ int main(int argc, char *argv[]) {
                 { "lease ends with the last close of the event fd", ends_with_the_last_close },
                 { "lease break raises SIGIO", break_raises_sigio },
                 { "overlayfs grants leases in spite of mappings", overlay_hides_mappings },
+                { "files of an overlayfs are of no block device", overlay_is_of_no_device },
         };
 
         return kernel_main(argc, argv, tests, ELEMENTSOF(tests));
