@@ -166,6 +166,23 @@ static int read_refused(sd_bus_message *m, struct metrics *to) {
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static int read_sweeps(sd_bus_message *m, struct metrics *to) {
+        const char *store, *state;
+        uint64_t numbers[5];
+        int r = sd_bus_message_enter_container(m, 'v', "a(ssttttt)");
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "(ssttttt)");
+        while (r >= 0 &&
+               (r = sd_bus_message_read(m, "(ssttttt)", &store, &state, &numbers[0], &numbers[1],
+                                        &numbers[2], &numbers[3], &numbers[4])) > 0)
+                if (streq(state, "failed") && !to->failed_sweep[0])
+                        (void)snprintf(to->failed_sweep, sizeof(to->failed_sweep), "%s", store);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 static int read_property(sd_bus_message *m, const char *name, struct metrics *to) {
         const struct {
                 const char *name;
@@ -198,6 +215,8 @@ static int read_property(sd_bus_message *m, const char *name, struct metrics *to
                 return sd_bus_message_read(m, "v", "t", &to->database_usec);
         if (streq(name, "Refused"))
                 return read_refused(m, to);
+        if (streq(name, "Sweeps"))
+                return read_sweeps(m, to);
         if (streq(name, "Breaker"))
                 return read_text(m, to->breaker, sizeof(to->breaker));
         if (streq(name, "StoreCounters"))

@@ -9,6 +9,7 @@
 #include "daemon/bus-names.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/doctor.h"
+#include "daemon/ctl/health.h"
 
 #define SYSTEMD           "org.freedesktop.systemd1"
 #define SYSTEMD_PATH      "/org/freedesktop/systemd1"
@@ -50,7 +51,7 @@ static void look_at_hooks(struct doctor *doctor, sd_bus *bus) {
                                    "opens in store '%s' pass storescand by", store);
                 else
                         doctor_say(doctor, FINDING_WARNING, "hooked",
-                                   "The store is marked; only the proof is missing.",
+                                   health_untested_advice(problem),
                                    "store '%s' can't be tested: %s", store, problem);
         }
 }

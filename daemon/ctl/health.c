@@ -5,6 +5,7 @@
 #include "daemon/ctl/health.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,13 +41,19 @@ _printf_(4, 5) static void add(struct health_report *report, enum health health,
         va_end(ap);
 }
 
+const char *health_untested_advice(const char *problem) {
+        return streq(problem, error_text(ENOENT)) || streq(problem, error_text(ENOTDIR))
+                       ? "Correct its path, or mount what belongs there."
+                       : "The store is marked; only the proof is missing.";
+}
+
 static void judge_hook(struct health_report *report, const struct hook_status *hook) {
         if (streq(hook->state, "no"))
                 add(report, HEALTH_NOT_HOOKED,
                     "journalctl -u storescand STORESCAN_EVENT=not-hooked",
                     "opens in store '%s' pass storescand by", hook->store);
         else if (!streq(hook->state, "yes") && hook->problem[0])
-                add(report, HEALTH_ATTENTION, "The store is marked; only the proof is missing.",
+                add(report, HEALTH_ATTENTION, health_untested_advice(hook->problem),
                     "store '%s' can't be tested: %s", hook->store, hook->problem);
 }
 
@@ -82,4 +89,7 @@ void health_judge(const struct metrics *says, const struct hook_status *hooks, s
         if (says->refused_config)
                 add(ret, HEALTH_ATTENTION, "storescanctl check-config",
                     "the configuration on disk was refused, the one before is in force");
+        if (says->failed_sweep[0])
+                add(ret, HEALTH_ATTENTION, "journalctl -u storescand STORESCAN_EVENT=sweep-failed",
+                    "the sweep of store '%s' failed", says->failed_sweep);
 }

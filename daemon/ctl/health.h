@@ -42,5 +42,8 @@ struct health_report {
 void health_judge(const struct metrics *says, const struct hook_status *hooks, size_t n_hooks,
                   uint64_t now_usec, struct health_report *ret);
 
+/* The next step where a store can't be tested, by why. */
+const char *health_untested_advice(const char *problem);
+
 /* "well", "attention", "not-hooked", "not-running"; stable. */
 const char *health_name(enum health health);

@@ -21,9 +21,10 @@ struct metrics {
         uint64_t database_usec; /* when the signatures were made, since 1970; 0: own ones */
         bool refused_signatures, refused_config;
         char breaker[16];
-        uint64_t today_usec; /* since when that is counted, since 1970; 0: it does not say */
-        struct stats today;  /* of these, the counters of TODAY_TABLE */
-        struct stats stats;  /* its stores' names are owned */
+        char failed_sweep[64]; /* a store whose sweep failed; "": none did */
+        uint64_t today_usec;   /* since when that is counted, since 1970; 0: it does not say */
+        struct stats today;    /* of these, the counters of TODAY_TABLE */
+        struct stats stats;    /* its stores' names are owned */
 };
 
 void metrics_done(struct metrics *metrics);

@@ -4,6 +4,7 @@
 
 #include "daemon/ctl/health.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "store/util.h"
@@ -49,6 +50,11 @@ static const struct {
         { { .guarding = true, .breaker = "probing" }, &hooked, HEALTH_ATTENTION, 1, NULL },
         { { .guarding = true, .refused_signatures = true }, &hooked, HEALTH_ATTENTION, 1, NULL },
         { { .guarding = true, .refused_config = true }, &hooked, HEALTH_ATTENTION, 1, NULL },
+        { { .guarding = true, .failed_sweep = "mail" },
+          &hooked,
+          HEALTH_ATTENTION,
+          1,
+          "the sweep of store 'mail' failed" },
         { { .guarding = true },
           &untested,
           HEALTH_ATTENTION,
@@ -82,6 +88,13 @@ START_TEST(cases_are_judged) {
 }
 END_TEST
 
+START_TEST(what_is_not_there_is_not_marked) {
+        ck_assert_str_eq(health_untested_advice(error_text(ENOENT)),
+                         "Correct its path, or mount what belongs there.");
+        ck_assert_ptr_nonnull(strstr(health_untested_advice(error_text(EROFS)), "is marked"));
+}
+END_TEST
+
 START_TEST(many_reasons_are_cut) {
         struct hook_status hooks[HEALTH_REASONS_MAX + 1];
         struct health_report report;
@@ -102,4 +115,5 @@ START_TEST(statuses_are_kept) {
 }
 END_TEST
 
-UNIT_MAIN("health", cases_are_judged, many_reasons_are_cut, statuses_are_kept);
+UNIT_MAIN("health", cases_are_judged, what_is_not_there_is_not_marked, many_reasons_are_cut,
+          statuses_are_kept);
