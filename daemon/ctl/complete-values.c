@@ -14,6 +14,7 @@
 #include "daemon/ctl/complete.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/quarantine-verbs.h"
+#include "daemon/events.h"
 #include "daemon/keys.h"
 #include "store/util.h"
 
@@ -71,6 +72,12 @@ static void propose_keys(const struct complete *c) {
                 complete_word(c, hub_key_id(keys_get(keys, i)), "");
 }
 
+static void propose_events(const struct complete *c) {
+#define X(id, word, message_id, priority, meaning) complete_word(c, word, meaning);
+        EVENT_TABLE(X)
+#undef X
+}
+
 /* verb: NULL for an option's value. */
 static bool is(const struct verb *verb, const char *name, const char *sub) {
         return verb && streq(verb->name, name) && (!sub || (verb->sub && streq(verb->sub, sub)));
@@ -79,6 +86,8 @@ static bool is(const struct verb *verb, const char *name, const char *sub) {
 void complete_values(const struct complete *c, const struct verb *verb, const char *kind) {
         if (streq(kind, "STORE"))
                 propose_stores(c);
+        else if (streq(kind, "EVENT"))
+                propose_events(c);
         else if (streq(kind, "ID") && is(verb, "quarantine", NULL))
                 propose_items(c);
         else if (streq(kind, "ID") && is(verb, "key", "public"))

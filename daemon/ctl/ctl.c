@@ -2,7 +2,7 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help, completion. What a verb does is in
- * setup.c, status.c, doctor.c, sweep-verbs.c, pending-verb.c, top.c, explain.c, stamp-verbs.c,
+ * setup.c, status.c, doctor.c, sweep-verbs.c, pending-verb.c, top.c, log.c, explain.c, stamp-verbs.c,
  * quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch
  * a store itself.
  */
@@ -31,6 +31,10 @@ enum {
         TAKES_KEYS = 1 << 4,
         TAKES_WATCH = 1 << 5,
         TAKES_WRITE = 1 << 6,
+        TAKES_SINCE = 1 << 7,
+        TAKES_STORE = 1 << 8,
+        TAKES_PATH = 1 << 9,
+        TAKES_LOG = TAKES_SINCE | TAKES_STORE | TAKES_PATH,
 };
 
 /* clang-format off */
@@ -48,6 +52,7 @@ static const struct verb verbs[] = {
         { "sweep", "status", "",         "Show how far the sweeps are",                         0, 0,       TAKES_JSON | TAKES_WATCH, verb_sweep_status },
         { "pending", NULL,   "",        "Show who waits for an answer, for what, how long",     0, 0,       TAKES_JSON, verb_pending },
         { "top",    NULL,    "",        "Show how much happens a second",                       0, 0,       TAKES_JSON, verb_top },
+        { "log",    NULL,    "[EVENT...]", "Show what was logged, the newest last",             0, INT_MAX, TAKES_JSON | TAKES_WATCH | TAKES_LOG, verb_log },
         { "store", "list",   "",        "Show the stores, their policies and counters",         0, 0,       TAKES_JSON, verb_store_list },
         { "explain", NULL,   "PATH...", "Show how an open of each file is answered, why",       1, INT_MAX, TAKES_JSON, verb_explain },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
@@ -75,7 +80,10 @@ static const struct verb verbs[] = {
 
 static const struct verb_option options[] = {
         { { "json",    no_argument,       NULL, 'j' }, NULL,     TAKES_JSON,    "Print one JSON object a line" },
-        { { "watch",   no_argument,       NULL, 'w' }, NULL,     TAKES_WATCH,   "Go on showing it until no sweep runs" },
+        { { "watch",   no_argument,       NULL, 'w' }, NULL,     TAKES_WATCH,   "Go on until no sweep runs; with a log, for ever" },
+        { { "since",   required_argument, NULL, 's' }, "TIME",   TAKES_SINCE,   "Log from then on: '2h' ago, '2026-11-26 20:00'" },
+        { { "store",   required_argument, NULL, 'S' }, "STORE",  TAKES_STORE,   "Log of this store alone" },
+        { { "path",    required_argument, NULL, 'p' }, "PATH",   TAKES_PATH,    "Log of this file, or of all below this folder" },
         { { "forever", no_argument,       NULL, 'f' }, NULL,     TAKES_FOREVER, "Release for good, whatever signatures come" },
         { { "write",   no_argument,       NULL, 'W' }, NULL,     TAKES_WRITE,   "Write what is proposed into conf.d" },
         { { "type",    required_argument, NULL, 't' }, "TYPE",   TAKES_TYPE,    "Kind of key: hmac (default) or ed25519" },
@@ -249,7 +257,7 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 longopts[i] = options[i].option;
 
-        while ((c = getopt_long(argc, argv, "jwfWt:k:c:hV", longopts, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "jwfWt:k:c:s:S:p:hV", longopts, NULL)) >= 0)
                 switch (c) {
                 case 'j':
                         ctl.json = true;
@@ -278,6 +286,18 @@ int main(int argc, char **argv) {
                 case 'c':
                         ctl.config = optarg;
                         given |= TAKES_CONFIG;
+                        break;
+                case 's':
+                        ctl.since = optarg;
+                        given |= TAKES_SINCE;
+                        break;
+                case 'S':
+                        ctl.store = optarg;
+                        given |= TAKES_STORE;
+                        break;
+                case 'p':
+                        ctl.path = optarg;
+                        given |= TAKES_PATH;
                         break;
                 case 'h': return verb_help(&ctl, NULL, 0);
                 case 'V': return verb_version(&ctl, NULL, 0);

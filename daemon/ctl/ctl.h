@@ -19,12 +19,13 @@ enum {
 };
 
 struct ctl {
-        bool json;               /* one object a line, stable keys */
-        bool watch;              /* until it ends */
-        bool forever;            /* whatever signatures come */
-        bool write;              /* what is proposed */
-        const char *config;      /* another configuration file; NULL: the installed ones */
-        const char *type, *keys; /* of a key; folder of keys. NULL: not given */
+        bool json;                        /* one object a line, stable keys */
+        bool watch;                       /* until it ends, or is interrupted */
+        bool forever;                     /* whatever signatures come */
+        bool write;                       /* what is proposed */
+        const char *config;               /* another configuration file; NULL: the installed ones */
+        const char *since, *store, *path; /* of the log; NULL: any */
+        const char *type, *keys;          /* of a key; folder of keys. NULL: not given */
 };
 
 /* The configuration, whose mistakes are told on standard error. Returns a STATUS_*. */
@@ -49,6 +50,7 @@ verb_func verb_sweep_stop;
 verb_func verb_sweep_status;
 verb_func verb_pending;
 verb_func verb_top;
+verb_func verb_log;
 verb_func verb_store_list;
 verb_func verb_explain;
 

@@ -80,6 +80,8 @@ expect_proposals 'hmac ed25519' key generate --type ''
 expect_proposals ed25519 key -t e
 expect_proposals :files check-config ''
 expect_proposals '' check-config file ''
+expect_proposals 'breaker-open breaker-closed' log --path file br
+expect_proposals :files log --path ''
 expect_proposals '' version ''
 expect_proposals ''
 

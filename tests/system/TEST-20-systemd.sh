@@ -100,6 +100,53 @@ explained=$(in_container journalctl --no-pager -b -x -u storescand.service)
 ! grep -q '@STORESCAN_\|^.*░.*STORESCAN_[A-Z]*[^=A-Z]' <<<"$(grep -v 'journalctl' <<<"$explained")" ||
     fail "an empty field in a catalog text: $(grep -v journalctl <<<"$explained" | grep '░.*STORESCAN_')"
 
+say 'storescanctl log: the same by its filters, and of nobody else'
+in_container bash -c 'printf "MESSAGE_ID=%s\nMESSAGE=Forged.\nSTORESCAN_EVENT=blocked\n" "$1" | logger --journald' forge \
+    "$(jq -r .MESSAGE_ID <<<"$record")"
+in_container journalctl --sync
+in_container journalctl --no-pager -b -o cat "MESSAGE_ID=$(jq -r .MESSAGE_ID <<<"$record")" >"$WORK/logged"
+grep -q '^Forged' "$WORK/logged" || fail 'no record was forged'
+logged() { in_container storescanctl --json log "$@" >"$WORK/logged"; }
+logged blocked
+jq -e '.event == "blocked" and .priority == 4 and .time_usec > 0' "$WORK/logged" >"$WORK/each" ||
+    fail "not what is looked for: $(<"$WORK/logged")"
+[[ $(sort -u "$WORK/each") == true ]] || fail "not what is looked for: $(<"$WORK/logged")"
+! grep 'Forged' "$WORK/logged" >&2 || fail 'a record of somebody else is shown'
+for key in store path verdict action size comm uid signature generation message; do
+    field=STORESCAN_${key^^}
+    expect_equal "$(jq -r ".$key" "$WORK/logged" | head -n 1)" "$(jq -r ".${field/STORESCAN_MESSAGE/MESSAGE}" <<<"$record")" \
+        "$key of a record"
+done
+blocked=$(wc -l <"$WORK/logged")
+logged blocked started
+expect_equal "$(wc -l <"$WORK/logged")" "$((blocked + 1))" 'records of two events'
+logged --since 1h
+jq -se '([.[].event] | index("started") != null and index("detected") != null) and (map(.time_usec) | . == sort)' \
+    "$WORK/logged" >"$WORK/each" || fail "not all of an hour: $(<"$WORK/logged")"
+logged --store memory
+expect_equal "$(jq -r .store "$WORK/logged" | sort -u)" memory 'records of a store'
+for path in /srv/mail /srv/mail/user/cur/virus /srv/mail/user/cur/; do
+    logged --path "$path" blocked
+    expect_equal "$(jq -r .path "$WORK/logged" | sort -u)" /srv/mail/user/cur/virus "records of $path"
+done
+for arguments in '--path /srv/mail/user/cur/vir' '--store nobody' '--since 2099-01-01' 'hub-infected'; do
+    # shellcheck disable=SC2086 # words
+    logged $arguments 2>"$WORK/said"
+    [[ ! -s $WORK/logged && $(<"$WORK/said") == *'nothing is logged'* ]] || fail "log $arguments: $(<"$WORK/logged")"
+done
+in_container storescanctl log blocked >"$WORK/logged"
+grep -Eq '^[0-9-]+ [0-9:.]+.*  blocked  +.*/srv/mail/user/cur/virus' "$WORK/logged" || fail "text is: $(<"$WORK/logged")"
+in_container bash -c 'echo $$ >/run/watcher && exec storescanctl --json log --watch blocked' >"$WORK/watched" &
+watcher=$!
+PIDS+=("$watcher")
+wait_until 20 grep '"path":"/srv/mail/user/cur/virus"' "$WORK/watched" || fail 'nothing is watched'
+cp "$WORK/infected" "$WORK/store/user/cur/watched"
+denied_inside /srv/mail/user/cur/watched
+wait_until 20 grep '"path":"/srv/mail/user/cur/watched"' "$WORK/watched" || fail 'what comes is not shown'
+in_container bash -c 'kill "$(</run/watcher)"'
+wait "$watcher" || true
+rm "$WORK/store/user/cur/watched"
+
 say 'the hardening, as the kernel sees it'
 pid=$(main_pid)
 user() { in_container id -u "$1"; }

@@ -133,6 +133,13 @@ expect top-json+ 0 --json top
 expect store-list+ 0 store list
 expect store-list-json+ 0 --json store list
 
+say 'the journal, of which a test in a container sees more'
+expect log 0 log --since '2099-01-01 20:00' --store mail --path "$WORK/store" blocked hub-infected
+expect log-json 0 --json log --since 2099-01-01
+expect log-wrong-event 2 log nonsense
+expect log-wrong-time 2 log --since yesterday
+expect complete-event 0 --complete log hub-in
+
 say 'how an open is answered'
 expect explain 0 explain "$clean"
 expect explain-json 0 --json explain "$clean"
