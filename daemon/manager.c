@@ -423,9 +423,19 @@ static void on_config(void *userdata, struct config *config) {
         reconfigure_take(m->reconfigure, config);
 }
 
+/* storescan-remedy is there for those who replace; without it they would block. */
+static bool wants_remedies(const struct config *config) {
+        for (size_t i = 0; i < config->n_stores; i++)
+                if (policy_deed(&config->stores[i]) == DEED_REPLACE)
+                        return true;
+        return false;
+}
+
 static void on_reconfigured(void *userdata, bool engine) {
         struct manager *m = userdata;
 
+        if (m->remedies && wants_remedies(m->config))
+                remedies_want(m->remedies);
         breaker_limit(&m->breaker, m->config->breaker_failures, m->config->breaker_time_usec);
         if (m->sweeps)
                 sweeps_follow_config(m->sweeps);
@@ -589,18 +599,14 @@ static void bus_pending(void *userdata, pending_fn *each, void *each_userdata) {
         many_list(m->many, each, each_userdata);
 }
 
-/* storescan-remedy is there for those who replace; without it they would block. */
+/* The process comes when a store wants it, maybe after a reload: its program is opened now. */
 static int start_remedies(struct manager *m) {
-        bool wanted = false;
-        int r;
+        bool wanted = wants_remedies(m->config);
+        int r = remedies_new(m->ring, m->config, &m->stats, m->journal, wanted, m->errors,
+                             &m->remedies);
 
-        for (size_t i = 0; i < m->config->n_stores; i++)
-                wanted = wanted || policy_deed(&m->config->stores[i]) == DEED_REPLACE;
-        if (!wanted)
-                return 0;
-        r = remedies_new(m->ring, m->config, &m->stats, m->journal, m->errors, &m->remedies);
         if (r < 0)
-                return r;
+                return wanted ? r : 0;
         return cures_new(m->config, m->pool, m->remedies, &m->cures);
 }
 

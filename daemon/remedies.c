@@ -43,6 +43,7 @@ struct remedies {
         int sock;
         struct ring_op receive_op;
         bool receiving, freed, ready;
+        bool wanted; /* else it is not started */
         union remedy_message message;
 
         struct remedy_job *first, **last; /* those that wait; the first may be under way */
@@ -348,7 +349,12 @@ static void send_next(struct remedies *r, uint64_t now) {
         r->sent_usec = now;
 }
 
+void remedies_want(struct remedies *r) {
+        r->wanted = true;
+}
+
 void remedies_submit(struct remedies *r, struct remedy_job *job) {
+        r->wanted = true;
         job->next = NULL;
         *r->last = job;
         r->last = &job->next;
@@ -364,10 +370,12 @@ bool remedies_unfinished(const struct remedies *r, dev_t dev, ino_t ino, uint64_
 }
 
 bool remedies_ready(const struct remedies *r) {
-        return r->ready;
+        return r->ready || !r->wanted;
 }
 
 uint64_t remedies_run(struct remedies *r, uint64_t now) {
+        if (!r->wanted)
+                return USEC_INFINITY;
         if (r->pid == 0 && !r->receiving && now >= r->start_usec) {
                 int error = start(r, now);
 
@@ -410,9 +418,9 @@ void remedies_reserve_privileges(void) {
 }
 
 int remedies_new(struct ring *ring, const struct config *config, struct stats *stats,
-                 struct journal *journal, FILE *errors, struct remedies **ret) {
+                 struct journal *journal, bool wanted, FILE *errors, struct remedies **ret) {
         struct remedies *r;
-        int error;
+        int error = 0;
 
         r = calloc(1, sizeof(*r));
         if (!r)
@@ -426,6 +434,7 @@ int remedies_new(struct ring *ring, const struct config *config, struct stats *s
                 .sock = -EBADF,
                 .receive_op.done = received,
                 .backoff_usec = BACKOFF_USEC,
+                .wanted = wanted,
         };
         r->last = &r->first;
         r->program_fd = program_open(REMEDY_PROGRAM, "remedy", "STORESCAN_REMEDY", errors);
@@ -434,7 +443,8 @@ int remedies_new(struct ring *ring, const struct config *config, struct stats *s
                 free(r);
                 return error;
         }
-        error = start(r, now_usec());
+        if (wanted)
+                error = start(r, now_usec());
         if (error < 0) {
                 fprintf(errors, "Failed to start storescan-remedy: %s.\n", error_text(-error));
                 close_fd(r->program_fd);

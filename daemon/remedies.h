@@ -50,9 +50,12 @@ struct remedy_job {
  * any more. Without privileges there is nothing to give up. */
 void remedies_reserve_privileges(void);
 
-/* Finds the program and starts it. 0 or negative errno, after a sentence in errors. */
+/* Finds the program, and starts it if it is wanted. 0 or negative errno, after a sentence in errors. */
 int remedies_new(struct ring *ring, const struct config *config, struct stats *stats,
-                 struct journal *journal, FILE *errors, struct remedies **ret);
+                 struct journal *journal, bool wanted, FILE *errors, struct remedies **ret);
+
+/* From the next turn on there is a process, wanted before or not. */
+void remedies_want(struct remedies *remedies);
 
 /* Every job ends as FAILED. A job under way is completed by the process, which ends by itself. */
 struct remedies *remedies_free(struct remedies *remedies);
@@ -72,5 +75,5 @@ uint64_t remedies_run(struct remedies *remedies, uint64_t now);
 bool remedies_unfinished(const struct remedies *remedies, dev_t dev, ino_t ino, uint64_t offset,
                          uint64_t size);
 
-/* Whether it takes jobs: what a crash had interrupted is completed. */
+/* Whether it takes jobs, or is not wanted: what a crash had interrupted is completed. */
 bool remedies_ready(const struct remedies *remedies);

@@ -120,7 +120,7 @@ static void setup(void) {
         put(BAD);
         ck_assert_int_eq(ring_new(stderr, &ring), 0);
         ck_assert_int_eq(journal_new(64, &journal), 0);
-        ck_assert_int_eq(remedies_new(ring, &config, &stats, journal, stderr, &remedies), 0);
+        ck_assert_int_eq(remedies_new(ring, &config, &stats, journal, true, stderr, &remedies), 0);
 }
 
 static void teardown(void) {
@@ -246,10 +246,28 @@ START_TEST(test_end_with_jobs) {
 }
 END_TEST
 
+START_TEST(test_not_started_before_it_is_wanted) {
+        remedies = remedies_free(remedies);
+        ck_assert_int_eq(remedies_new(ring, &config, &stats, journal, false, stderr, &remedies), 0);
+        for (int i = 0; i < 3; i++)
+                ck_assert_uint_eq(remedies_run(remedies, now_usec()), USEC_INFINITY);
+        ck_assert(remedies_ready(remedies));
+        remedies_want(remedies);
+        ck_assert(!remedies_ready(remedies));
+        wait_until_ready();
+        ck_assert_int_gt(process(), 0);
+}
+END_TEST
+
 int main(void) {
         const TTest *const tests[] = {
-                test_jobs_in_order,        test_own,      test_killed_during_a_job,
-                test_dies_again_and_again, test_nonsense, test_end_with_jobs,
+                test_jobs_in_order,
+                test_own,
+                test_killed_during_a_job,
+                test_dies_again_and_again,
+                test_nonsense,
+                test_end_with_jobs,
+                test_not_started_before_it_is_wanted,
         };
         Suite *suite = suite_create("remedies");
         TCase *tcase = tcase_create("remedies");
