@@ -61,10 +61,15 @@ find_leader() {
     return 1
 }
 
-# install_storescan: into an overlay, $WORK/root, which is the test's to add to.
-install_storescan() {
+# make_root: an overlay, $WORK/root, which is the test's to add to.
+make_root() {
     mkdir "$WORK"/{root,upper,work}
     mount -t overlay -o "lowerdir=$ROOTFS,upperdir=$WORK/upper,workdir=$WORK/work" storescan-test "$WORK/root"
+}
+
+# install_storescan: into such a root.
+install_storescan() {
+    make_root
     mkdir "$WORK/dest"
     meson install -C "$BUILD" --no-rebuild --destdir "$WORK/dest" >"$WORK/install.log" ||
         fail "meson install: $(tail -n 5 "$WORK/install.log")"
