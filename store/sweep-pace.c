@@ -5,6 +5,8 @@
 #include "store/sweep-pace.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "store/util.h"
 
@@ -12,6 +14,8 @@
 #define SECONDS_OF_DAY 86400U
 #define SMOOTHING      0.2 /* part of the rate that the last interval makes */
 #define INTERVAL_USEC  (USEC_PER_SEC / 2)
+#define REST_USEC      (USEC_PER_SEC * 9 / 10) /* for callers that ask once a second */
+#define TRUST_USEC     (60 * USEC_PER_SEC)
 
 /* ---- Hours ---- */
 
@@ -104,10 +108,89 @@ static int parse_hundredths(const char *text, unsigned *ret) {
         return 0;
 }
 
-int sweep_pressure_parse(const char *text, unsigned *ret) {
-        const char *p = startswith(text, "some avg10=");
+int sweep_pressure_parse(const char *text, struct sweep_pressure *ret) {
+        const char *p = startswith(text, "some avg10="), *total;
+        struct sweep_pressure found = {};
+        int r;
 
-        return p ? parse_hundredths(p, ret) : -EINVAL;
+        total = p ? strstr(p, " total=") : NULL;
+        if (!total || memchr(p, '\n', (size_t)(total - p)))
+                return -EINVAL;
+        r = parse_hundredths(p, &found.recent);
+        if (r < 0)
+                return r;
+        total += strlen(" total=");
+        if (*total < '0' || *total > '9')
+                return -EINVAL;
+        found.total_usec = strtoull(total, NULL, 10);
+        *ret = found;
+        return 0;
+}
+
+static bool is_recently_high(const struct sweep_pressure pressures[SWEEP_PRESSURES_MAX],
+                             unsigned limit) {
+        for (size_t i = 0; i < SWEEP_PRESSURES_MAX; i++)
+                if (pressures[i].recent > limit)
+                        return true;
+        return false;
+}
+
+/* By what was waited for since the measurement began. */
+static bool measures_high(const struct sweep_rest *rest,
+                          const struct sweep_pressure pressures[SWEEP_PRESSURES_MAX],
+                          unsigned limit, uint64_t now_usec) {
+        uint64_t elapsed = now_usec - rest->since_usec;
+
+        for (size_t i = 0; i < SWEEP_PRESSURES_MAX; i++) {
+                uint64_t total = pressures[i].total_usec;
+                uint64_t waited = total > rest->total_usec[i] ? total - rest->total_usec[i] : 0;
+
+                if (sweep_load_pauses((unsigned)(MIN(waited, elapsed) * 10000 / elapsed), limit,
+                                      rest->high))
+                        return true;
+        }
+        return false;
+}
+
+static void measure_from(struct sweep_rest *rest,
+                         const struct sweep_pressure pressures[SWEEP_PRESSURES_MAX],
+                         uint64_t now_usec) {
+        rest->state = SWEEP_REST_MEASURES;
+        rest->since_usec = now_usec;
+        for (size_t i = 0; i < SWEEP_PRESSURES_MAX; i++)
+                rest->total_usec[i] = pressures[i].total_usec;
+}
+
+enum sweep_load sweep_pressure_judge(struct sweep_rest *rest,
+                                     const struct sweep_pressure pressures[SWEEP_PRESSURES_MAX],
+                                     unsigned limit, uint64_t now_usec) {
+        if (limit == 0) {
+                *rest = (struct sweep_rest){};
+                return SWEEP_LOAD_LOW;
+        }
+        switch (rest->state) {
+        case SWEEP_REST_NOT:
+                if (now_usec < rest->trusted_usec || !is_recently_high(pressures, limit))
+                        return SWEEP_LOAD_LOW;
+                rest->state = SWEEP_REST_SETTLES;
+                rest->since_usec = now_usec;
+                break;
+        case SWEEP_REST_SETTLES:
+                if (now_usec >= rest->since_usec + REST_USEC)
+                        measure_from(rest, pressures, now_usec);
+                break;
+        case SWEEP_REST_MEASURES:
+        default:
+                if (now_usec < rest->since_usec + REST_USEC)
+                        break;
+                rest->high = measures_high(rest, pressures, limit, now_usec);
+                if (!rest->high) {
+                        *rest = (struct sweep_rest){ .trusted_usec = now_usec + TRUST_USEC };
+                        return SWEEP_LOAD_LOW;
+                }
+                measure_from(rest, pressures, now_usec);
+        }
+        return rest->high ? SWEEP_LOAD_HIGH : SWEEP_LOAD_UNKNOWN;
 }
 
 int sweep_load_parse(const char *text, unsigned *ret) {

@@ -42,8 +42,42 @@ bool sweep_rate_take(struct sweep_rate *rate, uint64_t now_usec, uint64_t *ret_u
 
 /* ---- Load ---- */
 
-/* "some avg10" of a text of /proc/pressure, in hundredths of a percent. -EINVAL. */
-int sweep_pressure_parse(const char *text, unsigned *ret);
+/* How long somebody waits for CPU, memory or disk. Documentation/accounting/psi.rst */
+struct sweep_pressure {
+        unsigned recent; /* in hundredths of a percent, the average of ten seconds */
+        uint64_t total_usec;
+};
+
+/* The line "some" of a text of /proc/pressure. -EINVAL. */
+int sweep_pressure_parse(const char *text, struct sweep_pressure *ret);
+
+#define SWEEP_PRESSURES_MAX 3
+
+enum sweep_load {
+        SWEEP_LOAD_LOW,
+        SWEEP_LOAD_UNKNOWN, /* nothing is to be begun, until what others do can be told */
+        SWEEP_LOAD_HIGH,
+        _SWEEP_LOAD_MAX
+};
+
+/* What a sweep's own scans weigh is no reason for a pause, and the kernel does not tell whose the weight
+ * is: above the limit the sweep rests for two seconds, what is waited for in the second of them is by
+ * others, and for a minute that answer counts. Zero: at the start. */
+struct sweep_rest {
+        enum {
+                SWEEP_REST_NOT,
+                SWEEP_REST_SETTLES, /* what was begun comes to its end */
+                SWEEP_REST_MEASURES,
+        } state;
+        bool high;
+        uint64_t since_usec, trusted_usec;
+        uint64_t total_usec[SWEEP_PRESSURES_MAX];
+};
+
+/* limit in hundredths of a percent; 0: none. It is asked again while the sweep rests, about once a second. */
+enum sweep_load sweep_pressure_judge(struct sweep_rest *rest,
+                                     const struct sweep_pressure pressures[SWEEP_PRESSURES_MAX],
+                                     unsigned limit, uint64_t now_usec);
 
 /* The first number of /proc/loadavg, in hundredths. -EINVAL. */
 int sweep_load_parse(const char *text, unsigned *ret);

@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <stdio.h>
 
-#include "store/sweep-pace.h"
 #include "store/util.h"
 
 void load_open(struct load *load) {
@@ -36,20 +35,21 @@ static bool read_text(int fd, char *text, size_t size) {
         return true;
 }
 
-bool load_pauses(struct load *load, unsigned max_pressure, unsigned max_average) {
-        bool told = false, paused = false;
+enum sweep_load load_judge(struct load *load, unsigned max_pressure, unsigned max_average,
+                           uint64_t now_usec) {
+        struct sweep_pressure pressures[SWEEP_PRESSURES_MAX] = {};
+        bool told = false;
         char text[256];
         unsigned v;
 
         for (size_t i = 0; i < ELEMENTSOF(load->pressure); i++)
                 if (read_text(load->pressure[i], text, sizeof(text)) &&
-                    sweep_pressure_parse(text, &v) == 0) {
+                    sweep_pressure_parse(text, &pressures[i]) == 0)
                         told = true;
-                        paused = paused || sweep_load_pauses(v, max_pressure * 100, load->paused);
-                }
-        if (!told && read_text(load->average, text, sizeof(text)) &&
-            sweep_load_parse(text, &v) == 0)
-                paused = sweep_load_pauses(v, max_average * load->cpus * 100, load->paused);
-        load->paused = paused;
-        return paused;
+        if (told)
+                return sweep_pressure_judge(&load->rest, pressures, max_pressure * 100, now_usec);
+        load->paused = read_text(load->average, text, sizeof(text)) &&
+                       sweep_load_parse(text, &v) == 0 &&
+                       sweep_load_pauses(v, max_average * load->cpus * 100, load->paused);
+        return load->paused ? SWEEP_LOAD_HIGH : SWEEP_LOAD_LOW;
 }

@@ -5,15 +5,19 @@
 
 #include <stdbool.h>
 
+#include "store/sweep-pace.h"
+
 struct load {
-        int pressure[3]; /* of CPU, memory, disk */
+        int pressure[SWEEP_PRESSURES_MAX]; /* of CPU, memory, disk */
         int average;
         unsigned cpus;
-        bool paused;
+        struct sweep_rest rest;
+        bool paused; /* by the average */
 };
 
 /* Opens what the kernel has of it, for good. */
 void load_open(struct load *load);
 
-/* Whether to pause: max_pressure in percent, max_average a CPU; 0: it is not looked at. */
-bool load_pauses(struct load *load, unsigned max_pressure, unsigned max_average);
+/* max_pressure in percent, max_average a CPU; 0: it is not looked at. */
+enum sweep_load load_judge(struct load *load, unsigned max_pressure, unsigned max_average,
+                           uint64_t now_usec);

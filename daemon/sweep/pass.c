@@ -44,6 +44,7 @@ struct pass {
         struct sweep_rate rate;
         struct sweep_progress progress;
         enum sweep_activity activity;
+        bool rests; /* works, but begins nothing at the moment */
         uint64_t begun_usec, saved_usec, told_usec, looked_usec;
         uint64_t hold_usec, held_usec; /* nothing is given until then, and for how long that was */
         _Atomic(uint64_t) total;       /* 0: still counting */
@@ -302,12 +303,19 @@ static void look_around(struct pass *pass, uint64_t now) {
                 return;
         pass->looked_usec = now;
         pass->activity = SWEEP_WORKS;
+        pass->rests = false;
         if (localtime_r(&wall, &tm) &&
             day_window_wait(&m->begin.window,
                             (unsigned)(tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec)) > 0)
                 pass->activity = SWEEP_AWAITS_WINDOW;
-        else if (load_pauses(pass->p.load, m->begin.max_pressure, m->begin.max_load))
-                pass->activity = SWEEP_AWAITS_LOAD;
+        else
+                switch (load_judge(pass->p.load, m->begin.max_pressure, m->begin.max_load, now)) {
+                case SWEEP_LOAD_LOW: break;
+                case SWEEP_LOAD_UNKNOWN: pass->rests = true; break;
+                case SWEEP_LOAD_HIGH:
+                case _SWEEP_LOAD_MAX:
+                default: pass->activity = SWEEP_AWAITS_LOAD;
+                }
 }
 
 /* Gives the openers what they may have. How long until the next, or negative errno. */
@@ -316,7 +324,7 @@ static int64_t give_out(struct pass *pass, uint64_t now) {
         /* Not for ever: the gate and what comes back have their turn. */
         unsigned n = 0;
 
-        while (pass->activity == SWEEP_WORKS && now >= pass->hold_usec &&
+        while (pass->activity == SWEEP_WORKS && !pass->rests && now >= pass->hold_usec &&
                openers_have_room(pass->p.openers)) {
                 int r = fetch(pass);
 

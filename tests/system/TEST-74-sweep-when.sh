@@ -129,7 +129,20 @@ expect_state mail current 0
 # What the kernel says of the load, as the test has it.
 LOAD=$WORK/load
 mkdir "$LOAD"
-some() { printf 'some avg10=%s avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n' "$1"; }
+# The kernel's counters go on by themselves. Fixed widths, written in place: the sweep has the files open, and
+# must never see half a text.
+some() {
+    printf 'some avg10=%05.2f avg60=0.00 avg300=0.00 total=%020d\n' "$1" "$((${EPOCHREALTIME/./} * ${1%.*} / 100))" 1<>"$LOAD/$2"
+}
+count_on() {
+    while :; do
+        read -r cpu io <"$LOAD/levels"
+        some "$cpu" cpu
+        some 0.00 memory
+        some "$io" io
+        read -r -t 0.05 <>"$LOAD/never" || true
+    done
+}
 # shellcheck disable=SC2016 # for the inner shell
 in_load() {
     run=(unshare --mount --propagation private bash -c '
@@ -138,11 +151,9 @@ in_load() {
         done
         mount --bind "$0/average" /proc/loadavg && exec "$@"' "$LOAD")
 }
-# Written in place: the sweep has it open.
 loads() {
-    some "$1" >"$LOAD/cpu"
-    some 0.00 >"$LOAD/memory"
-    some "$2" >"$LOAD/io"
+    printf '%s %s\n' "$1" "$2" >"$LOAD/levels.new"
+    mv "$LOAD/levels.new" "$LOAD/levels"
     printf '%s 0.10 0.10 1/100 1000\n' "$3" >"$LOAD/average"
 }
 # busy LOADS IDLE-LOADS OPTION...: by the first it rests, by the second it goes on.
@@ -170,6 +181,12 @@ BUSY=0
 
 say 'while others wait for CPU or disk it rests'
 if [[ -e /proc/pressure/cpu ]]; then
+    mkfifo "$LOAD/never"
+    touch "$LOAD/memory" "$LOAD/io"
+    loads 0.00 0.00 0.00
+    count_on &
+    COUNTER=$!
+    PIDS+=("$COUNTER")
     busy '61.00 0.00 0.00' '47.00 0.00 99.00' 'max_pressure = 60' 'max_load = 1'
     busy '0.00 95.00 0.00' '0.00 10.00 0.00' 'max_pressure = 60'
     loads 99.00 99.00 99.00
@@ -181,6 +198,8 @@ max_pressure = 0
 max_load = 0"
     start_storescand "${run[@]}"
     swept mail
+    kill "$COUNTER"
+    wait "$COUNTER" || true
 fi
 
 say 'where the kernel does not tell that, by the load average'
@@ -248,8 +267,9 @@ again gone 'after_update = yes'
 rm -r "$WORK/mail/gone"
 signatures 6
 wait_for_line "sweep-failed: The sweep of store 'gone' can't open the folder of the store"
-make_maildir "$WORK/mail/gone"
-make_mail "$WORK/mail/gone/new/1.again" eicar-text
+make_maildir "$WORK/mail/coming"
+make_mail "$WORK/mail/coming/new/1.again" eicar-text
+mv "$WORK/mail/coming" "$WORK/mail/gone" # as a whole, or it is swept before the mail is there
 swept gone
 expect_state gone pass 1
 expect_stamp "$WORK/mail/gone/new/1.again" i

@@ -103,20 +103,30 @@ START_TEST(test_rate) {
 END_TEST
 
 START_TEST(test_load) {
+        static const char *const mistakes[] = {
+                "",
+                "full avg10=12.34 avg60=0.00 avg300=0.00 total=5",
+                "some avg10=",
+                "some avg10=12 avg60=0.00 avg300=0.00 total=5",
+                "some avg10=12.34 avg60=0.00",
+                "some avg10=12.34 avg60=0.00\nfull total=5",
+                "some avg10=12.34 total=x",
+        };
+        struct sweep_pressure p;
         unsigned v;
 
-        ck_assert_int_eq(sweep_pressure_parse("some avg10=12.34 avg60=99.00 avg300=0.00 total=5\n"
-                                              "full avg10=77.00 avg60=0.00 avg300=0.00 total=5\n",
-                                              &v),
+        ck_assert_int_eq(sweep_pressure_parse("some avg10=12.34 avg60=99.00 avg300=0.00 total=56\n"
+                                              "full avg10=77.00 avg60=0.00 avg300=0.00 total=7\n",
+                                              &p),
                          0);
-        ck_assert_uint_eq(v, 1234);
+        for (size_t i = 0; i < ELEMENTSOF(mistakes); i++)
+                ck_assert_int_eq(sweep_pressure_parse(mistakes[i], &p), -EINVAL);
+        ck_assert_uint_eq(p.recent, 1234);
+        ck_assert_uint_eq(p.total_usec, 56);
         ck_assert_int_eq(sweep_load_parse("0.05 0.10 0.15 1/234 5678\n", &v), 0);
         ck_assert_uint_eq(v, 5);
         ck_assert_int_eq(sweep_load_parse("17.00 ", &v), 0);
         ck_assert_uint_eq(v, 1700);
-        ck_assert_int_eq(sweep_pressure_parse("full avg10=12.34", &v), -EINVAL);
-        ck_assert_int_eq(sweep_pressure_parse("some avg10=", &v), -EINVAL);
-        ck_assert_int_eq(sweep_pressure_parse("some avg10=12", &v), -EINVAL);
         ck_assert_int_eq(sweep_load_parse("", &v), -EINVAL);
         ck_assert_uint_eq(v, 1700);
 
@@ -125,6 +135,51 @@ START_TEST(test_load) {
         ck_assert(sweep_load_pauses(4001, 5000, true));
         ck_assert(!sweep_load_pauses(4000, 5000, true));
         ck_assert(!sweep_load_pauses(10000, 0, true));
+}
+END_TEST
+
+/* A second later on the clock of judge(); others waited so long, and avg10 says so much. */
+static enum sweep_load judge(struct sweep_rest *rest, uint64_t *now, unsigned recent,
+                             uint64_t *total, unsigned waited_msec) {
+        struct sweep_pressure p[SWEEP_PRESSURES_MAX] = {};
+
+        *now += USEC_PER_SEC;
+        *total += waited_msec * USEC_PER_MSEC;
+        p[1] = (struct sweep_pressure){ .recent = recent, .total_usec = *total };
+        return sweep_pressure_judge(rest, p, 6000, *now);
+}
+
+START_TEST(test_own_load) {
+        uint64_t now = 12345678, total = 99;
+        struct sweep_rest rest = {};
+
+        ck_assert_int_eq(judge(&rest, &now, 6000, &total, 600), SWEEP_LOAD_LOW);
+        ck_assert_int_eq(judge(&rest, &now, 9900, &total, 1000), SWEEP_LOAD_UNKNOWN);
+        ck_assert_int_eq(judge(&rest, &now, 9800, &total, 700), SWEEP_LOAD_UNKNOWN);
+        /* avg10 remembers the sweep; nobody waits while it rests. */
+        ck_assert_int_eq(judge(&rest, &now, 9000, &total, 600), SWEEP_LOAD_LOW);
+        for (unsigned i = 1; i < 60; i++)
+                ck_assert_int_eq(judge(&rest, &now, 9900, &total, 1000), SWEEP_LOAD_LOW);
+        ck_assert_int_eq(judge(&rest, &now, 9900, &total, 1000), SWEEP_LOAD_UNKNOWN);
+}
+END_TEST
+
+START_TEST(test_load_of_others) {
+        uint64_t now = 12345678, total = 99;
+        struct sweep_rest rest = {};
+
+        ck_assert_int_eq(judge(&rest, &now, 6001, &total, 600), SWEEP_LOAD_UNKNOWN);
+        ck_assert_int_eq(judge(&rest, &now, 6001, &total, 0), SWEEP_LOAD_UNKNOWN);
+        ck_assert_int_eq(judge(&rest, &now, 0, &total, 601), SWEEP_LOAD_HIGH);
+        ck_assert_int_eq(judge(&rest, &now, 0, &total, 481), SWEEP_LOAD_HIGH);
+        ck_assert_int_eq(judge(&rest, &now, 9900, &total, 480), SWEEP_LOAD_LOW);
+        /* What the kernel counts may be set back, and may be more than the time. */
+        now += 60 * USEC_PER_SEC;
+        ck_assert_int_eq(judge(&rest, &now, 9900, &total, 0), SWEEP_LOAD_UNKNOWN);
+        ck_assert_int_eq(judge(&rest, &now, 9900, &total, 0), SWEEP_LOAD_UNKNOWN);
+        ck_assert_int_eq(judge(&rest, &now, 9900, &total, 5000), SWEEP_LOAD_HIGH);
+        total = 0;
+        ck_assert_int_eq(judge(&rest, &now, 9900, &total, 0), SWEEP_LOAD_LOW);
 }
 END_TEST
 
@@ -147,4 +202,5 @@ START_TEST(test_progress) {
 }
 END_TEST
 
-UNIT_MAIN("sweep-pace", test_window, test_window_mistakes, test_rate, test_load, test_progress);
+UNIT_MAIN("sweep-pace", test_window, test_window_mistakes, test_rate, test_load, test_own_load,
+          test_load_of_others, test_progress);
