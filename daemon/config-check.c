@@ -321,7 +321,8 @@ int config_check(struct config_builder *b) {
                 return 0;
         if (b->config->n_stores == 0 && !b->incomplete)
                 config_error(b, b->main_file, 0, NULL, NULL,
-                             "no store to guard; add [store NAME] with path = /FOLDER");
+                             "no store to guard; add [store NAME] with path = /FOLDER, or try "
+                             "storescanctl setup");
         for (size_t i = 0; i < b->config->n_stores; i++) {
                 struct config_store *store = &b->config->stores[i];
 

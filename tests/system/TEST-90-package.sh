@@ -125,6 +125,11 @@ expect_said ' replaced +mail '
 in_container storescanctl quarantine list --json >"$WORK/said"
 expect_said '"path":"/srv/mail/bob/Maildir/new/1.test"'
 
+say 'the quick start: the hub, and if mail is stuck'
+by_hand hub || fail "the hub: $(<"$WORK/said")"
+is_active storescan-hub.service || fail "storescan-hub.service is $(ctl is-active storescan-hub.service)"
+by_hand stuck || fail "pause and resume: $(<"$WORK/said")"
+
 say 'upgraded while mail is read: no infected message can be'
 printf '[store mail]\non_infected = block\n' >"$WORK/root/block.conf"
 in_container bash -c 'cp /block.conf /etc/storescan/conf.d/50-block.conf && storescanctl check-config' >/dev/null
@@ -141,6 +146,7 @@ chmod 0755 "$WORK/upgrade"
 expect_equal "$(version)" "$(dpkg-deb -f "$DEB" Version)+next installed" 'what is installed'
 [[ $(show MainPID) != "$pid" ]] || fail 'the old one still runs'
 is_active || fail 'storescand does not run after the upgrade'
+is_active storescan-hub.service || fail 'storescan-hub does not run after the upgrade'
 expect_equal "$(show NRestarts)" 0 'restarts after the upgrade'
 denied || fail 'nothing is guarded after the upgrade'
 in_container test -e /etc/storescan/conf.d/10-setup.conf || fail 'the upgrade took the configuration'
@@ -161,6 +167,7 @@ denied || fail 'nothing is guarded'
 
 say 'purged: nothing is left but originals, and not those once there are none'
 dpkg_inside -P storescan || fail "not purged: $(<"$WORK/dpkg.log")"
+in_container rm -r /etc/systemd/system/storescan-hub.service.d # made by hand
 grep -q 'originals of replaced mail stay in /var/lib/storescan/quarantine' "$WORK/dpkg.log" ||
     fail "it does not tell of originals: $(<"$WORK/dpkg.log")"
 left() { in_container find /etc /run /usr /var -xdev -name '*storescan*' ! -path '/var/log/*' ; }

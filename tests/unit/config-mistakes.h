@@ -61,7 +61,7 @@
 #define NO_SIGNATURES(n, value) \
         LINE(n) S "database: '" value "' does not exist; install signatures there (freshclam " \
         "fetches them) or correct the path.\n"
-#define NO_STORE CONF "no store to guard; add [store NAME] with path = /FOLDER.\n"
+#define NO_STORE CONF "no store to guard; add [store NAME] with path = /FOLDER, or try storescanctl setup.\n"
 #define NO_FILE CONF "no configuration: neither it nor @/conf.d/*.conf exists; create it with a " \
         "[store NAME].\n"
 #define REMOVE_ONE " (@/storescan.conf:4); remove one of the two.\n"

@@ -242,7 +242,7 @@ START_TEST(shipped_file_loads) {
         write_file("@/conf.d/database.conf", DATABASE);
         write_bytes("@/storescan.conf", file, strlen(file));
         (void)load(NULL, "@/storescan.conf: no store to guard; add [store NAME] with path = "
-                         "/FOLDER.\n");
+                         "/FOLDER, or try storescanctl setup.\n");
         write_file("@/conf.d/store.conf", STORE);
         config_free(load(NULL, ""));
 }
