@@ -317,6 +317,14 @@ static int on_explain(sd_bus_message *message, void *userdata, sd_bus_error *err
         return bus_if_root(userdata, message, bus_explain);
 }
 
+static int on_scan_begin(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, bus_scan_begin);
+}
+
+static int on_scan_result(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return bus_if_root(userdata, message, bus_scan_result);
+}
+
 static int on_list_pending(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         return bus_if_root(userdata, message, bus_list_pending);
 }
@@ -374,6 +382,10 @@ static const sd_bus_vtable manager_vtable[] = {
          * the answer, what the stamp's generation is worth, hot, being scanned; the store, if any. */
         SD_BUS_METHOD("Explain", "ayttuttttbbs", "sssbba(saysssss)", on_explain,
                       SD_BUS_VTABLE_UNPRIVILEGED),
+        /* Process, device, inode: its next open of that file is made to have it scanned; then: what was
+         * found, "none" if it was not looked for, and whether the stamp said so. */
+        SD_BUS_METHOD("ScanBegin", "utt", "", on_scan_begin, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ScanResult", "utt", "sb", on_scan_result, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Reload", "", "", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ClearPoison", "", "", on_clear_poison, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,

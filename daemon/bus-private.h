@@ -51,6 +51,10 @@ int bus_append_store(sd_bus_message *reply, const struct config_store *store);
 
 bus_act_fn bus_list_pending;
 
+/* ---- bus-scan.c ---- */
+
+bus_act_fn bus_scan_begin, bus_scan_result;
+
 /* ---- bus-objects.c ---- */
 
 /* Puts the objects on the connection, before it is started. 0 or negative errno. */

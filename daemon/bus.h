@@ -47,12 +47,22 @@ struct bus_view {
 };
 
 /* Called on the gate thread. */
+/* A process that opens a file to have it scanned. */
+struct bus_scan {
+        pid_t pid;
+        dev_t dev;
+        ino_t ino;
+};
+
 struct bus_calls {
         void (*look)(void *userdata, struct bus_view *ret);
         int (*pause)(void *userdata, uint64_t usec); /* as pause_begin() */
         void (*resume)(void *userdata);
         void (*explain)(void *userdata, const struct explain_question *question,
                         struct explanation *ret);
+        /* As sweeps_invite(); -ECANCELED: not now. As sweeps_dismiss(). */
+        int (*scan_begin)(void *userdata, const struct bus_scan *scan);
+        bool (*scan_result)(void *userdata, const struct bus_scan *scan, struct sweep_told *ret);
         void (*list_pending)(void *userdata, pending_fn *each, void *each_userdata);
         void (*reload)(
                 void *userdata); /* signatures and configuration; the log tells what came of it */

@@ -311,7 +311,7 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 return;
         }
         weigh_stamp(judge, fd, &st, &stamped);
-        if (sweeps_knows(judge->sweeps, event->pid, &manner)) {
+        if (sweeps_knows(judge->sweeps, event->pid, st.st_dev, st.st_ino, &manner)) {
                 judge->stats->swept++;
                 subject.sweep = &manner;
                 look_as_sweep(&stamped, &manner);

@@ -592,6 +592,21 @@ static void bus_ask(void *userdata, const struct explain_question *question,
         explain(&m->judge, m->guarding && !m->ending, question, ret);
 }
 
+static int bus_expect_scan(void *userdata, const struct bus_scan *scan) {
+        struct manager *m = userdata;
+
+        if (!m->sweeps || m->ending)
+                return -ECANCELED;
+        sweeps_invite(m->sweeps, scan->pid, scan->dev, scan->ino);
+        return 0;
+}
+
+static bool bus_tell_scan(void *userdata, const struct bus_scan *scan, struct sweep_told *ret) {
+        struct manager *m = userdata;
+
+        return m->sweeps && sweeps_dismiss(m->sweeps, scan->pid, scan->dev, scan->ino, ret);
+}
+
 static void bus_pending(void *userdata, pending_fn *each, void *each_userdata) {
         struct manager *m = userdata;
 
@@ -894,6 +909,8 @@ static int start(struct manager *m) {
                               .sweep_stop = bus_sweep_stop,
                               .explain = bus_ask,
                               .list_pending = bus_pending,
+                              .scan_begin = bus_expect_scan,
+                              .scan_result = bus_tell_scan,
                               .userdata = m,
                       },
                       &m->bus);

@@ -33,7 +33,7 @@
         X(joined,          "opens that joined a scan under way") \
         X(raised,          "scans that a reader came for before they began") \
         X(turns,           "scans that had their turn before older ones of other users") \
-        X(swept,           "opens by sweeps") \
+        X(swept,           "opens by sweeps, and by storescanctl scan") \
         X(found,           "files judged with nobody waiting that came before their folder was marked") \
         X(delivered,       "new messages judged before anybody asked") \
         X(overflowed,      "new messages left to their first reader: too many at once") \

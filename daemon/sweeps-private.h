@@ -38,6 +38,21 @@ struct sweep {
         struct generation generation; /* by which its last pass began, when it was read */
 };
 
+/* See sweeps-guests.c. */
+#define SWEEP_GUESTS_MAX 16
+
+struct sweep_guest {
+        pid_t pid;
+        dev_t dev;
+        ino_t ino;
+        enum {
+                SWEEP_GUEST_INVITED,
+                SWEEP_GUEST_WAITS, /* its open does */
+                SWEEP_GUEST_TOLD,
+        } state;
+        struct sweep_told told;
+};
+
 struct sweeps {
         struct ring *ring;
         const struct config *config;
@@ -53,6 +68,8 @@ struct sweeps {
         unsigned n_processes;
         struct sweep *all;
         size_t n;
+        struct sweep_guest guests[SWEEP_GUESTS_MAX];
+        unsigned n_guests;
 };
 
 /* ---- sweeps-process.c ---- */
@@ -75,6 +92,15 @@ void sweep_process_reaped(struct sweep *sweep, int status);
 
 /* Writes an outcome on its board, if the file is being opened. */
 void sweep_process_note(struct sweep *sweep, dev_t dev, ino_t ino, uint32_t outcome);
+
+/* ---- sweeps-guests.c ---- */
+
+/* Whether this open is one that was announced; the next one is not. */
+bool sweep_guest_opens(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino);
+
+/* Notes it for who waits in such an open; false: it is none of theirs. */
+bool sweep_guest_told(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino,
+                      const struct sweep_told *told);
 
 /* ---- sweeps.c ---- */
 

@@ -317,14 +317,19 @@ static struct sweep *find_pid(const struct sweeps *sweeps, pid_t pid) {
         return NULL;
 }
 
-bool sweeps_knows(const struct sweeps *sweeps, pid_t pid, struct sweep_manner *ret) {
+bool sweeps_knows(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino,
+                  struct sweep_manner *ret) {
         const struct sweep *sweep;
 
-        if (!sweeps || sweeps->n_processes == 0 || pid <= 0)
+        if (!sweeps || (sweeps->n_processes == 0 && sweeps->n_guests == 0) || pid <= 0)
                 return false;
         sweep = find_pid(sweeps, pid);
-        if (!sweep)
-                return false;
+        if (!sweep) {
+                if (!sweep_guest_opens(sweeps, pid, dev, ino))
+                        return false;
+                *ret = (struct sweep_manner){};
+                return true;
+        }
         *ret = (struct sweep_manner){
                 .strict = sweep->strict,
                 /* Until it told when it began, nothing counts. */
@@ -338,8 +343,9 @@ bool sweeps_knows(const struct sweeps *sweeps, pid_t pid, struct sweep_manner *r
 void sweeps_tell(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino, bool known,
                  enum verdict verdict) {
         struct sweep *sweep = pid > 0 ? find_pid(sweeps, pid) : NULL;
+        const struct sweep_told told = { .known = known, .verdict = verdict };
 
-        if (sweep)
+        if (!sweep_guest_told(sweeps, pid, dev, ino, &told) && sweep)
                 sweep_process_note(sweep, dev, ino,
                                    (uint32_t)verdict +
                                            (known ? SWEEP_OUTCOME_KNOWN : SWEEP_OUTCOME_JUDGED));

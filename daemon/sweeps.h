@@ -67,6 +67,20 @@ void sweeps_follow_config(struct sweeps *sweeps);
 /* Other signatures run from here on: those that are to are started, or started anew. */
 void sweeps_generation_changed(struct sweeps *sweeps);
 
+/* ---- Single files ---- */
+
+/* What was found of a file. */
+struct sweep_told {
+        bool known; /* by its stamp */
+        enum verdict verdict;
+};
+
+/* The next open of this file by this process is one of a sweep. */
+void sweeps_invite(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino);
+
+/* What was told of it, once; or it is expected no more. False: it was told of nothing. */
+bool sweeps_dismiss(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino, struct sweep_told *ret);
+
 /* ---- For the gate's loop ---- */
 
 /* A child was reaped, with this status of waitpid(2): whether it was a sweep. */
@@ -83,8 +97,8 @@ struct sweep_manner {
         uint64_t since_msec; /* stamps and verdicts from before count for nothing; 0: they do */
 };
 
-/* Whether it is one; sweeps may be NULL. */
-bool sweeps_knows(const struct sweeps *sweeps, pid_t pid, struct sweep_manner *ret);
+/* Whether an open of this file is one; sweeps may be NULL. */
+bool sweeps_knows(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino, struct sweep_manner *ret);
 
 /* Tells it what a file was found to be, before the answer. known: by its stamp. */
 void sweeps_tell(struct sweeps *sweeps, pid_t pid, dev_t dev, ino_t ino, bool known,

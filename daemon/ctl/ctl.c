@@ -2,9 +2,9 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help, completion. What a verb does is in
- * setup.c, status.c, doctor.c, sweep-verbs.c, pending-verb.c, top.c, log.c, explain.c, stamp-verbs.c,
- * quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c. Must not touch
- * a store itself.
+ * setup.c, status.c, doctor.c, sweep-verbs.c, pending-verb.c, top.c, log.c, explain.c, scan.c,
+ * stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c.
+ * Must not touch a store itself.
  */
 
 #include "daemon/ctl/ctl.h"
@@ -55,6 +55,7 @@ static const struct verb verbs[] = {
         { "log",    NULL,    "[EVENT...]", "Show what was logged, the newest last",             0, INT_MAX, TAKES_JSON | TAKES_WATCH | TAKES_LOG, verb_log },
         { "store", "list",   "",        "Show the stores, their policies and counters",         0, 0,       TAKES_JSON, verb_store_list },
         { "explain", NULL,   "PATH...", "Show how an open of each file is answered, why",       1, INT_MAX, TAKES_JSON, verb_explain },
+        { "scan",   NULL,    "PATH...", "Have each file scanned, say what was found",           1, INT_MAX, TAKES_JSON, verb_scan },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },
         { "stamp", "verify", "PATH...", "Compare each file with its stamp, check by check",     1, INT_MAX, TAKES_JSON, verb_stamp_verify },
         { "stamp", "clear",  "PATH...", "Remove the stamp: the next open scans the file",       1, INT_MAX, TAKES_JSON, verb_stamp_clear },

@@ -53,6 +53,7 @@ verb_func verb_top;
 verb_func verb_log;
 verb_func verb_store_list;
 verb_func verb_explain;
+verb_func verb_scan;
 
 verb_func verb_stamp_show;
 verb_func verb_stamp_verify;

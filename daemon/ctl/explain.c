@@ -6,6 +6,8 @@
  * knows the rest.
  */
 
+#include "daemon/ctl/explain.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,25 +15,16 @@
 #include <unistd.h>
 
 #include "daemon/bus-names.h"
-#include "daemon/ctl/ask.h"
 #include "daemon/ctl/bus.h"
 #include "daemon/ctl/check.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/escape.h"
 #include "daemon/ctl/output.h"
-#include "daemon/ctl/subject.h"
 #include "store/util.h"
 
 DEFINE_CLEANUP(struct subject *, subject_close);
 
 #define NSEC_PER_SEC (NSEC_PER_USEC * USEC_PER_SEC)
-
-/* What storescand says: words that are documented in storescanctl(1). "": it does not say. */
-struct answer {
-        char tier[32], answer[16], generation[16];
-        int hot, scanning;
-        struct ask_store store; /* name "": none */
-};
 
 static const struct {
         const char *tier, *text;
@@ -63,7 +56,7 @@ static const struct {
           "stamp in its header counts; else it is scanned" },
 };
 
-static const char *tier_text(const char *tier) {
+const char *explain_tier_text(const char *tier) {
         for (size_t i = 0; i < ELEMENTSOF(tiers); i++)
                 if (streq(tiers[i].tier, tier))
                         return tiers[i].text;
@@ -105,7 +98,7 @@ static int append_file(sd_bus_message *m, const struct subject *s) {
         return r;
 }
 
-static int read_answer(sd_bus_message *m, struct answer *ret) {
+static int read_answer(sd_bus_message *m, struct explained *ret) {
         const char *tier, *answer, *generation;
         int r = sd_bus_message_read(m, "sssbb", &tier, &answer, &generation, &ret->hot,
                                     &ret->scanning);
@@ -121,7 +114,7 @@ static int read_answer(sd_bus_message *m, struct answer *ret) {
         return MIN(r, 0);
 }
 
-static int ask(sd_bus *bus, const struct subject *s, struct answer *ret) {
+int explain_ask(sd_bus *bus, const struct subject *s, struct explained *ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         int r = sd_bus_message_new_method_call(bus, &call, BUS_NAME, BUS_PATH,
@@ -139,7 +132,7 @@ static int ask(sd_bus *bus, const struct subject *s, struct answer *ret) {
 /* ---- Telling ---- */
 
 /* What storescand alone knows of a stamp's generation; and that no content was read. */
-static void amend(const struct answer *a, struct checks *checks) {
+static void amend(const struct explained *a, struct checks *checks) {
         for (size_t i = 0; i < checks->n; i++) {
                 struct check *c = &checks->list[i];
 
@@ -160,7 +153,7 @@ static void amend(const struct answer *a, struct checks *checks) {
         }
 }
 
-static void print_text(const struct subject *s, const struct answer *a,
+static void print_text(const struct subject *s, const struct explained *a,
                        const struct checks *checks) {
         _cleanup_free_ char *shown = escape_terminal(s->path, strlen(s->path));
         char text[PATH_MAX + 512];
@@ -181,10 +174,10 @@ static void print_text(const struct subject *s, const struct answer *a,
         for (size_t i = 0; i < checks->n; i++)
                 printf("  %-4s  %-11s  %s\n", check_state_name(checks->list[i].state),
                        checks->list[i].name, checks->list[i].text);
-        printf("  => %s, by %s: %s\n", a->answer, a->tier, tier_text(a->tier));
+        printf("  => %s, by %s: %s\n", a->answer, a->tier, explain_tier_text(a->tier));
 }
 
-static void print_json(const struct subject *s, const struct answer *a,
+static void print_json(const struct subject *s, const struct explained *a,
                        const struct checks *checks) {
         const struct {
                 const char *key, *text;
@@ -197,7 +190,7 @@ static void print_json(const struct subject *s, const struct answer *a,
         printf("{");
         output_json_path("path", s->path);
         printf(",\"tier\":\"%s\",\"answer\":\"%s\",", a->tier, a->answer);
-        output_json("why", tier_text(a->tier), strlen(tier_text(a->tier)));
+        output_json("why", explain_tier_text(a->tier), strlen(explain_tier_text(a->tier)));
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
                 printf(",");
                 if (a->store.name[0])
@@ -219,7 +212,7 @@ static void print_json(const struct subject *s, const struct answer *a,
         printf("]}\n");
 }
 
-static int file_error(const struct ctl *ctl, const char *path, const char *text) {
+int explain_error(const struct ctl *ctl, const char *path, const char *text) {
         if (ctl->json) {
                 printf("{");
                 output_json_path("path", path);
@@ -230,20 +223,24 @@ static int file_error(const struct ctl *ctl, const char *path, const char *text)
         return output_error(path, "%s", text);
 }
 
+const char *explain_open_text(int error) {
+        switch (error) {
+        case -EISDIR: return "a folder is not scanned; name a file in it";
+        case -EMEDIUMTYPE: return "not a regular file: storescan never scans it";
+        default: return error_text(-error);
+        }
+}
+
 static int explain_one(const struct ctl *ctl, sd_bus *bus, const char *path) {
         struct subject subject = { .fd = -EBADF };
         _cleanup_(subject_closep) struct subject *s = &subject;
-        struct answer answer = {};
+        struct explained answer = {};
         struct checks checks;
         int r = subject_open(path, s);
 
-        if (r == -EISDIR)
-                return file_error(ctl, path, "a folder is not scanned; name a file in it");
-        if (r == -EMEDIUMTYPE)
-                return file_error(ctl, path, "not a regular file: storescan never scans it");
         if (r < 0)
-                return file_error(ctl, path, error_text(-r));
-        r = ask(bus, s, &answer);
+                return explain_error(ctl, path, explain_open_text(r));
+        r = explain_ask(bus, s, &answer);
         if (r != STATUS_OK)
                 return r;
         check_subject(s, -ENODATA, output_now() / USEC_PER_MSEC, &checks);

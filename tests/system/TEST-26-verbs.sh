@@ -33,6 +33,7 @@ mask() {
         s/(Stages +99 of 100 within).*/\1 .../
         s/(\"counters\":\{)[^}]*/\1.../
         s/(storescand |\"version\":\")[0-9.]+/\1VERSION/
+        s/: (clean|infected), by its stamp/: \1/
         s/[A-Za-z0-9_-]{22}, as scanned/DIGEST, as scanned/
         s/\b[0-9]{4,}\b/N/g"
 }
@@ -179,6 +180,14 @@ other=0000000000000001-0000000000000001
 for file in item meta; do cp "$QUARANTINE/$id.$file" "$QUARANTINE/$other.$file"; done
 expect quarantine-delete 0 --config "$CONF" quarantine delete "$id"
 expect quarantine-delete-json 0 --json --config "$CONF" quarantine delete "$other"
+
+say 'scans'
+make_mail "$WORK/store/alice/new/bad" eicar-nested
+make_mail "$WORK/store/bob/new/bad" eicar-nested
+expect scan-json 1 --json scan "$WORK/store/bob/new/bad" "$WORK/store/alice/new/bad"
+wait_until 20 has_stamp "$WORK/store/alice/new/bad" c || fail 'what is replaced has no stamp'
+expect scan 2 scan "$WORK/store/bob/new/bad" "$WORK/store/alice/new/bad" "$WORK/store/bob"
+rm "$WORK/store/alice/new/bad" "$WORK/store/bob/new/bad"
 
 say 'what costs workers'
 expect poison-list 0 --config "$CONF" poison list
