@@ -109,7 +109,7 @@ static void check_database(struct config_builder *b) {
         const char *path = b->config->database;
         struct stat st;
 
-        if (!is_set_right(b, s))
+        if (!is_set_right(b, s) || !config_loads_signatures(b->config))
                 return;
         if (stat(path, &st) < 0) {
                 /* Whether it can be read is for the loader to say, in its own user's name. */

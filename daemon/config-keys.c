@@ -22,6 +22,8 @@ static_assert(sizeof(enum store_kind) == sizeof(unsigned) &&
                       sizeof(enum content_rule) == sizeof(unsigned) &&
                       sizeof(enum proactive) == sizeof(unsigned) &&
                       sizeof(enum rescan_age) == sizeof(unsigned) &&
+                      sizeof(enum engine_kind) == sizeof(unsigned) &&
+                      sizeof(enum clamd_fallback) == sizeof(unsigned) &&
                       sizeof(enum marks_mode) == sizeof(unsigned),
               "enumerations have the size of unsigned");
 static_assert(sizeof(enum hub_action) == sizeof(unsigned) &&
@@ -223,6 +225,10 @@ DEFINE_WORDS(word_infected, _ON_INFECTED_MAX, [ON_INFECTED_REPLACE] = "replace",
              [ON_INFECTED_BLOCK] = "block", [ON_INFECTED_DETECT] = "detect");
 DEFINE_WORDS(word_failure,
              _ON_FAILURE_MAX, [ON_FAILURE_DENY] = "deny", [ON_FAILURE_ALLOW] = "allow");
+DEFINE_WORDS(word_engine,
+             _ENGINE_KIND_MAX, [ENGINE_EMBEDDED] = "embedded", [ENGINE_CLAMD] = "clamd");
+DEFINE_WORDS(word_fallback,
+             _CLAMD_FALLBACK_MAX, [FALLBACK_NONE] = "none", [FALLBACK_EMBEDDED] = "embedded");
 DEFINE_WORDS(word_rule, _CONTENT_RULE_MAX, [CONTENT_UNSCANNABLE] = "unscannable",
              [CONTENT_INFECTED] = "infected", [CONTENT_IGNORE] = "ignore");
 DEFINE_WORDS(word_stamps, _STAMPS_MODE_MAX, [STAMPS_HONOUR] = "honour", [STAMPS_IGNORE] = "ignore",
@@ -397,6 +403,7 @@ const char *config_hash_hint(const char *text) {
         .parse = config_parse_rescan, .text = config_text_rescan, .min = USEC_PER_SEC, \
         .max = 36500 * DAY
 #define SIGNATURES .parse = config_parse_signatures, .text = text_text, .list = true
+#define CLAMD      .parse = config_parse_clamd, .text = text_text
 #define UNTIL      .parse = config_parse_until, .text = config_text_until
 #define WORD(func) .parse = parse_word, .text = text_word, .word = func
 
@@ -433,6 +440,15 @@ const char *config_hash_hint(const char *text) {
 const struct config_key config_global_keys[] = {
         SCANNER("database", database, "path", STORESCAN_DATABASE,
                 "Folder, or single file, of ClamAV signatures.", PATH, ENGINE),
+        SCANNER("engine", engine, "embedded | clamd", "embedded",
+                "Who scans: libclamav in the workers, or clamd servers.", WORD(word_engine),
+                ENGINE),
+        SCANNER("clamd", clamd, "unix:path | tcp:host:port ...", "unix:/run/clamav/clamd.ctl",
+                "With engine = clamd: the servers; *N behind one gives it N times the work.",
+                CLAMD, ENGINE),
+        SCANNER("clamd_fallback", clamd_fallback, "none | embedded", "none",
+                "Who scans while no clamd server can; none leaves it to on_error.",
+                WORD(word_fallback), ENGINE),
         SCANNER("tmpdir", tmpdir, "path", "/run/storescan/scan",
                 "Folder on tmpfs where workers unpack; made at start.", PATH, RESTART),
         SCANNER("user", user, "user name", "storescan-worker",

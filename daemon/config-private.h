@@ -16,6 +16,7 @@
  *     config-reload.c  from one configuration to the next
  *     config-print.c  the object as a file again
  *     config-allow.c  the list of [allow]
+ *     config-clamd.c  the addresses of [scanner] clamd
  *     config-check.c  what can only be judged once all files are read
  *     config-formats.c  what format = auto stands for
  */
@@ -124,6 +125,10 @@ int config_parse_until(const struct config_key *key, const char *text, void *fie
                        char ret_problem[static CONFIG_PROBLEM_MAX]);
 const char *config_text_until(const struct config_key *key, const void *field,
                               char buffer[static CONFIG_TEXT_MAX]);
+
+/* parse() of addresses; see config-clamd.c. */
+int config_parse_clamd(const struct config_key *key, const char *text, void *field,
+                       char ret_problem[static CONFIG_PROBLEM_MAX]);
 
 /* parse() of a list that each line adds to; see config-allow.c. */
 int config_parse_signatures(const struct config_key *key, const char *text, void *field,

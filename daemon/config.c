@@ -34,6 +34,7 @@ struct config *config_free(struct config *config) {
         free(config->holds);
         free(config->origins);
         free(config->database);
+        free(config->clamd);
         free(config->tmpdir);
         free(config->user);
         free(config->cache_directory);

@@ -30,6 +30,10 @@ enum content_rule {
         _CONTENT_RULE_MAX
 };
 
+/* Who scans, and who does when no clamd server can. */
+enum engine_kind { ENGINE_EMBEDDED, ENGINE_CLAMD, _ENGINE_KIND_MAX };
+enum clamd_fallback { FALLBACK_NONE, FALLBACK_EMBEDDED, _CLAMD_FALLBACK_MAX };
+
 /* When a hub's stamp in a message's header counts. */
 enum stamps_mode { STAMPS_HONOUR, STAMPS_IGNORE, STAMPS_ON_ACCESS, _STAMPS_MODE_MAX };
 
@@ -122,7 +126,10 @@ struct config_hub {
 
 struct config {
         /* [scanner] */
-        char *database;         /* signature folder or file, absolute */
+        char *database; /* signature folder or file, absolute */
+        enum engine_kind engine;
+        char *clamd; /* addresses of servers, with blanks between */
+        enum clamd_fallback clamd_fallback;
         char *tmpdir;           /* on tmpfs; made at start, owned by the worker's user */
         char *user;             /* the unprivileged user of workers; NULL: our own, which is one */
         unsigned workers;       /* resolved: never 0 */
@@ -215,6 +222,11 @@ bool config_outbreak(const struct config *config, const struct config_store *sto
 
 /* Whether new mail of a store is scanned at once. */
 bool config_proactive(const struct config *config, const struct config_store *store);
+
+/* Whether signatures are loaded here; what is watched for other ones and given to the loader: their folder or
+ * file, or one that has none and is always there. */
+bool config_loads_signatures(const struct config *config);
+const char *config_signatures(const struct config *config);
 
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);

@@ -17,6 +17,9 @@
         X(KERNEL,         "kernel",         "5c1a8087a11744c2afce9c0a61797f46", LOG_INFO,    "what this kernel offers") \
         X(ENGINE_LOADED,  "engine-loaded",  "a92111c9081542f1aa7c8dd617838481", LOG_INFO,    "a signature set is loaded and found its canary") \
         X(ENGINE_FAILED,  "engine-failed",  "9f68ae6858644da087fa8d4cc4182a4e", LOG_ERR,     "the loader could not make an engine") \
+        X(CLAMD_LEFT_OUT, "clamd-left-out", "6d1f3c0a8e274b5fa9c1d7e2b4f60835", LOG_WARNING, "a clamd server can't be used any more") \
+        X(CLAMD_BACK,     "clamd-back",     "f24b8d6e1c3a4907b5e0a6c9d8172f43", LOG_NOTICE,  "a clamd server is used again") \
+        X(CLAMD_NONE,     "clamd-none",     "0b9e5a7c4d2f4e618f3c6b1a7d5e9024", LOG_ERR,     "no clamd server can be used") \
         X(GENERATION_CHANGED, "generation-changed", "b0e5c7f1a3c14c1f8d6cf0a4a5b1d9e7", LOG_NOTICE, "another signature set is in use: what the old one judged is judged anew") \
         X(SIGNATURES_UNCHANGED, "signatures-unchanged", "2f7f0b9a51f24d0cb7f3c0f8e6a1c9d4", LOG_INFO, "signatures were looked at again, they are those in use") \
         X(RELOAD_FAILED,  "reload-failed",  "6e0d5e2fb7a94b0e9f3a1d8c2b4f7a60", LOG_ERR,     "new signatures could not be loaded, the old ones go on") \

@@ -89,6 +89,9 @@ static uint32_t options_digest(const struct config *c) {
                          c->limits, c->encrypted, c->broken, c->pua, c->phishing);
         uint32_t v;
 
+        if (c->engine == ENGINE_CLAMD)
+                n += snprintf(text + n, sizeof(text) - (size_t)n, " clamd %d", c->clamd_fallback);
+
         if (!ctx || digest_update(ctx, text, (size_t)n) < 0 ||
             digest_update(ctx, c->allowed_signatures, strlen(c->allowed_signatures)) < 0 ||
             digest_final(ctx, digest) < 0)

@@ -203,12 +203,15 @@ static int send_load(struct loader *loader, const struct config *config,
         if (!m)
                 return -ENOMEM;
         if (database < 0)
-                database = opened = open(config->database, O_PATH | O_CLOEXEC);
+                database = opened = open(config_signatures(config), O_PATH | O_CLOEXEC);
         if (database < 0)
                 return -errno;
 
         proto_init(m, PROTO_LOAD);
-        memccpy(m->load.database, config->database, '\0', sizeof(m->load.database) - 1);
+        memccpy(m->load.database, config_signatures(config), '\0', sizeof(m->load.database) - 1);
+        m->load.engine = (uint8_t)config->engine;
+        m->load.fallback = (uint8_t)config->clamd_fallback;
+        proto_text(m->load.clamd, sizeof(m->load.clamd), config->clamd);
         memccpy(m->load.tmpdir, config->tmpdir, '\0', sizeof(m->load.tmpdir) - 1);
         m->load.max_file_size = config->max_file_size;
         m->load.max_scan_size = config->max_scan_size;
@@ -266,7 +269,7 @@ static void received(struct ring_op *op, int res) {
         }
         kind = res > 0 ? proto_check(&loader->message, (size_t)res) : -EBADMSG;
         if (kind != PROTO_LOADED && kind != PROTO_REFUSED && kind != PROTO_COMPARED &&
-            kind != PROTO_ENDED) {
+            kind != PROTO_ENDED && kind != PROTO_SERVERS) {
                 /* Its end, or nonsense: either way the engine can't be relied on. */
                 loader->on_end(loader->userdata);
                 return;

@@ -87,6 +87,8 @@ struct team {
         uint64_t database_usec;
         unsigned n_workers;
         struct worker workers[WORKERS_MAX];
+        struct proto_servers servers; /* of clamd, as they were told last */
+        bool stale;                   /* they have other signatures now */
 };
 
 struct pool {
@@ -116,6 +118,7 @@ struct pool {
         uint64_t restart_usec; /* when a new loader may be started; 0: none needed */
         unsigned failures;     /* loaders in a row that came to nothing */
         bool ending;
+        bool stale; /* see pool_take_stale() */
 
         struct queue queue;
         uint64_t next_job_id;

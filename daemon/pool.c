@@ -191,6 +191,8 @@ void pool_take_generation(struct pool *pool, const struct team *team) {
         pool->database_version = team->database_version;
         pool->database_usec = team->database_usec;
         pool->has_generation = true;
+        pool->stale = team->stale;
+        pool->stats->clamd_usable = team->servers.usable;
 }
 
 uint64_t pool_run(struct pool *pool, uint64_t now) {
@@ -285,6 +287,13 @@ void pool_set_poisons(struct pool *pool, struct poisons *poisons) {
 
 const struct generation *pool_generation(const struct pool *pool) {
         return pool->has_generation ? &pool->generation : NULL;
+}
+
+bool pool_take_stale(struct pool *pool) {
+        bool stale = pool->stale;
+
+        pool->stale = false;
+        return stale;
 }
 
 uint32_t pool_database_version(const struct pool *pool) {

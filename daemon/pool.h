@@ -150,6 +150,10 @@ struct pool_reload {
  * process to be had. */
 int pool_reload(struct pool *pool, const struct pool_reload *reload);
 
+/* Whether the servers that scan for the running engine have come to other signatures than it was loaded
+ * with; told once each time. */
+bool pool_take_stale(struct pool *pool);
+
 /* Whether an engine is being loaded at this moment, for this or another reason. */
 bool pool_is_loading(const struct pool *pool);
 

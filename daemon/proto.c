@@ -32,6 +32,7 @@ static const struct {
         [PROTO_COMPARED] = { sizeof(struct proto_compared), 0 },
         [PROTO_ENDED] = { sizeof(struct proto_ended), 0 },
         [PROTO_CONTENT] = { sizeof(struct proto_content), 0 },
+        [PROTO_SERVERS] = { sizeof(struct proto_servers), 0 },
 };
 
 static_assert(sizeof(union proto_message) <= UINT16_MAX, "sizes fit the header");
@@ -148,12 +149,20 @@ static bool load_ok(const struct proto_load *m) {
                strnlen(m->attachment_types, PROTO_PATTERNS_MAX) < PROTO_PATTERNS_MAX &&
                notice_ok(m->notice) && proto_text_ok(m->host, sizeof(m->host)) &&
                proto_text_ok(m->allowed, sizeof(m->allowed)) &&
-               is_zero(m->reserved, sizeof(m->reserved));
+               proto_text_ok(m->clamd, sizeof(m->clamd)) && m->engine < _ENGINE_KIND_MAX &&
+               m->fallback < _CLAMD_FALLBACK_MAX;
 }
 
 static bool loaded_ok(const struct proto_loaded *m) {
-        return proto_text_ok(m->engine, sizeof(m->engine)) && m->signatures > 0 &&
+        return proto_text_ok(m->engine, sizeof(m->engine)) &&
+               (m->signatures > 0 || startswith(m->engine, PROTO_CLAMD)) &&
                is_zero(m->reserved, sizeof(m->reserved));
+}
+
+bool proto_servers_ok(const struct proto_servers *m) {
+        return m->usable <= m->servers && m->servers <= CLAMD_SERVERS_MAX &&
+               m->change < _SERVERS_CHANGE_MAX && m->stale <= 1 &&
+               is_zero(m->reserved, sizeof(m->reserved)) && proto_text_ok(m->text, sizeof(m->text));
 }
 
 static bool range_ok(const struct proto_job *m) {
@@ -342,6 +351,7 @@ int proto_check(const union proto_message *message, size_t size) {
                 ok = message->content.size > 0 &&
                      message->content.offset <= UINT64_MAX - message->content.size;
                 break;
+        case PROTO_SERVERS: ok = proto_servers_ok(&message->servers); break;
         case PROTO_ATTACHMENT: ok = attachment_ok(&message->attachment); break;
         case _PROTO_KIND_MAX:
         default: ok = false;

@@ -13,6 +13,7 @@
  *     gate ──SPAWN───▶ loader        with 2 fds: the worker's end of its channel, its slot's memfd;
  *                                    and the verdict cache's memory, read-only, if there is one
  *     gate ◀─ENDED──── loader        a worker did not end by itself in peace
+ *     gate ◀─SERVERS── loader        of clamd: one came or went, or the signatures of all are other ones
  *     gate ◀─HELLO──── worker        on its channel; the kernel's SCM_CREDENTIALS tell its pid
  *     gate ──JOB─────▶ worker        scan a bay of the slot, or the fd that comes along
  *     gate ◀─ITEMS──── worker        of a file of many items: what was found, in order, as it goes
@@ -35,6 +36,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/clamd/address.h"
 #include "store/context.h"
 #include "store/digest.h"
 #include "store/hub-content.h"
@@ -58,6 +60,8 @@
 #define PROTO_REFUSED_MAX   16
 #define PROTO_PATTERNS_MAX  256
 /* How the text of UNSCANNABLE begins for mail that Dovecot's mail_crypt plugin has encrypted. */
+/* How the name of an engine begins that is clamd servers. */
+#define PROTO_CLAMD       "clamd "
 #define PROTO_MAIL_CRYPT  "encrypted by Dovecot's mail_crypt"
 #define PROTO_FDS_MAX     3
 #define PROTO_NOTICE_MAX  (NOTICE_TEMPLATE_MAX + 8)
@@ -80,6 +84,7 @@ enum proto_kind {
         PROTO_COMPARED,
         PROTO_CONTENT,
         PROTO_ENDED,
+        PROTO_SERVERS,
         _PROTO_KIND_MAX
 };
 
@@ -107,24 +112,26 @@ struct proto_load {
         uint8_t only_compare;      /* nor is any other */
         uint8_t background;        /* loads at low priority, since others scan meanwhile */
         struct generation running; /* 0 without */
-        uint8_t reserved[2];
+        uint8_t engine;            /* enum engine_kind */
+        uint8_t fallback;          /* CLAMD: enum clamd_fallback */
         char attachment_names[PROTO_PATTERNS_MAX]; /* that patterns_find() takes; "": none */
         char attachment_types[PROTO_PATTERNS_MAX];
         char notice[PROTO_NOTICE_MAX];   /* of plans: a template that notice_check() takes */
         char host[PROTO_HOST_MAX];       /* our name, for it. Printable ASCII */
         char allowed[PROTO_ALLOWED_MAX]; /* names of signatures that do not count, with blanks
                                           * between. Printable ASCII */
+        char clamd[CLAMD_TEXT_MAX];      /* CLAMD: the servers. Printable ASCII */
 };
 
 struct proto_loaded {
         struct proto_header header;
         struct generation generation;
         uint8_t reserved[2];
-        uint32_t signatures;
+        uint32_t signatures;       /* 0: those of clamd servers, who do not tell */
         uint32_t database_version; /* of daily.cvd; 0 for own files */
         uint64_t database_usec;    /* when that was made, since 1970; 0 likewise */
         uint64_t load_usec;
-        char engine[32]; /* "ClamAV 1.4.6" */
+        char engine[32]; /* "ClamAV 1.4.6"; of servers, "clamd 1.4.6" */
 };
 
 struct proto_refused {
@@ -149,6 +156,26 @@ struct proto_ended {
         uint32_t serial; /* of its SPAWN */
         uint8_t killed;  /* by a signal that a fault in it does not raise */
         uint8_t reserved[3];
+};
+
+enum servers_change {
+        SERVERS_SAME,
+        SERVERS_LEFT_OUT,
+        SERVERS_BACK,
+        SERVERS_NONE, /* not one is left */
+        _SERVERS_CHANGE_MAX
+};
+
+struct proto_servers {
+        struct proto_header header;
+        uint32_t servers, usable;
+        uint64_t left_out; /* times that one could not be used any more */
+        uint64_t again;    /* scans that a second server was asked for */
+        uint64_t none;     /* scans that no server was there for */
+        uint8_t change;    /* enum servers_change */
+        uint8_t stale;     /* LOADED's generation is no longer theirs */
+        uint8_t reserved[6];
+        char text[PROTO_TEXT_MAX]; /* of a change: a sentence, with the reason. Printable ASCII */
 };
 
 struct proto_hello {
@@ -352,6 +379,7 @@ union proto_message {
         struct proto_plan plan;
         struct proto_content content;
         struct proto_ended ended;
+        struct proto_servers servers;
 };
 
 /* Fills in the header of a message of this kind. */
@@ -375,6 +403,9 @@ void proto_text(char *field, size_t size, const char *text);
 /* Whether a text field is as proto_text() makes it; of context, valid and visible UTF-8. */
 bool proto_text_ok(const char *field, size_t size);
 bool proto_context_ok(const struct context *context);
+
+/* Whether what is said of clamd servers, but for the header, is as it must be. */
+bool proto_servers_ok(const struct proto_servers *m);
 
 /* Sends a message with n fds, never sleeping: -EAGAIN when the peer does not take its messages. 0 or
  * negative errno. */

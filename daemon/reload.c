@@ -63,7 +63,7 @@ static void take_signatures(struct reload *reload, const struct reload_news *new
         }
         snprintf(text, sizeof(text),
                  "[scanner] database %s: it can't be opened: %s; put it back, or correct the path.",
-                 reload->p.config->database, error_text(-news->error));
+                 config_signatures(reload->p.config), error_text(-news->error));
         log_refused(reload, text);
 }
 
@@ -147,7 +147,7 @@ void reload_config_done(struct reload *reload, bool engine) {
         if (!engine)
                 return;
         reload->always = reload->signatures_asked = true;
-        reload_thread_aim(reload->thread, reload->p.config->database);
+        reload_thread_aim(reload->thread, config_signatures(reload->p.config));
         reload_thread_ask(reload->thread, RELOAD_SIGNATURES);
 }
 
@@ -158,6 +158,10 @@ void reload_ask(struct reload *reload) {
 }
 
 void reload_run(struct reload *reload, bool ready) {
+        if (reload->p.pool && pool_take_stale(reload->p.pool)) {
+                reload->signatures_asked = true;
+                reload_thread_ask(reload->thread, RELOAD_SIGNATURES);
+        }
         if (ready && reload->config)
                 reload->p.take_config(reload->p.userdata, TAKE_PTR(reload->config));
         load_signatures(reload);
@@ -194,7 +198,7 @@ int reload_new(const struct reload_parts *parts, struct reload **ret) {
                 free(reload);
                 return r;
         }
-        reload_thread_aim(reload->thread, parts->config->database);
+        reload_thread_aim(reload->thread, config_signatures(parts->config));
         *ret = reload;
         return 0;
 }

@@ -88,6 +88,10 @@
         X(reloads,         "signature sets that took the place of another") \
         X(reloads_failed,  "signature sets that could not be loaded") \
         X(retries,         "jobs given to a second worker") \
+        X(clamd_usable,    "clamd servers that can be used at this moment") \
+        X(clamd_left_out,  "times that a clamd server could not be used any more") \
+        X(clamd_again,     "scans that a second clamd server was asked for") \
+        X(clamd_none,      "scans that no clamd server was there for") \
         X(taken_back,      "jobs taken back from behind a long one") \
         X(pressure,        "times that reading of events paused for want of fds") \
         X(log_dropped,     "log records dropped")

@@ -41,14 +41,45 @@ void team_log_loaded(const struct team *team, const struct proto_loaded *loaded)
         if (!r)
                 return;
         generation_format(&team->generation, r->generation);
-        snprintf(r->detail, sizeof(r->detail),
-                 "%s with %u signatures (database version %u) loaded in %llu ms; generation %s.",
-                 loaded->engine, loaded->signatures, loaded->database_version,
-                 (unsigned long long)(loaded->load_usec / 1000), r->generation);
+        if (loaded->signatures > 0)
+                snprintf(r->detail, sizeof(r->detail),
+                         "%s with %u signatures (database version %u) loaded in %llu ms; "
+                         "generation %s.",
+                         loaded->engine, loaded->signatures, loaded->database_version,
+                         (unsigned long long)(loaded->load_usec / 1000), r->generation);
+        else
+                snprintf(r->detail, sizeof(r->detail),
+                         "%s (database version %u) proven in %llu ms; generation %s.",
+                         loaded->engine, loaded->database_version,
+                         (unsigned long long)(loaded->load_usec / 1000), r->generation);
         journal_put(journal, r);
 }
 
 /* ---- The loader ---- */
+
+/* Counters are those of the loader's life. */
+static void servers_said(struct team *team, const struct proto_servers *m) {
+        static const enum event_kind events[_SERVERS_CHANGE_MAX] = {
+                [SERVERS_LEFT_OUT] = EVENT_CLAMD_LEFT_OUT,
+                [SERVERS_BACK] = EVENT_CLAMD_BACK,
+                [SERVERS_NONE] = EVENT_CLAMD_NONE,
+        };
+        struct pool *pool = team->pool;
+        struct stats *stats = pool->stats;
+
+        stats->clamd_left_out += m->left_out - MIN(m->left_out, team->servers.left_out);
+        stats->clamd_again += m->again - MIN(m->again, team->servers.again);
+        stats->clamd_none += m->none - MIN(m->none, team->servers.none);
+        team->servers = *m;
+        team->stale = team->stale || m->stale;
+        if (team == pool->running) {
+                stats->clamd_usable = m->usable;
+                pool->stale = pool->stale || m->stale;
+        } else if (team != pool->next)
+                return;
+        if (m->change != SERVERS_SAME)
+                journal_say(pool->journal, events[m->change], NULL, "%s", m->text);
+}
 
 /* Nothing that it says counts when its engine was retired. */
 static void loader_said(void *userdata, const union proto_message *m) {
@@ -57,6 +88,10 @@ static void loader_said(void *userdata, const union proto_message *m) {
 
         if (m->header.kind == PROTO_ENDED) {
                 worker_ended(team, &m->ended);
+                return;
+        }
+        if (m->header.kind == PROTO_SERVERS) {
+                servers_said(team, &m->servers);
                 return;
         }
         if (team == pool->next) {

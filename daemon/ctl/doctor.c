@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "daemon/admission.h"
+#include "daemon/clamd/address.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/escape.h"
 #include "daemon/ctl/health.h"
@@ -173,6 +174,31 @@ static void look_at_database(struct doctor *doctor, const struct config *config)
                            (long long)(MAX(now - newest, 0) / 3600));
 }
 
+/* ---- Servers ---- */
+
+/* clamd obeys whoever can connect. */
+static void look_at_servers(struct doctor *doctor, const struct config *config) {
+        struct clamd_address addresses[CLAMD_SERVERS_MAX];
+        const char *bad;
+        size_t n_bad;
+        int n = clamd_addresses_parse(config->clamd, addresses, &bad, &n_bad), n_far = 0;
+
+        for (int i = 0; i < n; i++) {
+                if (clamd_address_is_here(&addresses[i]))
+                        continue;
+                n_far++;
+                doctor_say(
+                        doctor, FINDING_WARNING, "clamd",
+                        "Let clamd listen on a socket or 127.0.0.1 only, and go there by stunnel; "
+                        "see CLAMD SERVERS in storescan.conf(5).",
+                        "%s is reached without encryption, and obeys whoever connects",
+                        addresses[i].text);
+        }
+        if (n_far == 0)
+                doctor_say(doctor, FINDING_OK, "clamd", "", "%d server%s, on this machine", n,
+                           n == 1 ? "" : "s");
+}
+
 /* ---- Stores ---- */
 
 /* On a file without a name, which is gone with its fd. */
@@ -243,7 +269,10 @@ int verb_doctor(const struct ctl *ctl, char **args, int n) {
         look_at_kernel(&doctor);
         config = look_at_config(&doctor, ctl->config);
         if (config) {
-                look_at_database(&doctor, config);
+                if (config_loads_signatures(config))
+                        look_at_database(&doctor, config);
+                if (config->engine == ENGINE_CLAMD)
+                        look_at_servers(&doctor, config);
                 look_at_keys(&doctor, config);
                 for (size_t i = 0; i < config->n_stores; i++)
                         look_at_store(&doctor, &config->stores[i]);

@@ -184,6 +184,10 @@ static void print_counters(const struct printer *p, const struct stats *stats) {
                         print_gauge(p, family, counters[i].help, stats->cache_entries);
                         continue;
                 }
+                if (streq(counters[i].name, "clamd_usable")) {
+                        print_gauge(p, family, counters[i].help, stats->clamd_usable);
+                        continue;
+                }
                 if (printed_before(counters, i, family))
                         continue;
                 print_family_head(p, "", family, counters[i].help);

@@ -236,7 +236,7 @@ static int check(const struct canary *canary, struct engine *engine,
                  char problem[static ENGINE_PROBLEM_MAX]) {
         struct scan scan;
 
-        engine_scan(engine, canary->mail, strlen(canary->mail), &scan);
+        engine_scan_here(engine, canary->mail, strlen(canary->mail), &scan);
         if (scan.verdict == VERDICT_UNSCANNABLE && scan.reason == REASON_LIMITS)
                 return failed(
                         problem,
@@ -250,7 +250,7 @@ static int check(const struct canary *canary, struct engine *engine,
                 return failed(problem, "libclamav found %s in a canary that is clean of it",
                               scan.text);
 
-        engine_scan(engine, canary->twin, strlen(canary->twin), &scan);
+        engine_scan_here(engine, canary->twin, strlen(canary->twin), &scan);
         if (scan.verdict != VERDICT_CLEAN)
                 return failed(problem, "libclamav took a clean mail for %s%s%s",
                               verdict_name(scan.verdict), scan.text[0] ? ": " : "", scan.text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Between engine.c and scan.c, the two that see libclamav. */
+/* Between engine.c, scan.c and scan-clamd.c. */
 
 #include <clamav.h>
 
@@ -12,10 +12,22 @@ struct engine {
         struct engine_options options;
         struct cl_scan_options scan_options;
         struct attachments *attachments; /* NULL: none are looked for */
+        int pool;                        /* of clamd servers; -EBADF: none */
+        bool fallback;                   /* the pool may be without */
+        uint64_t asked;                  /* of it, so far */
 };
 
-/* So many bytes may come before the content. */
+/* So many bytes may come before the content, so that it is taken for mail. */
 #define SCAN_PREFIX_SIZE 24
+extern const char scan_mail_prefix[SCAN_PREFIX_SIZE + 1];
+
+/* Whether libclamav takes the content for mail by itself. */
+bool scan_is_mail(struct engine *engine, const void *data, size_t size);
+
+/* Has the pool scan it. False: there is no server, and the engine itself is to do it. */
+bool scan_by_pool(struct engine *engine, const void *data, size_t size, struct scan *ret);
+
+uint64_t scan_now_msec(void);
 
 /* Sets the callbacks that scans need. */
 void scan_install(struct cl_engine *cl);

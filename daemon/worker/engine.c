@@ -225,6 +225,7 @@ int engine_new(const struct engine_options *options, const char *tmpdir, struct 
                 return -ENOMEM;
         }
         engine->options = *options;
+        engine->pool = -EBADF;
         engine->options.max_file_size = MIN(options->max_file_size, SIZE_MAX_SCANNED);
         r = set_options(engine, problem);
         if (r < 0)
@@ -242,6 +243,11 @@ int engine_new(const struct engine_options *options, const char *tmpdir, struct 
 
 int engine_set_tmpdir(struct engine *engine, const char *path) {
         return cl_engine_set_str(engine->cl, CL_ENGINE_TMPDIR, path) == CL_SUCCESS ? 0 : -ENOMEM;
+}
+
+void engine_set_pool(struct engine *engine, int pool, bool fallback) {
+        engine->pool = pool;
+        engine->fallback = fallback;
 }
 
 void engine_set_attachments(struct engine *engine, struct attachments *attachments) {

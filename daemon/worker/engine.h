@@ -66,12 +66,19 @@ int engine_set_tmpdir(struct engine *engine, const char *path);
 /* How long scans may take from now on, instead of max_scan_msec; returns what it was. */
 uint32_t engine_set_time_limit(struct engine *engine, uint32_t msec);
 
+/* From now on clamd servers are asked, over the socket of a pool of them (daemon/clamd/pool.h), and this
+ * engine, which may be one without signatures, only tells what content is; with fallback it scans when
+ * there is no server. */
+void engine_set_pool(struct engine *engine, int pool, bool fallback);
+
 /* What scans meet is told to attachments from now on; NULL: to nobody. */
 void engine_set_attachments(struct engine *engine, struct attachments *attachments);
 
 /* Scans a message. It is looked at twice where libclamav does not recognise it as one by its first
  * lines. */
 void engine_scan(struct engine *engine, const void *data, size_t size, struct scan *ret);
+/* The same by this engine itself, whoever is asked otherwise. */
+void engine_scan_here(struct engine *engine, const void *data, size_t size, struct scan *ret);
 
 /* Whether so much content is beyond the limits, so that there is no use in reading it. */
 bool engine_too_large(const struct engine *engine, uint64_t size);

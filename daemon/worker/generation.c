@@ -146,8 +146,9 @@ static int add_options(struct digest_ctx *ctx, const struct engine_options *o) {
         return r;
 }
 
-int generation_compute(int database, const char *name, const struct engine_options *options,
-                       struct generation *ret, struct generation_source *ret_source,
+int generation_compute(int database, const char *name, const char *elsewhere,
+                       const struct engine_options *options, struct generation *ret,
+                       struct generation_source *ret_source,
                        char problem[static ENGINE_PROBLEM_MAX]) {
         _cleanup_(digest_freep) struct digest_ctx *ctx = digest_new(), *source = digest_new();
         const struct sums sums = { .generation = ctx, .source = source };
@@ -158,12 +159,16 @@ int generation_compute(int database, const char *name, const struct engine_optio
         if (!ctx || !source)
                 return failed(problem, -ENOMEM, "there is not enough memory");
         r = add_options(ctx, options);
+        if (r == 0 && elsewhere[0])
+                r = digest_update(ctx, elsewhere, strlen(elsewhere));
         if (r < 0)
                 return failed(problem, r, "libcrypto failed");
-        if (fstat(database, &st) < 0)
+        if (database >= 0 && fstat(database, &st) < 0)
                 return failed(problem, -errno, "it can't be looked at: %m");
 
-        if (S_ISDIR(st.st_mode))
+        if (database < 0)
+                files = 1;
+        else if (S_ISDIR(st.st_mode))
                 files = add_folder(&sums, database, problem);
         else {
                 _cleanup_close_ int fd = -EBADF;

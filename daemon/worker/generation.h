@@ -21,8 +21,11 @@ struct generation_source {
  * O_PATH fd will do) is; name is the file's own, without folders. Two calls give the same unless
  * something was changed between them.
  *
+ * database < 0: no files, signatures are elsewhere. elsewhere: what is to be known of these, or "".
+ *
  * Returns the number of signature files (0: none, nothing is returned then); negative errno and in
  * problem the file that could not be read, without a full stop. */
-int generation_compute(int database, const char *name, const struct engine_options *options,
-                       struct generation *ret, struct generation_source *ret_source,
+int generation_compute(int database, const char *name, const char *elsewhere,
+                       const struct engine_options *options, struct generation *ret,
+                       struct generation_source *ret_source,
                        char problem[static ENGINE_PROBLEM_MAX]);

@@ -31,6 +31,7 @@ struct loading {
         struct proto_loaded *reply;
         char *refusal; /* PROTO_TEXT_MAX */
         bool same;     /* as what runs */
+        bool bare;     /* no signatures are loaded: clamd has them */
 };
 
 /* Paths are cut, so that what is wrong and the fix always fit. */
@@ -76,6 +77,23 @@ static int prepare_tmpdir(struct loading *l) {
         return 0;
 }
 
+/* Without a server there is nothing that would be better than the engine that runs; where none runs, the
+ * stores are guarded all the same, and a server may come. */
+static int find_servers(struct loading *l) {
+        struct servers *servers = &l->loaded->servers;
+
+        l->bare = l->load->fallback == FALLBACK_NONE;
+        if (servers_start(l->load, servers) < 0)
+                return refuse(l, "[scanner] clamd: what talks to the servers failed: %.300s.",
+                              servers->problem);
+        if (servers->usable == 0 && l->bare && l->load->background)
+                return refuse(l,
+                              "[scanner] clamd: no server can be used: %.300s; start one, or "
+                              "correct the addresses.",
+                              servers->problem);
+        return 0;
+}
+
 static int enter_sandbox(struct loading *l) {
         char problem[SANDBOX_PROBLEM_MAX];
 
@@ -85,8 +103,8 @@ static int enter_sandbox(struct loading *l) {
                         "files by their user alone; lsm=landlock,... on the kernel command line "
                         "may "
                         "enable it.\n");
-        if (sandbox_files(l->database, l->load->tmpdir, problem) < 0 ||
-            sandbox_calls_loader(problem) < 0)
+        if (sandbox_files(l->bare ? -EBADF : l->database, l->load->tmpdir, problem) < 0 ||
+            sandbox_calls_loader(l->loaded->servers.sock >= 0, problem) < 0)
                 return refuse(l, "storescan-worker can't be confined: %s.", problem);
         return 0;
 }
@@ -160,12 +178,13 @@ static int identify(struct loading *l, struct identity *ret) {
         struct stat st;
         int files;
 
-        if (fstat(l->database, &st) == 0 && !S_ISDIR(st.st_mode) && !is_signature_name(name))
+        if (!l->bare && fstat(l->database, &st) == 0 && !S_ISDIR(st.st_mode) &&
+            !is_signature_name(name))
                 return refuse_database(l, "libclamav loads no file of such a name",
                                        "name a folder, or a file like main.cvd or own.ndb");
         memset(ret, 0, sizeof(*ret)); /* they are compared as a whole */
-        files = generation_compute(l->database, name, &l->loaded->options, &ret->generation,
-                                   &ret->source, problem);
+        files = generation_compute(l->bare ? -EBADF : l->database, name, l->loaded->servers.text,
+                                   &l->loaded->options, &ret->generation, &ret->source, problem);
         if (files < 0)
                 return refuse_database(l, problem,
                                        "make all of it readable for the worker's user, in the "
@@ -184,12 +203,12 @@ static int make_engine(struct loading *l, struct engine **ret_engine, struct can
         char problem[ENGINE_PROBLEM_MAX];
         int r;
 
-        if (canary_new(&canary) < 0)
+        if (!l->bare && canary_new(&canary) < 0)
                 return refuse(l, "there is not enough memory for an engine.");
         if (engine_new(&l->loaded->options, l->spool.path, &engine, problem) < 0)
                 return refuse(l, "[scanner]: %s; change the limits.", problem);
-        r = load_signatures(l, engine);
-        if (r == 0)
+        r = l->bare ? 0 : load_signatures(l, engine);
+        if (r == 0 && !l->bare)
                 r = load_canary(l, engine, canary);
         if (r < 0)
                 return r;
@@ -220,7 +239,7 @@ static int make_identified_engine(struct loading *l) {
                         return r;
                 if (memcmp(&before, &after, sizeof(before)) != 0)
                         continue;
-                if (canary_check(loaded->canary, loaded->engine, problem) < 0)
+                if (!l->bare && canary_check(loaded->canary, loaded->engine, problem) < 0)
                         return refuse(l, "the engine failed its test: %s.", problem);
                 l->reply->generation = after.generation;
                 return 0;
@@ -256,7 +275,9 @@ static int load_all(struct loading *l) {
                 return r;
         if (engine_init(problem) < 0)
                 return refuse(l, "%s.", problem);
-        r = enter_sandbox(l);
+        r = l->load->engine == ENGINE_CLAMD ? find_servers(l) : 0;
+        if (r == 0)
+                r = enter_sandbox(l);
         if (r == 0 && l->load->has_running)
                 r = compare(l);
         if (r == 0)
@@ -277,6 +298,7 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
         int r;
 
         *ret = (struct loaded){
+                .servers = { .sock = -EBADF },
                 .attachments = attachments_make(load->attachment_names, load->attachment_types),
                 .options = { .max_file_size = load->max_file_size,
                              .max_scan_size = load->max_scan_size,
@@ -307,5 +329,11 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
         reply->database_version = engine_database_version(ret->engine);
         reply->database_usec = engine_database_usec(ret->engine);
         proto_text(reply->engine, sizeof(reply->engine), engine_name());
+        if (ret->servers.sock >= 0) {
+                reply->database_version =
+                        l.bare ? ret->servers.database
+                               : MIN(reply->database_version, ret->servers.database);
+                proto_text(reply->engine, sizeof(reply->engine), ret->servers.engine);
+        }
         return 0;
 }

@@ -8,10 +8,12 @@
 #include "daemon/proto.h"
 #include "daemon/worker/canary.h"
 #include "daemon/worker/engine.h"
+#include "daemon/worker/servers.h"
 
 struct loaded {
         struct engine *engine;
-        struct canary *canary;
+        struct canary *canary; /* NULL: the engine has no signatures */
+        struct servers servers;
         struct engine_options options;
         struct attachments attachments;                      /* as yet, nothing was found */
         char notice[PROTO_NOTICE_MAX], host[PROTO_HOST_MAX]; /* as in LOAD */

@@ -95,6 +95,7 @@ static int answer_load(struct loader *loader, const struct proto_load *load, int
 
 static void spawn(struct loader *loader, const struct proto_spawn *message, int channel, int slot,
                   int cache) {
+        _cleanup_close_ int pool = -EBADF;
         struct child *child = NULL;
         pid_t self = getpid(), pid;
 
@@ -105,6 +106,14 @@ static void spawn(struct loader *loader, const struct proto_spawn *message, int 
         if (!child) {
                 fprintf(stderr, "storescan-worker: there are too many workers already.\n");
                 return;
+        }
+        if (loader->loaded.servers.sock >= 0) {
+                pool = servers_add(&loader->loaded.servers, loader->loaded.options.max_scan_msec);
+                if (pool < 0) {
+                        fprintf(stderr, "storescan-worker: no way to clamd: %s.\n",
+                                error_text(-pool));
+                        return;
+                }
         }
         pid = fork();
         if (pid < 0) {
@@ -125,6 +134,8 @@ static void spawn(struct loader *loader, const struct proto_spawn *message, int 
                         .folder = child->folder,
                         .address_space = loader->address_space,
                         .loader = self,
+                        .pool = pool,
+                        .fallback = loader->loaded.servers.fallback,
                 };
 
                 serve(&setup, channel, slot, cache);
@@ -206,6 +217,7 @@ static int serve_until_closed(struct loader *loader) {
         struct pollfd fds[] = {
                 { .fd = loader->control, .events = POLLIN },
                 { .fd = loader->signals, .events = POLLIN },
+                { .fd = loader->loaded.servers.sock, .events = POLLIN },
         };
 
         for (;;) {
@@ -221,6 +233,10 @@ static int serve_until_closed(struct loader *loader) {
 
                         (void)!read(loader->signals, &info, sizeof(info));
                         reap(loader, WNOHANG);
+                }
+                if (fds[2].revents && servers_hear(&loader->loaded.servers, loader->control) < 0) {
+                        fprintf(stderr, "storescan-worker: what talks to clamd ended.\n");
+                        return -ECHILD;
                 }
                 if (fds[0].revents) {
                         r = serve_gate(loader);

@@ -337,7 +337,27 @@ static int filter_begin(scmp_filter_ctx *ret, uint32_t otherwise) {
         return 0;
 }
 
-int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]) {
+/* Content for clamd is handed over as memory that can't be changed any more. */
+static int allow_handing_over(scmp_filter_ctx ctx) {
+        static const char *const memory[] = { "memfd_create" };
+        static const unsigned seal[] = { F_ADD_SEALS };
+        int r = confinement_allow(ctx, memory, ELEMENTSOF(memory));
+
+        return r < 0 ? r : confinement_allow_fcntl(ctx, seal, ELEMENTSOF(seal));
+}
+
+static int allow_socket(scmp_filter_ctx ctx, int fd) {
+        static const int calls[] = { SCMP_SYS(recvmsg), SCMP_SYS(sendmsg) };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(calls) && r == 0; i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 1,
+                                     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd));
+        return r;
+}
+
+int sandbox_calls_loader(bool pool, char problem[static SANDBOX_PROBLEM_MAX]) {
+        static const char *const pool_calls[] = { "setsockopt", "socketpair" };
         const unsigned forbidden = CLONE_VM | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                    CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
         scmp_filter_ctx ctx = NULL;
@@ -346,6 +366,10 @@ int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]) {
         r = filter_begin(&ctx, SCMP_ACT_ERRNO(EPERM));
         if (r == 0)
                 r = confinement_allow(ctx, loader_calls, ELEMENTSOF(loader_calls));
+        if (r == 0 && pool)
+                r = confinement_allow(ctx, pool_calls, ELEMENTSOF(pool_calls));
+        if (r == 0 && pool)
+                r = allow_handing_over(ctx);
         /* fork() only. clone3 has its flags in memory, out of a filter's sight. */
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
@@ -363,15 +387,17 @@ int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]) {
         return confinement_load(ctx, r, problem, SANDBOX_PROBLEM_MAX);
 }
 
-int sandbox_calls_worker(int channel, char problem[static SANDBOX_PROBLEM_MAX]) {
-        static const int socket_calls[] = { SCMP_SYS(recvmsg), SCMP_SYS(sendmsg) };
+int sandbox_calls_worker(int channel, int pool, char problem[static SANDBOX_PROBLEM_MAX]) {
         scmp_filter_ctx ctx = NULL;
         int r;
 
         r = filter_begin(&ctx, SCMP_ACT_KILL_PROCESS);
-        for (size_t i = 0; i < ELEMENTSOF(socket_calls) && r == 0; i++)
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, socket_calls[i], 1,
-                                     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)channel));
+        if (r == 0)
+                r = allow_socket(ctx, channel);
+        if (r == 0 && pool >= 0)
+                r = allow_socket(ctx, pool);
+        if (r == 0 && pool >= 0)
+                r = allow_handing_over(ctx);
         /* abort(), and nobody else. */
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,

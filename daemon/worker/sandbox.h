@@ -6,6 +6,7 @@
  * why in problem, a sentence without a full stop.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,12 +32,14 @@ int sandbox_landlock_abi(void);
 int sandbox_files(int database, const char *folder, char problem[static SANDBOX_PROBLEM_MAX]);
 
 /* System calls of the loader: no sockets but the ones it has, no programs, no tracing, no memory
- * that is made executable. Others fail with EPERM. */
-int sandbox_calls_loader(char problem[static SANDBOX_PROBLEM_MAX]);
+ * that is made executable. pool: and what it and its workers need to ask a pool of clamd servers. Others
+ * fail with EPERM. */
+int sandbox_calls_loader(bool pool, char problem[static SANDBOX_PROBLEM_MAX]);
 
-/* System calls of a worker: what libclamav and the C library need for a scan, and the channel.
+/* System calls of a worker: what libclamav and the C library need for a scan, and the channel; and the
+ * socket to a pool of clamd servers (-EBADF: none), who are handed content as memory.
  * Others kill the process, so that they are noticed. */
-int sandbox_calls_worker(int channel, char problem[static SANDBOX_PROBLEM_MAX]);
+int sandbox_calls_worker(int channel, int pool, char problem[static SANDBOX_PROBLEM_MAX]);
 
 /* Bytes of address space that the process which called sandbox_process() has in use; 0: unknown. */
 uint64_t sandbox_address_space(void);

@@ -11,7 +11,7 @@
  *    and called clean. Such a piece is told by its size (inspected()).
  *  - A message is only parsed as mail when libclamav recognises its first lines. "GIF89a: x" or
  *    "ARC-Seal: ..." before them is enough to hide an attachment, so that content which was not
- *    taken for mail is looked at again behind a line that is (mail_prefix).
+ *    taken for mail is looked at again behind a line that is (scan_mail_prefix).
  *  - At the first match it stops, also at one that does not count ([allow]).
  *  - Without its unrar module RAR archives are passed over as if they were empty.
  *  - Of several things that can't be looked into, only one is reported (findings_want_all()).
@@ -35,8 +35,8 @@
  * than one. */
 #define UNPACK_STEP 8192
 
-static const char mail_prefix[] = "Received: by storescan\r\n";
-static_assert(sizeof(mail_prefix) - 1 == SCAN_PREFIX_SIZE, "as engine.c makes room for");
+const char scan_mail_prefix[] = "Received: by storescan\r\n";
+static_assert(sizeof(scan_mail_prefix) - 1 == SCAN_PREFIX_SIZE, "as engine.c makes room for");
 
 /* What is scanned; with the prefix before it, or as it is. */
 struct source {
@@ -51,6 +51,7 @@ static struct {
         struct findings *findings;
         const struct engine *engine;
         bool mail;             /* the content itself was taken for mail */
+        bool only_type;        /* that is all that is wanted */
         uint64_t layers_size;  /* sum of all layers, as MaxScanSize counts */
         uint64_t started_msec; /* of the first pass */
 } current;
@@ -69,6 +70,8 @@ static cl_error_t pre_cache(int fd, const char *type, void *context) {
                 return CL_CLEAN;
         if (current.findings->layers++ == 0)
                 current.mail = streq(type, "CL_TYPE_MAIL") || streq(type, "CL_TYPE_MHTML");
+        if (current.only_type)
+                return CL_BREAK; /* passes over it */
         if (startswith(type, "CL_TYPE_RAR") && !engine_opens_rar())
                 current.findings->unsupported = true;
         return CL_CLEAN;
@@ -127,7 +130,7 @@ static off_t read_prefixed(void *handle, void *buffer, size_t size, off_t offset
         size = (size_t)MIN((uint64_t)size, SCAN_PREFIX_SIZE + source->size - at);
         if (at < SCAN_PREFIX_SIZE) {
                 done = (size_t)MIN((uint64_t)size, SCAN_PREFIX_SIZE - at);
-                memcpy(buffer, mail_prefix + at, done);
+                memcpy(buffer, scan_mail_prefix + at, done);
         }
         if (done < size)
                 memcpy((uint8_t *)buffer + done, source->data + (at + done - SCAN_PREFIX_SIZE),
@@ -135,7 +138,7 @@ static off_t read_prefixed(void *handle, void *buffer, size_t size, off_t offset
         return (off_t)size;
 }
 
-static uint64_t now_msec(void) {
+uint64_t scan_now_msec(void) {
         struct timespec ts;
 
         (void)clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -144,7 +147,8 @@ static uint64_t now_msec(void) {
 
 /* libclamav's limit is for one pass, ours for all of them. False: nothing is left. */
 static bool grant_time(struct engine *engine) {
-        uint64_t limit = engine->options.max_scan_msec, elapsed = now_msec() - current.started_msec;
+        uint64_t limit = engine->options.max_scan_msec,
+                 elapsed = scan_now_msec() - current.started_msec;
 
         if (limit > 0 && elapsed >= limit)
                 return false;
@@ -215,16 +219,41 @@ static void scan_source(struct engine *engine, struct source *source, struct sca
         }
 }
 
-void engine_scan(struct engine *engine, const void *data, size_t size, struct scan *ret) {
+bool scan_is_mail(struct engine *engine, const void *data, size_t size) {
         struct source source = { .data = data, .size = size };
+        struct findings findings;
 
-        current.started_msec = now_msec();
+        current.started_msec = scan_now_msec();
+        current.only_type = true;
+        look(engine, &source, false, &findings);
+        current.only_type = false;
+        return current.mail;
+}
+
+/* What needs no scan. */
+static bool judge_by_size(struct engine *engine, size_t size, struct scan *ret) {
         if (size < SIZE_MIN_SCANNED)
                 scan_set(ret, VERDICT_CLEAN, REASON_NONE, "");
         else if (engine_too_large(engine, size))
                 engine_judge_too_large(engine, ret);
         else
+                return false;
+        return true;
+}
+
+void engine_scan_here(struct engine *engine, const void *data, size_t size, struct scan *ret) {
+        struct source source = { .data = data, .size = size };
+
+        current.started_msec = scan_now_msec();
+        if (!judge_by_size(engine, size, ret))
                 scan_source(engine, &source, ret);
+}
+
+void engine_scan(struct engine *engine, const void *data, size_t size, struct scan *ret) {
+        if (engine->pool < 0)
+                engine_scan_here(engine, data, size, ret);
+        else if (!judge_by_size(engine, size, ret) && !scan_by_pool(engine, data, size, ret))
+                engine_scan_here(engine, data, size, ret);
 }
 
 bool engine_too_large(const struct engine *engine, uint64_t size) {

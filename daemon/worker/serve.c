@@ -29,6 +29,7 @@
 #define LARGE_SIZE ((uint64_t)256 << 10)
 #define LARGE_USEC (50 * USEC_PER_MSEC)
 #define CHANNEL_FD CHILD_FD
+#define POOL_FD    (CHILD_FD + 1)
 
 struct worker {
         const struct serve_setup *setup;
@@ -256,7 +257,9 @@ static void take_fds(struct worker *w, int channel, int slot, int cache) {
         w->slot = p;
         if (cache >= 0)
                 take_cache(w, cache);
-        if (dup2(channel, CHANNEL_FD) < 0 || close_range(CHANNEL_FD + 1, ~0U, 0) < 0)
+        if (dup2(channel, CHANNEL_FD) < 0 ||
+            (w->setup->pool >= 0 && dup2(w->setup->pool, POOL_FD) < 0) ||
+            close_range(w->setup->pool >= 0 ? POOL_FD + 1 : POOL_FD, ~0U, 0) < 0)
                 die(w->setup, "its fds can't be set up", strerror(errno));
 }
 
@@ -277,7 +280,7 @@ static void enter_sandbox(struct worker *w) {
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         if (sandbox_limits(&limits, problem) < 0 ||
             sandbox_files(-EBADF, w->judge.trust.spool.path, problem) < 0 ||
-            sandbox_calls_worker(CHANNEL_FD, problem) < 0)
+            sandbox_calls_worker(CHANNEL_FD, w->setup->pool >= 0 ? POOL_FD : -EBADF, problem) < 0)
                 die(w->setup, problem, NULL);
 }
 
@@ -342,6 +345,8 @@ _Noreturn void serve(const struct serve_setup *setup, int channel, int slot, int
         if (r < 0)
                 _exit(EXIT_FAILURE);
         take_fds(&w, channel, slot, cache);
+        if (setup->pool >= 0)
+                engine_set_pool(setup->engine, POOL_FD, setup->fallback);
         r = spool_open(&w.judge.trust.spool, setup->tmpdir, setup->folder);
         if (r == 0 && chdir(w.judge.trust.spool.path) < 0)
                 r = -errno;

@@ -22,6 +22,8 @@ struct serve_setup {
         const char *folder; /* name of the folder to be made in tmpdir */
         uint64_t address_space;
         pid_t loader;
+        bool fallback; /* the engine scans when these can't */
+        int pool;      /* the socket to clamd servers; -EBADF: there are none */
 };
 
 /* In the forked child, with the fds of SPAWN (cache: -EBADF if there is none): closes every

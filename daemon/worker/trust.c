@@ -20,7 +20,8 @@ uint64_t trust_now_usec(void) {
 }
 
 int trust_prove(struct trust *t, char problem[static ENGINE_PROBLEM_MAX]) {
-        int r = canary_check(t->canary, t->engine, problem);
+        /* Without signatures there is nothing that could find it: servers are proven by their pool. */
+        int r = t->canary ? canary_check(t->canary, t->engine, problem) : 0;
 
         (void)spool_tidy(&t->spool);
         t->canary_usec = r < 0 ? 0 : trust_now_usec();

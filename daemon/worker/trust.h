@@ -12,8 +12,8 @@
 
 struct trust {
         struct engine *engine;
-        const struct canary *canary;
-        uint32_t max_scan_msec; /* for all scans of one item together; 0: none */
+        const struct canary *canary; /* NULL: the engine has no signatures */
+        uint32_t max_scan_msec;      /* for all scans of one item together; 0: none */
         struct spool spool;
         uint64_t canary_usec; /* when it was last found; 0: not to be relied on */
         uint64_t item_usec;   /* when the first scan of the item began; 0: not yet */

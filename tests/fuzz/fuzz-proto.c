@@ -67,8 +67,13 @@ static void check_promises(const union proto_message *m, int kind) {
                 FUZZ_ASSERT(m->load.only_compare <= m->load.has_running);
                 break;
         case PROTO_LOADED:
-                FUZZ_ASSERT(m->loaded.signatures > 0);
+                FUZZ_ASSERT(m->loaded.signatures > 0 || startswith(m->loaded.engine, PROTO_CLAMD));
                 check_text(m->loaded.engine, sizeof(m->loaded.engine));
+                break;
+        case PROTO_SERVERS:
+                FUZZ_ASSERT(m->servers.usable <= m->servers.servers);
+                FUZZ_ASSERT(m->servers.change < _SERVERS_CHANGE_MAX);
+                check_text(m->servers.text, sizeof(m->servers.text));
                 break;
         case PROTO_COMPARED: FUZZ_ASSERT(m->compared.same <= 1); break;
         case PROTO_REFUSED: check_text(m->refused.text, sizeof(m->refused.text)); break;

@@ -498,6 +498,9 @@ START_TEST(printed_text) {
         printed = print(c);
         expected = expand("[scanner]\n"
                           "database = @/db ; @/storescan.conf:2\n"
+                          "engine = embedded ; default\n"
+                          "clamd = unix:/run/clamav/clamd.ctl ; default\n"
+                          "clamd_fallback = none ; default\n"
                           "tmpdir = /run/storescan/scan ; default\n"
                           "user = storescan-worker ; default\n"
                           "workers = 3 ; @/storescan.conf:3\n"

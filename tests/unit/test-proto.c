@@ -534,6 +534,34 @@ START_TEST(test_content) {
 }
 END_TEST
 
+START_TEST(test_servers) {
+        proto_init(&m, PROTO_SERVERS);
+        ck_assert_int_eq(check(), PROTO_SERVERS);
+        m.servers.servers = CLAMD_SERVERS_MAX;
+        m.servers.usable = CLAMD_SERVERS_MAX;
+        m.servers.change = SERVERS_NONE;
+        m.servers.stale = 1;
+        strcpy(m.servers.text, "unix:/a is left out.");
+        ck_assert_int_eq(check(), PROTO_SERVERS);
+        m.servers.servers--;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.servers.servers += 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.servers.servers--;
+        m.servers.change++;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.servers.change--;
+        m.servers.stale++;
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.servers.stale--;
+        m.servers.text[3] = '\n';
+        ck_assert_int_eq(check(), -EBADMSG);
+        m.servers.text[3] = 'x';
+        m.servers.reserved[5] = 1;
+        ck_assert_int_eq(check(), -EBADMSG);
+}
+END_TEST
+
 START_TEST(test_ended) {
         proto_init(&m, PROTO_ENDED);
         ck_assert_int_eq(check(), PROTO_ENDED);
@@ -770,6 +798,10 @@ END_TEST
 START_TEST(test_loaded) {
         proto_init(&m, PROTO_LOADED);
         ck_assert_int_eq(check(), -EBADMSG); /* scanning with nothing is not scanning */
+        strcpy(m.loaded.engine, "ClamAV 1.4.6");
+        ck_assert_int_eq(check(), -EBADMSG);
+        strcpy(m.loaded.engine, "clamd 1.4.6"); /* who scans elsewhere */
+        ck_assert_int_eq(check(), PROTO_LOADED);
         m.loaded.signatures = 1;
         ck_assert_int_eq(check(), PROTO_LOADED);
 
@@ -879,6 +911,6 @@ END_TEST
 UNIT_MAIN("proto", test_sizes, test_header, test_result_verdicts, test_result_hub,
           test_result_known, test_texts, test_text_cut, test_job, test_job_many, test_items,
           test_items_are_dull, test_item, test_item_hub, test_context, test_attachment,
-          test_content, test_ended, test_cover, test_job_plan, test_plan_made, test_plan_not_made,
-          test_load, test_loaded, test_round_trip, test_surplus_fds, test_never_sleeps,
-          test_patience);
+          test_content, test_ended, test_servers, test_cover, test_job_plan, test_plan_made,
+          test_plan_not_made, test_load, test_loaded, test_round_trip, test_surplus_fds,
+          test_never_sleeps, test_patience);

@@ -454,7 +454,7 @@ static _Noreturn void unpack_all(void) {
         char problem[SANDBOX_PROBLEM_MAX];
 
         (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        if (sandbox_calls_worker(3, problem) < 0)
+        if (sandbox_calls_worker(3, -EBADF, problem) < 0)
                 _exit(100);
         for (size_t i = 0; i < ELEMENTSOF(packed); i++) {
                 struct unpacked u;

@@ -429,7 +429,7 @@ static int in_worker(attempt_fn attempt) {
 
                 (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
                 (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-                if (sandbox_calls_worker(3, problem) < 0)
+                if (sandbox_calls_worker(3, -EBADF, problem) < 0)
                         _exit(100);
                 (void)attempt();
                 _exit(0);
@@ -462,7 +462,7 @@ static _Noreturn void try_memory(void) {
         void *p;
 
         (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        if (sandbox_calls_worker(3, problem) < 0)
+        if (sandbox_calls_worker(3, -EBADF, problem) < 0)
                 _exit(100);
         p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED)
