@@ -63,8 +63,15 @@ bool bus_tell(struct bus *bus, const struct bus_state *state) {
         return bus->unsent;
 }
 
+bool bus_waits(const struct bus *bus) {
+        return bus && !LIST_EMPTY(&bus->waiting);
+}
+
 void bus_run(struct bus *bus) {
-        if (!bus || !bus->unsent)
+        if (!bus)
+                return;
+        bus_requests_run(bus);
+        if (!bus->unsent)
                 return;
         bus->unsent = false;
         bus_dispatch(bus);

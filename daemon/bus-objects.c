@@ -199,6 +199,23 @@ static int get_store_counters(sd_bus *sd, const char *path, const char *interfac
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+/* Name, state of the folder, whether it is detached. */
+static int get_store_states(sd_bus *sd, const char *path, const char *interface,
+                            const char *property, sd_bus_message *reply, void *userdata,
+                            sd_bus_error *error) {
+        struct bus_view view = look(userdata);
+        int r = sd_bus_message_open_container(reply, 'a', "(ssb)");
+
+        for (size_t i = 0; r >= 0 && i < view.config->n_stores; i++) {
+                const char *name = view.config->stores[i].name;
+
+                r = sd_bus_message_append(reply, "(ssb)", name,
+                                          store_state_name(store_states_state(view.states, name)),
+                                          store_states_is_detached(view.states, name));
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get_paused(sd_bus *sd, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "b", look(userdata).paused);
@@ -280,6 +297,11 @@ static int sweep_error(int r, const char *store, sd_bus_error *error) {
         case -EBUSY:
                 return sd_bus_error_set(error, BUS_ERROR_PAUSED,
                                         "Everything is paused; 'storescanctl resume' ends that.");
+        case -ENOTCONN:
+                return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
+                                         "Store '%s' is detached; 'storescanctl store attach %s' "
+                                         "ends that.",
+                                         store, store);
         case -ECANCELED:
                 return sd_bus_error_set(error, BUS_ERROR_NOT_READY,
                                         "storescand is starting or ending; try again later.");
@@ -365,6 +387,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Hooked", "a(ssts)", get_hooked, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("StoreCounters", "a{sa{st}}", get_store_counters, 0, 0),
         SD_BUS_PROPERTY("Stores", "a(saysssss)", get_stores, 0, 0),
+        SD_BUS_PROPERTY("StoreStates", "a(ssb)", get_store_states, 0, 0),
         SD_BUS_PROPERTY("Latencies", "a(satatt)", get_latencies, 0, 0),
         SD_BUS_PROPERTY("Queued", "u", get_queued, 0, 0),
         SD_BUS_PROPERTY("Background", "u", get_background, 0, 0),

@@ -7,26 +7,42 @@
  */
 
 #include "daemon/bus-private.h"
+#include "daemon/clock.h"
 
-struct request {
+#define PATIENCE_USEC (20 * USEC_PER_SEC) /* sd_bus_call(3) has 25 s */
+
+struct bus_request {
+        LIST_ENTRY(bus_request) link; /* while it waits */
         struct bus *bus;
         sd_bus_message *message;
         bus_act_fn *act;
+        bool waits;
+        uint64_t until_usec;
 };
 
-static struct request *request_free(struct request *request) {
+static struct bus_request *request_free(struct bus_request *request) {
         sd_bus_message_unref(request->message);
         free(request);
         return NULL;
 }
 
 static void destroy(void *userdata) {
-        request_free(userdata);
+        struct bus_request *request = userdata;
+
+        if (!request->waits)
+                request_free(request);
+}
+
+static void reply_to(struct bus_request *request, int r, const sd_bus_error *error) {
+        if (r < 0)
+                (void)sd_bus_reply_method_error(request->message, error);
+        else if (r == 0)
+                (void)sd_bus_reply_method_return(request->message, "");
 }
 
 static int on_sender(sd_bus_message *reply, void *userdata, sd_bus_error *unused) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        struct request *request = userdata;
+        struct bus_request *request = userdata;
         uint32_t uid;
         int r;
 
@@ -35,23 +51,56 @@ static int on_sender(sd_bus_message *reply, void *userdata, sd_bus_error *unused
                 r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED, "This is for root.");
         else
                 r = request->act(request->bus, request->message, &error);
-        if (r < 0)
-                (void)sd_bus_reply_method_error(request->message, &error);
-        else if (r == 0)
-                (void)sd_bus_reply_method_return(request->message, "");
+        if (r == -EINPROGRESS) {
+                request->waits = true;
+                request->until_usec = now_usec() + PATIENCE_USEC;
+                LIST_INSERT_HEAD(&request->bus->waiting, request, link);
+        } else
+                reply_to(request, r, &error);
         return 0;
 }
 
+void bus_requests_run(struct bus *bus) {
+        struct bus_request *request, *next;
+
+        for (request = LIST_FIRST(&bus->waiting); request; request = next) {
+                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+                int r = request->act(bus, request->message, &error);
+
+                next = LIST_NEXT(request, link);
+                if (r == -EINPROGRESS) {
+                        if (now_usec() < request->until_usec)
+                                continue;
+                        (void)sd_bus_error_set(&error, SD_BUS_ERROR_TIMEOUT,
+                                               "It is under way, but takes its time; ask again.");
+                }
+                reply_to(request, r, &error);
+                bus->unsent = true;
+                LIST_REMOVE(request, link);
+                request_free(request);
+        }
+}
+
+void bus_requests_end(struct bus *bus) {
+        struct bus_request *request;
+
+        while ((request = LIST_FIRST(&bus->waiting))) {
+                LIST_REMOVE(request, link);
+                request_free(request);
+        }
+}
+
 int bus_if_root(struct bus *bus, sd_bus_message *message, bus_act_fn *act) {
-        struct request *request = calloc(1, sizeof(*request));
+        struct bus_request *request = calloc(1, sizeof(*request));
         const char *sender = sd_bus_message_get_sender(message);
         sd_bus_slot *slot;
         int r;
 
         if (!request)
                 return -ENOMEM;
-        *request =
-                (struct request){ .bus = bus, .message = sd_bus_message_ref(message), .act = act };
+        *request = (struct bus_request){ .bus = bus,
+                                         .message = sd_bus_message_ref(message),
+                                         .act = act };
         r = sd_bus_call_method_async(bus->sd, &slot, "org.freedesktop.DBus",
                                      "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                      "GetConnectionUnixUser", on_sender, request, "s",

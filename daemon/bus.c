@@ -22,6 +22,7 @@
 static void disconnect(struct bus *bus) {
         if (!bus->sd)
                 return;
+        bus_requests_end(bus);
         (void)sd_bus_detach_event(bus->sd);
         sd_bus_close(bus->sd);
         bus->sd = sd_bus_unref(bus->sd);

@@ -40,8 +40,9 @@ struct bus_view {
         const struct today *today;
         unsigned waiting; /* opens without an answer */
         const struct sweeps *sweeps;
-        unsigned queued, background;         /* contents that wait for a worker; nobody for these */
-        uint64_t oldest_usec;                /* since when the oldest of them waits; 0: none does */
+        unsigned queued, background; /* contents that wait for a worker; nobody for these */
+        uint64_t oldest_usec;        /* since when the oldest of them waits; 0: none does */
+        const struct store_states *states;
         const struct selftest_result *hooks; /* of each store that was tested */
         size_t n_hooks;
 };
@@ -70,6 +71,9 @@ struct bus_calls {
         /* As sweeps_start() and sweeps_stop(). */
         int (*sweep_start)(void *userdata, const char *store);
         int (*sweep_stop)(void *userdata, const char *store);
+        /* As detach_begin() and detach_end(). */
+        int (*detach)(void *userdata, const struct config_store *store);
+        int (*attach)(void *userdata, const struct config_store *store);
         void *userdata;
 };
 
@@ -94,6 +98,8 @@ struct bus *bus_free(struct bus *bus);
  * all answers; without a change it only compares. True: bus_run() is to be called soon. */
 bool bus_tell(struct bus *bus, const struct bus_state *state);
 
-/* Sends what bus_tell() could not. Called once a loop, before answers are sent: it may take requests. */
+/* Sends what bus_tell() could not, and looks at requests that take their time: bus_waits() says whether there
+ * are any. Called once a loop, before answers are sent: it may take requests. */
 void bus_run(struct bus *bus);
+bool bus_waits(const struct bus *bus);
 DEFINE_CLEANUP(struct bus *, bus_free);

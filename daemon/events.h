@@ -25,7 +25,10 @@
         X(RELOAD_FAILED,  "reload-failed",  "6e0d5e2fb7a94b0e9f3a1d8c2b4f7a60", LOG_ERR,     "new signatures could not be loaded, the old ones go on") \
         X(STORE_GUARDED,  "store-guarded",  "6f8700bf0d224e8c8eea412f025f88ed", LOG_INFO,    "marks are in place on a store") \
         X(STORE_LOST,     "store-lost",     "b73e334225dd43d78aa2e7a26efb5bf5", LOG_WARNING, "a store's folder is gone: nothing to guard there") \
+        X(STORE_MOUNTS,   "store-mounts",   "5d2c8e0f7a914b6d9c3e1f8a2b7d6c40", LOG_WARNING, "other file systems than before are seen where a store is") \
         X(STORE_LEFT,     "store-left",     "0a9e6b1c7d3f4e58b2a4c6d8e0f1a3b5", LOG_NOTICE,  "a store is guarded no more: the configuration has it no longer") \
+        X(STORE_DETACHED, "store-detached", "91b3f7d20c5e4a86b1d7e94c3a6f5d12", LOG_NOTICE,  "nothing is kept open in a store, so that it can be unmounted") \
+        X(STORE_ATTACHED, "store-attached", "27a6c9e15b3d4f70a8c2d6b91e4f8035", LOG_NOTICE,  "a store that was detached is kept as before again") \
         X(MARK_FAILED,    "mark-failed",    "cfe6bb0738b2496fb1de420697babdd9", LOG_ERR,     "a folder could not be marked: opens there pass unscanned") \
         X(NEWS_FAILED,    "news-failed",    "2f96e3208cc04b4eb13edddd88753d74", LOG_WARNING, "new mail of a store can't be told: it is scanned when it is read") \
         X(NOT_HOOKED,     "not-hooked",     "3f0b6a1d2c7e4e0c9b1f5d8a7c6e4b29", LOG_CRIT,    "an open of the self-test passed by: a store is not guarded") \

@@ -86,6 +86,8 @@ struct hot {
         struct stats *stats;
         unsigned max_files;
         uint64_t time_usec;
+        hot_may_keep_fn may_keep;
+        void *userdata;
 
         struct entry *entries;
         unsigned n_entries, n_buckets;
@@ -155,11 +157,17 @@ bool hot_seen(struct hot *hot, const struct stat *st) {
         return hot->max_files > 0 && note_sighting(hot, st->st_dev, st->st_ino, &st->st_ctim);
 }
 
+void hot_ask(struct hot *hot, hot_may_keep_fn may_keep, void *userdata) {
+        hot->may_keep = may_keep;
+        hot->userdata = userdata;
+}
+
 bool hot_keep(struct hot *hot, const struct hot_file *file) {
         struct entry *e = TAILQ_FIRST(&hot->spare);
 
         if (!e || hot->stopped || hot->draining || gate_paused(hot->gate) ||
-            memcmp(file->generation, &hot->generation, sizeof(hot->generation)) != 0)
+            memcmp(file->generation, &hot->generation, sizeof(hot->generation)) != 0 ||
+            (hot->may_keep && !hot->may_keep(hot->userdata, file->fd, file->st)))
                 return false;
         TAILQ_REMOVE(&hot->spare, e, link);
         *e = (struct entry){

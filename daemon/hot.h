@@ -51,6 +51,10 @@ void hot_heed(struct hot *hot, const struct stat *st);
  * time: it is worth keeping. */
 bool hot_seen(struct hot *hot, const struct stat *st);
 
+/* Who is asked, before a file is kept, whether it may be; NULL: nobody. */
+typedef bool (*hot_may_keep_fn)(void *userdata, int fd, const struct stat *st);
+void hot_ask(struct hot *hot, hot_may_keep_fn may_keep, void *userdata);
+
 /* Takes file->fd, if there is room (true): then it must be kept at its answer (gate_answer()), and
  * this module closes it. What still speaks against keeping the file is found out by hot_run(). */
 bool hot_keep(struct hot *hot, const struct hot_file *file);

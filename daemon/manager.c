@@ -31,6 +31,7 @@
 #include "daemon/bus.h"
 #include "daemon/clock.h"
 #include "daemon/cures.h"
+#include "daemon/detach.h"
 #include "daemon/gate.h"
 #include "daemon/history.h"
 #include "daemon/hold.h"
@@ -54,6 +55,8 @@
 #include "daemon/selftest.h"
 #include "daemon/settle.h"
 #include "daemon/stats.h"
+#include "daemon/store-states.h"
+#include "daemon/stores.h"
 #include "daemon/sweeps.h"
 #include "daemon/today.h"
 #include "daemon/verdicts.h"
@@ -66,7 +69,8 @@
 #define END_USEC         (5 * USEC_PER_SEC)
 #define HANDOVER_USEC    USEC_PER_SEC /* the next process judges what takes longer */
 #define STALL_SLACK_USEC (5 * USEC_PER_SEC)
-#define MENDING_USEC     (5 * USEC_PER_SEC) /* for what a crash interrupted, before the start */
+#define REQUEST_USEC     (20 * USEC_PER_MSEC) /* until what root waits for is looked at again */
+#define MENDING_USEC     (5 * USEC_PER_SEC)   /* for what a crash interrupted, before the start */
 
 struct manager {
         struct config live;          /* its content is exchanged when it is read again */
@@ -102,6 +106,8 @@ struct manager {
         struct breaker breaker;
         struct pause pause;
         struct selftest *selftest;
+        struct store_states states;
+        struct detach detach;
         int news; /* group N */
         struct marker *marker;
         struct reload *reload;
@@ -355,6 +361,8 @@ static int turn(struct manager *m, uint64_t *due) {
         tell_pressure(m, now);
         if (tell_bus(m))
                 *due = now;
+        if (bus_waits(m->bus))
+                *due = MIN(*due, now + REQUEST_USEC);
         return 0;
 }
 
@@ -417,6 +425,31 @@ static void on_let_go(void *userdata) {
         reconfigure_let_go(m->reconfigure);
 }
 
+static void on_state(void *userdata, const char *store, enum store_state state, bool mounted) {
+        struct manager *m = userdata;
+
+        detach_state(&m->detach, store, state, mounted);
+}
+
+static void on_looked(void *userdata, unsigned ticket) {
+        struct manager *m = userdata;
+
+        detach_looked(&m->detach, ticket);
+}
+
+/* No file of a detached store stays open. */
+static bool may_be_hot(void *userdata, int fd, const struct stat *st) {
+        struct manager *m = userdata;
+        const struct config_store *store;
+        char path[PATH_MAX];
+        enum place place;
+
+        if (m->states.n_detached == 0)
+                return true;
+        store = stores_find(m->config, fd, st, path, &place);
+        return !store || !store_states_is_detached(&m->states, store->name);
+}
+
 static void on_config(void *userdata, struct config *config) {
         struct manager *m = userdata;
 
@@ -437,6 +470,7 @@ static void on_reconfigured(void *userdata, bool engine) {
         if (m->remedies && wants_remedies(m->config))
                 remedies_want(m->remedies);
         breaker_limit(&m->breaker, m->config->breaker_failures, m->config->breaker_time_usec);
+        store_states_follow(&m->states, m->config);
         if (m->sweeps)
                 sweeps_follow_config(m->sweeps);
         reload_config_done(m->reload, engine);
@@ -548,6 +582,18 @@ static int bus_sweep_stop(void *userdata, const char *store) {
         return m->sweeps ? sweeps_stop(m->sweeps, store) : -ECANCELED;
 }
 
+static int bus_detach(void *userdata, const struct config_store *store) {
+        struct manager *m = userdata;
+
+        return m->guarding && !m->ending ? detach_begin(&m->detach, store) : -ECANCELED;
+}
+
+static int bus_attach(void *userdata, const struct config_store *store) {
+        struct manager *m = userdata;
+
+        return m->guarding && !m->ending ? detach_end(&m->detach, store) : -ECANCELED;
+}
+
 static void bus_reload(void *userdata) {
         manager_reload(userdata);
 }
@@ -578,6 +624,7 @@ static void look(void *userdata, struct bus_view *ret) {
                 .today = &m->today,
                 .waiting = scans_waiting(m->scans) + many_waiting(m->many),
                 .sweeps = m->sweeps,
+                .states = &m->states,
                 .queued = queued,
                 .background = background,
                 .oldest_usec = oldest_wait(m),
@@ -752,6 +799,8 @@ static int start(struct manager *m) {
                 .overflowed = on_overflowed,
                 .changed = on_changed,
                 .let_go = on_let_go,
+                .state = on_state,
+                .looked = on_looked,
                 .userdata = m,
         };
         unsigned held = max_held(m->config);
@@ -878,9 +927,19 @@ static int start(struct manager *m) {
                 .changed = on_pause,
                 .userdata = m,
         };
-        r = selftest_new(m->config, &m->stats, m->journal, &m->selftest);
+        r = selftest_new(m->config, &m->states, &m->stats, m->journal, &m->selftest);
         if (r < 0)
                 return r;
+        m->detach = (struct detach){
+                .states = &m->states,
+                .hot = m->hot,
+                .many = m->many,
+                .scans = m->scans,
+                .sweeps = m->sweeps,
+                .selftest = m->selftest,
+                .journal = m->journal,
+        };
+        hot_ask(m->hot, may_be_hot, m);
         m->judge = (struct judge){
                 .config = m->config,
                 .pool = m->pool,
@@ -911,6 +970,8 @@ static int start(struct manager *m) {
                               .list_pending = bus_pending,
                               .scan_begin = bus_expect_scan,
                               .scan_result = bus_tell_scan,
+                              .detach = bus_detach,
+                              .attach = bus_attach,
                               .userdata = m,
                       },
                       &m->bus);
@@ -943,6 +1004,7 @@ static int start(struct manager *m) {
                 m->errors, &m->marker);
         if (r < 0)
                 return r;
+        m->detach.marker = m->marker;
         r = reconfigure_new(
                 &(struct reconfigure_parts){
                         .live = &m->live,
@@ -1125,6 +1187,7 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
         }
         m.journal = journal_free(m.journal);
         stats_done(&m.stats);
+        store_states_done(&m.states);
         m.settle = settle_free(m.settle);
         if (m.pool || m.marker || m.reload || m.verdicts || m.allow_list || m.history ||
             m.poisons || m.selftest || m.settle)

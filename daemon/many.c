@@ -802,6 +802,22 @@ uint64_t many_run(struct many *many, uint64_t now) {
         return next;
 }
 
+unsigned many_rest(struct many *many, const char *store) {
+        struct many_file *file, *next;
+        unsigned n = 0;
+
+        for (file = TAILQ_FIRST(&many->used); file; file = next) {
+                next = TAILQ_NEXT(file, used);
+                if (!streq(file->store->name, store))
+                        continue;
+                if (file_busy(file))
+                        n++;
+                else
+                        file_rest(file);
+        }
+        return n;
+}
+
 /* ---- The object ---- */
 
 void many_give_up(struct many *many) {

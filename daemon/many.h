@@ -80,6 +80,10 @@ bool many_knows(const struct many *many, const struct stat *st);
 void many_ignore(struct many *many, int fd, const struct stat *st);
 void many_heed(struct many *many, int fd, const struct stat *st);
 
+/* Closes what is kept of the files of a store, without stamps for them. How many are left: of those somebody
+ * waits, or something is being done about them. */
+unsigned many_rest(struct many *many, const char *store);
+
 /* The marks are in place: who starts now has nothing open from before. */
 void many_guards(struct many *many);
 

@@ -9,6 +9,7 @@
 #include "daemon/marker.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
@@ -34,12 +35,16 @@ struct message {
                 MESSAGE_FOUND,
                 MESSAGE_OVERFLOWED,
                 MESSAGE_CHANGED,
-                MESSAGE_LET_GO
+                MESSAGE_LET_GO,
+                MESSAGE_STATE,
+                MESSAGE_LOOKED
         } type;
         int error, fd;
         enum places_news news;
-        unsigned n;
-        char *text; /* CHANGED: the receiver's */
+        enum store_state state;
+        bool mounted;
+        unsigned n; /* OVERFLOWED: files; LOOKED: the ticket */
+        char *text; /* CHANGED, STATE: the receiver's */
 };
 
 struct marker {
@@ -50,6 +55,7 @@ struct marker {
         struct ring *ring;
         struct ring_op receive_op;
         bool receiving, freed, ended;
+        unsigned ticket; /* the last that was given */
         struct message message;
         int gate_sock;
 
@@ -58,6 +64,8 @@ struct marker {
         int sock, wake;
         _Atomic(bool) stop, let_go;
         _Atomic(const struct config *) change; /* to go over to; NULL: none */
+        _Atomic(unsigned) look;                /* the last ticket that is waited for; 0: none */
+        _Atomic(char *) forget;                /* NULL: nothing to forget */
         _Atomic(unsigned) at_gate;
         _Atomic(unsigned) max_at_gate, max_found_at_gate; /* found ones leave room for new mail */
 
@@ -166,6 +174,29 @@ static void tell_overflow(struct marker *m) {
         send_message(m, &message);
 }
 
+static void forget_found(struct marker *m, const char *path) {
+        struct found *f, *next;
+        size_t n = strlen(path);
+
+        for (f = STAILQ_FIRST(&m->found); f; f = next) {
+                /* Where the store is a folder of its mount, its path ends in what is below that. */
+                const char *below = startswith(path, f->mount);
+                bool is_there = startswith(f->mount, path) && strchr("/", f->mount[n]);
+
+                next = STAILQ_NEXT(f, link);
+                if (!is_there && below && *below == '/') {
+                        const char *rest = startswith(f->path, below + 1);
+
+                        is_there = rest && *rest == '/';
+                }
+                if (!is_there)
+                        continue;
+                STAILQ_REMOVE(&m->found, f, found, link);
+                m->n_found--;
+                found_free(f);
+        }
+}
+
 /* ---- The thread ---- */
 
 static void limit(struct marker *m, const struct config *config) {
@@ -194,6 +225,34 @@ static void change(struct marker *m) {
         }
 }
 
+static void look(struct marker *m) {
+        struct message message = { .type = MESSAGE_LOOKED, .n = atomic_exchange(&m->look, 0) };
+        char *path = atomic_load(&m->forget);
+
+        if (message.n > 0) {
+                places_take_watches(m->places);
+                (void)places_round(m->places, NULL);
+                send_message(m, &message);
+        }
+        if (path) {
+                forget_found(m, path);
+                free(path);
+                atomic_store(&m->forget, NULL);
+        }
+}
+
+static void on_state(void *userdata, const char *store, enum store_state state, bool mounted) {
+        struct message message = {
+                .type = MESSAGE_STATE,
+                .state = state,
+                .mounted = mounted,
+                .text = strdup(store),
+        };
+
+        if (message.text)
+                send_message(userdata, &message);
+}
+
 static void *marker_thread(void *userdata) {
         struct marker *m = userdata;
         struct message placed = {
@@ -219,6 +278,7 @@ static void *marker_thread(void *userdata) {
                 if (fds[3].revents)
                         (void)!read(m->wake, &count, sizeof(count));
                 change(m);
+                look(m);
                 if (fds[1].revents | fds[2].revents) {
                         places_take_watches(m->places);
                         (void)places_round(m->places, NULL);
@@ -251,6 +311,7 @@ static void marker_destroy(struct marker *m) {
                 found_free(f);
         }
         places_free(m->places);
+        free(atomic_load(&m->forget));
         close_fd(m->wake);
         close_fd(m->sock);
         close_fd(m->gate_sock);
@@ -279,7 +340,12 @@ static void received(struct ring_op *op, int res) {
                 m->events.changed(m->events.userdata, message.error,
                                   message.text ? message.text : "");
                 free(message.text);
-        } else if (message.type == MESSAGE_LET_GO)
+        } else if (message.type == MESSAGE_STATE) {
+                m->events.state(m->events.userdata, message.text, message.state, message.mounted);
+                free(message.text);
+        } else if (message.type == MESSAGE_LOOKED)
+                m->events.looked(m->events.userdata, message.n);
+        else if (message.type == MESSAGE_LET_GO)
                 m->events.let_go(m->events.userdata);
         else
                 m->events.found(m->events.userdata, message.fd, message.news);
@@ -306,6 +372,30 @@ void marker_let_go(struct marker *m) {
         wake(m);
 }
 
+unsigned marker_look(struct marker *m) {
+        m->ticket = m->ticket == UINT_MAX ? 1 : m->ticket + 1;
+        atomic_store(&m->look, m->ticket);
+        wake(m);
+        return m->ticket;
+}
+
+bool marker_forget(struct marker *m, const char *path) {
+        char *copy;
+
+        if (!marker_forgot(m))
+                return false;
+        copy = strdup(path);
+        if (!copy)
+                return false;
+        atomic_store(&m->forget, copy);
+        wake(m);
+        return true;
+}
+
+bool marker_forgot(const struct marker *m) {
+        return !atomic_load(&m->forget);
+}
+
 int marker_new(const struct marker_parts *parts, FILE *errors, struct marker **ret) {
         struct marker *m = calloc(1, sizeof(*m));
         int pair[2] = { -EBADF, -EBADF }, r;
@@ -327,6 +417,7 @@ int marker_new(const struct marker_parts *parts, FILE *errors, struct marker **r
                         .news = parts->news,
                         .journal = parts->journal,
                         .on_file = on_file,
+                        .on_state = on_state,
                         .userdata = m,
                 },
                 errors, &m->places);

@@ -33,6 +33,9 @@ struct marker_events {
         /* The answers to marker_change() and marker_let_go(). */
         void (*changed)(void *userdata, int error, const char *text);
         void (*let_go)(void *userdata);
+        /* As places_state_fn; and the answer to marker_look(). */
+        void (*state)(void *userdata, const char *store, enum store_state state, bool mounted);
+        void (*looked)(void *userdata, unsigned ticket);
         void *userdata;
 };
 
@@ -56,6 +59,15 @@ void marker_change(struct marker *marker, const struct config *config);
 
 /* Takes the marks off what is in the configuration no more. */
 void marker_let_go(struct marker *marker);
+
+/* Has it look at all stores at once: what is there then is marked when its ticket, which is returned, or a
+ * later one, is told by looked(). Never 0. */
+unsigned marker_look(struct marker *marker);
+
+/* Has it forget the files that were found below a path, and waits for nothing: false means that it is still
+ * at the one before. marker_forgot(): it is through, and holds nothing there. */
+bool marker_forget(struct marker *marker, const char *path);
+bool marker_forgot(const struct marker *marker);
 
 /* Tells the thread to end; marker_ended() says when it has. The gate must go on meanwhile: the thread
  * may be inside of an open that waits for it. The gate's marks stay. */

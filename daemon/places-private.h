@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Shared by places.c (marks, and what the kernel tells), places-change.c (stores that come and go) and
- * places-left.c (what a process before has left).
+ * Shared by places.c (marks, and what the kernel tells), places-round.c (what is there now),
+ * places-change.c (stores that come and go) and places-left.c (what a process before has left).
  */
 
 #include <limits.h>
@@ -41,6 +41,9 @@ struct marked_store {
         struct guarded *places;
         size_t n;
         bool told, lost, leaves;
+        bool point; /* a file system was mounted on its folder once */
+        dev_t dev;  /* of its folder */
+        enum store_state state;
         char *complaint; /* said last: not again every round */
 };
 
@@ -50,6 +53,7 @@ struct places {
         const struct changes *changes;
         struct journal *journal;
         places_file_fn on_file;
+        places_state_fn on_state;
         void *userdata;
         FILE *errors; /* of the round under way, or NULL */
         const char *own[4];
@@ -71,6 +75,21 @@ bool places_tell_news(const struct config *config, const struct config_store *st
 
 /* Which store's folders are marked from now on, and how. */
 void places_walk_store(struct places *m, const struct config_store *store, const char *mount);
+
+/* Marks the folders from name below parent down; with find, files that lie there already are told. */
+int places_mark_tree(struct places *m, const struct config_store *store, const char *mount,
+                     int parent, const char *name, const char *path, bool find);
+
+/* Files of many items: their changes are told as well, in a folder or on its file system. Where they can't
+ * be, every change of a file's times is taken for one of all of it. */
+void places_note_changes(struct places *m, int fd, bool filesystem);
+
+void places_mark_failed(struct places *m, const char *path, int error);
+
+/* ---- places-round.c ---- */
+
+/* NULL: there is none. */
+struct guarded *places_find(struct marked_store *s, const char *path);
 
 /* Brings the marks of one store in line with what is there now. mounts are read again where they have
  * changed meanwhile. */

@@ -11,24 +11,21 @@
  *   unmounted (IN_UNMOUNT; all marks of the file system are gone then) make a new round.
  * - A poll on mountinfo tells of mounts (proc(5)).
  *
- * Opening folders raises no permission event. Must not open files.
+ * Opening folders raises no permission event. Must not open files. places-round.c has what a round is.
  */
 
 #include "daemon/places-private.h"
 
 #include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/sysmacros.h>
 
 #include "daemon/fdinfo.h"
 #include "daemon/proc-fd.h"
 #include "daemon/walk.h"
 
-#define TRIES 20 /* of a store's round, while mounts come and go */
-
 /* ---- Marks ---- */
 
-static void mark_failed(struct places *m, const char *path, int error) {
+void places_mark_failed(struct places *m, const char *path, int error) {
         m->failed++;
         journal_say(
                 m->journal, EVENT_MARK_FAILED, m->walking ? m->walking->name : NULL,
@@ -38,12 +35,10 @@ static void mark_failed(struct places *m, const char *path, int error) {
 }
 
 static void walk_error(void *userdata, const char *path, int error) {
-        mark_failed(userdata, path, error);
+        places_mark_failed(userdata, path, error);
 }
 
-/* Files of many items: their changes are told as well. Where they can't be, every change of a file's
- * times is taken for one of all of it. */
-static void note_changes(struct places *m, int fd, bool filesystem) {
+void places_note_changes(struct places *m, int fd, bool filesystem) {
         struct stat st;
 
         (void)(filesystem ? changes_mark_filesystem(m->changes, fd)
@@ -66,17 +61,17 @@ static int mark_folder(void *userdata, int fd, const char *path) {
         r = gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_ONLYDIR,
                       m->walking_mask | FAN_EVENT_ON_CHILD, fd, NULL);
         if (r < 0) {
-                mark_failed(m, path, -r);
+                places_mark_failed(m, path, -r);
                 return r;
         }
         m->marked++;
         if (m->walking_mask != MASK_P)
-                note_changes(m, fd, false);
+                places_note_changes(m, fd, false);
         if (fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_ONLYDIR,
                           news ? MASK_N | MASK_NEWS | FAN_EVENT_ON_CHILD : MASK_N, fd, NULL) < 0) {
                 r = newcomers_watch(m->newcomers, fd, m->walking_mount, news);
                 if (r < 0)
-                        mark_failed(m, path, -r);
+                        places_mark_failed(m, path, -r);
         }
         return 0;
 }
@@ -101,8 +96,7 @@ void places_walk_store(struct places *m, const struct config_store *store, const
         m->walking_mask |= fd >= 0 ? gate_probe_access(m->gate, fd) : FAN_ACCESS_PERM;
 }
 
-/* Marks the folders from name below parent down; with find, files that lie there already are told. */
-static int mark_tree(struct places *m, const struct config_store *store, const char *mount,
+int places_mark_tree(struct places *m, const struct config_store *store, const char *mount,
                      int parent, const char *name, const char *path, bool find) {
         const struct walk walk = {
                 .folder = mark_folder,
@@ -115,252 +109,6 @@ static int mark_tree(struct places *m, const struct config_store *store, const c
         m->walking_mount = mount;
         places_walk_store(m, store, mount);
         return walk_tree(&walk, parent, name, path);
-}
-
-/* ---- Places ---- */
-
-static int identify_at(int fd, const char *path, int flags, struct identity *ret) {
-        struct statx stx;
-
-        if (statx(fd, path, flags, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx) < 0)
-                return -errno;
-        if (!S_ISDIR(stx.stx_mode))
-                return -ENOTDIR;
-        memset(ret, 0, sizeof(*ret));
-        ret->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
-        ret->ino = stx.stx_ino;
-        ret->mount = stx.stx_mnt_id;
-        ret->born.tv_sec = stx.stx_btime.tv_sec;
-        ret->born.tv_nsec = stx.stx_btime.tv_nsec;
-        return 0;
-}
-
-static int identify(const char *path, struct identity *ret) {
-        return identify_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, ret);
-}
-
-static bool same_identity(const struct identity *a, const struct identity *b) {
-        return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-void place_forget(struct places *m, struct guarded *g) {
-        if (g->watch >= 0)
-                (void)inotify_rm_watch(m->inotify, g->watch);
-        free(g->path);
-}
-
-static struct guarded *place_find(struct marked_store *s, const char *path) {
-        for (size_t i = 0; i < s->n; i++)
-                if (streq(s->places[i].path, path))
-                        return &s->places[i];
-        return NULL;
-}
-
-static void place_drop(struct places *m, struct marked_store *s, struct guarded *g) {
-        place_forget(m, g);
-        *g = s->places[--s->n];
-}
-
-/* What is mounted on the path between the look at it and the marks must not get them: it could hold the
- * system. -EAGAIN: something was. */
-static int mark_filesystem(struct places *m, const struct config_store *store, const char *path,
-                           const struct identity *identity) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        struct identity opened;
-        int r = fd < 0 ? -errno : identify_at(fd, "", AT_EMPTY_PATH, &opened);
-
-        if (r < 0)
-                return r;
-        if (!same_identity(&opened, identity))
-                return -EAGAIN;
-        places_walk_store(m, store, path);
-        if (m->walking_mask != MASK_P)
-                note_changes(m, fd, true);
-        if (places_tell_news(m->config, store) &&
-            fanotify_mark(m->group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, MASK_NEWS, fd, NULL) < 0)
-                journal_say(m->journal, EVENT_NEWS_FAILED, store->name,
-                            "New mail in store '%s' is scanned when it is read, not before: the "
-                            "file system of %s does not tell of it (%s).",
-                            store->name, path, error_text(errno));
-        return gate_mark(m->gate, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, m->walking_mask, fd, NULL);
-}
-
-/* Puts the marks of one place. again: they were there before, so files that have come meanwhile
- * are looked at. */
-static int place_mark(struct places *m, struct marked_store *s, const struct scope_place *place,
-                      const struct identity *identity, bool again) {
-        struct guarded *grown;
-        struct statfs sfs;
-        int r;
-
-        if (statfs(place->path, &sfs) < 0)
-                return -errno;
-        r = place->filesystem ? mark_filesystem(m, s->config, place->path, identity)
-                              : mark_tree(m, s->config, place->path, AT_FDCWD, place->path,
-                                          place->path, again);
-        if (r < 0)
-                return r;
-
-        grown = reallocarray(s->places, s->n + 1, sizeof(*grown));
-        if (!grown)
-                return -ENOMEM;
-        s->places = grown;
-        grown[s->n] = (struct guarded){
-                .path = strdup(place->path),
-                .filesystem = place->filesystem,
-                .identity = *identity,
-                .fsid = sfs.f_fsid,
-                .watch = inotify_add_watch(m->inotify, place->path,
-                                           IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR),
-        };
-        if (!grown[s->n].path)
-                return -ENOMEM;
-        /* Without a watch it would go unnoticed that the marks went with an unmount. */
-        if (grown[s->n++].watch < 0)
-                mark_failed(m, place->path, errno);
-        if (place->filesystem)
-                journal_say(m->journal, EVENT_STORE_GUARDED, s->config->name,
-                            "Store '%s' is guarded: one mark on the file system of %s.",
-                            s->config->name, place->path);
-        else
-                journal_say(m->journal, EVENT_STORE_GUARDED, s->config->name,
-                            "Store '%s' is guarded: %u folders marked from %s down, %u failed.",
-                            s->config->name, m->marked, place->path, m->failed);
-        return 0;
-}
-
-static void explain_mark(const struct places *m, const struct config_store *store, const char *path,
-                         int error) {
-        if (!m->errors)
-                return;
-        fprintf(m->errors, "[store %s] path: failed to mark %s: %s.\n", store->name, path,
-                error_text(-error));
-}
-
-/* -EAGAIN: something was mounted or unmounted since the table was read. trust: it was not read in vain
- * again and again; else no file system is marked as a whole. */
-static int store_round(struct places *m, struct marked_store *s, const struct scope_mounts *mounts,
-                       bool trust) {
-        struct scope scope = {};
-        FILE *errors = m->errors;
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        int r;
-
-        if (!errors && !(errors = open_memstream(&text, &size)))
-                return -ENOMEM;
-        r = scope_find(s->config, mounts, m->own, ELEMENTSOF(m->own), errors, &scope);
-        if (errors != m->errors) {
-                fclose(errors);
-                if (text && text[0] != '\0' && (!s->complaint || !streq(s->complaint, text)))
-                        journal_say(m->journal, EVENT_MARK_FAILED, s->config->name, "%s", text);
-                free(s->complaint);
-                s->complaint = TAKE_PTR(text);
-        }
-        if (r == -ENOENT) {
-                while (s->n > 0)
-                        place_drop(m, s, &s->places[0]);
-                if (!s->lost)
-                        journal_say(
-                                m->journal, EVENT_STORE_LOST, s->config->name,
-                                "Store '%s' is not guarded: its folder %s is not there. It will "
-                                "be, when the folder comes back.",
-                                s->config->name, s->config->path);
-                s->lost = true;
-                return 0;
-        }
-        if (r < 0)
-                return r;
-
-        /* One that fails leaves the others guarded. */
-        for (size_t i = 0; i < scope.n; i++) {
-                struct scope_place *place = &scope.places[i];
-                struct guarded *g = place_find(s, place->path);
-                struct identity identity;
-                int k;
-
-                if (identify(place->path, &identity) < 0)
-                        continue; /* gone this moment: its watch makes another round */
-                if (identity.mount != place->mount && trust) {
-                        r = -EAGAIN;
-                        break;
-                }
-                place->filesystem = place->filesystem && identity.mount == place->mount;
-                if (g && g->filesystem == place->filesystem &&
-                    same_identity(&g->identity, &identity))
-                        continue;
-                if (g)
-                        place_drop(m, s, g);
-                k = place_mark(m, s, place, &identity, s->told || s->lost);
-                if (k == -EAGAIN) {
-                        r = k;
-                        break;
-                }
-                if (k < 0)
-                        explain_mark(m, s->config, place->path, k);
-                if (r >= 0)
-                        r = k;
-        }
-        scope_done(&scope);
-        if (r == -EAGAIN)
-                return r;
-        s->lost = false;
-        s->told = true;
-        return r;
-}
-
-int places_store_round(struct places *m, struct marked_store *s, struct scope_mounts *mounts) {
-        int r = store_round(m, s, mounts, true);
-
-        for (unsigned n = 1; r == -EAGAIN && n <= TRIES; n++) {
-                scope_mounts_done(mounts);
-                r = scope_mounts_read(NULL, mounts);
-                if (r >= 0)
-                        r = store_round(m, s, mounts, n < TRIES);
-        }
-        return r;
-}
-
-void places_watch_above(struct places *m, const char *path) {
-        char above[PATH_MAX];
-        char *slash;
-
-        snprintf(above, sizeof(above), "%s", path);
-        while ((slash = strrchr(above, '/'))) {
-                slash[slash == above] = '\0';
-                (void)inotify_add_watch(m->inotify, above,
-                                        IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
-                                                IN_DELETE_SELF | IN_ONLYDIR | IN_MASK_ADD);
-                if (slash == above)
-                        return;
-        }
-}
-
-int places_round(struct places *m, FILE *errors) {
-        struct scope_mounts mounts;
-        int r = 0;
-
-        m->errors = errors;
-
-        for (size_t i = 0; i < m->n_stores; i++)
-                places_watch_above(m, m->stores[i].config->path);
-        r = scope_mounts_read(NULL, &mounts);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < m->n_stores; i++) {
-                int k;
-
-                m->walking = m->stores[i].config;
-                k = places_store_round(m, &m->stores[i], &mounts);
-
-                if (k < 0 && !m->errors)
-                        mark_failed(m, m->stores[i].config->path, -k);
-                if (r >= 0)
-                        r = k;
-        }
-        scope_mounts_done(&mounts);
-        m->errors = NULL;
-        return r;
 }
 
 /* ---- What the kernel tells ---- */
@@ -434,7 +182,7 @@ static void folder_came(struct places *m, const struct belongs *to, int parent, 
         proc_fd_path(parent, path);
         n = strlen(path);
         snprintf(path + n, sizeof(path) - n, "/%s", name);
-        (void)mark_tree(m, to->store, to->mount, parent, name, path, true);
+        (void)places_mark_tree(m, to->store, to->mount, parent, name, path, true);
 }
 
 /* A file came into a folder, or was written to there: tells of it if it is mail that is to be scanned
@@ -554,7 +302,7 @@ static void came_by_watch(void *userdata, int parent, const char *name, const ch
         proc_fd_path(parent, path);
         to = places_belong(m, path);
         for (size_t i = 0; i < m->n_stores && !to.store; i++)
-                if (place_find(&m->stores[i], mount))
+                if (places_find(&m->stores[i], mount))
                         belongs_perhaps(&to, m->stores[i].config, mount);
         if (!to.store)
                 return; /* that place is guarded no more */
@@ -638,6 +386,7 @@ int places_new(const struct places_parts *parts, FILE *errors, struct places **r
         places->changes = parts->changes;
         places->journal = parts->journal;
         places->on_file = parts->on_file;
+        places->on_state = parts->on_state;
         places->userdata = parts->userdata;
         places->own[0] = config->database;
         places->own[1] = config->tmpdir;

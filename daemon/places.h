@@ -13,6 +13,7 @@
 #include "daemon/config.h"
 #include "daemon/gate.h"
 #include "daemon/journal.h"
+#include "daemon/store-states.h"
 
 struct places;
 
@@ -27,6 +28,11 @@ enum places_news {
 typedef void (*places_file_fn)(void *userdata, const char *mount, const char *path,
                                enum places_news news);
 
+/* What a store is found to be, when that changes. mounted: a file system was mounted on its folder, be it
+ * that of before. */
+typedef void (*places_state_fn)(void *userdata, const char *store, enum store_state state,
+                                bool mounted);
+
 /* Opens group N. kept: that of the process before, or -EBADF; it is taken over, and returned, if it is
  * as it would be made now. An fd or negative errno, explained in errors. */
 int places_open_news(int kept, FILE *errors);
@@ -39,6 +45,7 @@ struct places_parts {
         int news; /* group N; its owner's, but for its marks and events */
         struct journal *journal;
         places_file_fn on_file;
+        places_state_fn on_state;
         void *userdata;
 };
 

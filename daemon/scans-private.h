@@ -28,7 +28,7 @@ struct waiter {
 TAILQ_HEAD(waiter_list, waiter);
 
 struct scan {
-        LIST_ENTRY(scan) bucket;
+        LIST_ENTRY(scan) link, bucket; /* of all; where it can be joined */
         STAILQ_ENTRY(scan) done_link;
         struct scans *scans;
         struct pool_job job;
@@ -92,6 +92,7 @@ struct scans {
         struct waiter_list waiting;
         STAILQ_HEAD(, scan) done; /* answered; logging, stamping and closing are due */
         LIST_HEAD(, scan) buckets[BUCKETS];
+        LIST_HEAD(, scan) all;
         unsigned n_scans;
 };
 

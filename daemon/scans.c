@@ -297,6 +297,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
                 }
                 add_waiter(scan, w, subject);
         }
+        LIST_INSERT_HEAD(&scans->all, scan, link);
         scans->n_scans++;
         return scan;
 }
@@ -462,6 +463,7 @@ static void scan_finish(struct scan *scan) {
                 STAILQ_REMOVE_HEAD(&scan->waiters, sibling);
                 free(w);
         }
+        LIST_REMOVE(scan, link);
         scans->n_scans--;
         cure_free(scan->cure);
         config_store_release(scan->store);
@@ -581,6 +583,16 @@ void scans_list(const struct scans *scans, pending_fn *each, void *userdata) {
                                     .store = w->scan->store->name,
                             }))
                 return;
+}
+
+unsigned scans_in(const struct scans *scans, const char *store) {
+        unsigned n = stamper_pending_in(scans->stamper, store);
+        const struct scan *scan;
+
+        LIST_FOREACH(scan, &scans->all, link)
+                if (streq(scan->store->name, store))
+                        n++;
+        return n;
 }
 
 bool scans_busy(const struct scans *scans) {

@@ -137,5 +137,8 @@ bool scans_honour_stamps(const struct scans *scans, const struct config_store *s
 enum hub_check scans_judge_stamps(struct scans *scans, const struct config_store *store,
                                   const struct hub_content *content);
 
+/* How many contents of a store are being judged or stamped. */
+unsigned scans_in(const struct scans *scans, const char *store);
+
 /* Whether anything is left to do: opens, scans or stamps. */
 bool scans_busy(const struct scans *scans);

@@ -194,6 +194,7 @@ static int add_place(struct scope *scope, const char *path, const struct scope_m
         }
         scope->places[scope->n++] = (struct scope_place){
                 .path = copy,
+                .point = streq(m->path, path),
                 .mount = m->id,
                 .filesystem = filesystem,
         };

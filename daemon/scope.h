@@ -41,6 +41,7 @@ bool scope_is_below(const char *path, const char *root);
 /* One place that needs marks. */
 struct scope_place {
         char *path;
+        bool point;      /* something is mounted just there */
         unsigned mount;  /* the id of the mount it is on */
         bool filesystem; /* one mark on its file system; else one on each folder from path down */
 };

@@ -32,6 +32,7 @@ struct check {
 
 struct selftest {
         const struct config *config;
+        const struct store_states *states;
         struct stats *stats;
         struct journal *journal;
         uint64_t next_usec, begun_usec;
@@ -247,7 +248,11 @@ static int begin_round(struct selftest *s) {
         if (!s->checks)
                 return -ENOMEM;
         for (size_t i = 0; i < config->n_stores; i++) {
-                struct check *c = &s->checks[s->n_checks++];
+                struct check *c = &s->checks[s->n_checks];
+
+                if (store_states_is_detached(s->states, config->stores[i].name))
+                        continue;
+                s->n_checks++;
 
                 c->store = strdup(config->stores[i].name);
                 c->path = strdup(config->stores[i].path);
@@ -256,6 +261,10 @@ static int begin_round(struct selftest *s) {
         }
         s->started = pthread_create(&s->thread, NULL, selftest_thread, s) == 0;
         return s->started ? 0 : -EAGAIN;
+}
+
+bool selftest_busy(const struct selftest *s) {
+        return s->started;
 }
 
 uint64_t selftest_run(struct selftest *s, uint64_t now) {
@@ -288,13 +297,14 @@ uint64_t selftest_run(struct selftest *s, uint64_t now) {
 
 /* ---- The object ---- */
 
-int selftest_new(const struct config *config, struct stats *stats, struct journal *journal,
-                 struct selftest **ret) {
+int selftest_new(const struct config *config, const struct store_states *states,
+                 struct stats *stats, struct journal *journal, struct selftest **ret) {
         struct selftest *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return -ENOMEM;
         s->config = config;
+        s->states = states;
         s->stats = stats;
         s->journal = journal;
         *ret = s;

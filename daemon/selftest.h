@@ -12,6 +12,7 @@
 #include "daemon/config.h"
 #include "daemon/journal.h"
 #include "daemon/stats.h"
+#include "daemon/store-states.h"
 
 struct selftest;
 
@@ -28,8 +29,9 @@ struct selftest_result {
         bool news;             /* it was another one before the last round */
 };
 
-int selftest_new(const struct config *config, struct stats *stats, struct journal *journal,
-                 struct selftest **ret);
+/* Stores that are detached by states are left out. */
+int selftest_new(const struct config *config, const struct store_states *states,
+                 struct stats *stats, struct journal *journal, struct selftest **ret);
 
 /* NULL, unless a file system keeps its thread: then it stays, and only the end of the process ends it. */
 struct selftest *selftest_free(struct selftest *selftest);
@@ -45,6 +47,9 @@ const struct selftest_result *selftest_results(const struct selftest *selftest, 
 
 /* How many rounds brought anything new. */
 unsigned selftest_changes(const struct selftest *selftest);
+
+/* Whether a round is under way: its thread may have any store open. */
+bool selftest_busy(const struct selftest *selftest);
 
 /* Starts rounds when they are due, takes their results. Called once a loop while all marks are in
  * place; returns when it wants to be called next. */

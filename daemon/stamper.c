@@ -48,7 +48,8 @@ struct lane {
 };
 
 struct entry {
-        TAILQ_ENTRY(entry) link; /* in gathering, queued or cooling, by due time */
+        TAILQ_ENTRY(entry) link;   /* in gathering, queued or cooling, by due time; or in spare */
+        LIST_ENTRY(entry) sibling; /* of all but the spare ones */
         struct stamper *stamper;
         struct lane *lane;
         struct ring_op op;
@@ -74,6 +75,7 @@ struct stamper {
         struct entry_list gathering, cooling, spare;
         struct entry_list queued; /* due, but WRITING_MAX of their file system are in the ring */
         struct lane lanes[LANES_MAX];
+        LIST_HEAD(, entry) all;
         unsigned pending;
         uint64_t complained_usec;
 };
@@ -97,6 +99,7 @@ static uint64_t due_after(uint64_t usec) {
 static void entry_spare(struct entry *e) {
         e->lane->pending--;
         e->stamper->pending--;
+        LIST_REMOVE(e, sibling);
         TAILQ_INSERT_HEAD(&e->stamper->spare, e, link);
 }
 
@@ -244,6 +247,7 @@ void stamper_write(struct stamper *stamper, int fd, enum fd_kind kind, bool want
         };
         lane->pending++;
         stamper->pending++;
+        LIST_INSERT_HEAD(&stamper->all, e, sibling);
         TAILQ_INSERT_TAIL(&stamper->gathering, e, link);
 }
 
@@ -341,6 +345,16 @@ uint64_t stamper_run(struct stamper *stamper, uint64_t now) {
 
 unsigned stamper_pending(const struct stamper *stamper) {
         return stamper->pending;
+}
+
+unsigned stamper_pending_in(const struct stamper *stamper, const char *store) {
+        const struct entry *e;
+        unsigned n = 0;
+
+        LIST_FOREACH(e, &stamper->all, sibling)
+                if (streq(e->store, store))
+                        n++;
+        return n;
 }
 
 int stamper_new(struct ring *ring, struct stats *stats, struct journal *journal,

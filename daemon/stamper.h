@@ -65,3 +65,6 @@ uint64_t stamper_run(struct stamper *stamper, uint64_t now);
 
 /* How many stamps are under way. */
 unsigned stamper_pending(const struct stamper *stamper);
+
+/* How many of them in a store. */
+unsigned stamper_pending_in(const struct stamper *stamper, const char *store);

@@ -20,6 +20,7 @@ struct sweep {
         pid_t pid;
         int pidfd;
 
+        bool detached;                     /* with its store */
         bool stopping;                     /* by the admin */
         bool anew;                         /* its next start is one from the beginning */
         bool shut_out;                     /* what it needs could not be opened */

@@ -175,7 +175,7 @@ uint64_t sweeps_run(struct sweeps *sweeps, uint64_t now) {
         for (size_t i = 0; i < sweeps->n; i++) {
                 struct sweep *sweep = &sweeps->all[i];
 
-                if (sweep->process)
+                if (sweep->process || sweep->detached)
                         continue;
                 if (sweep->start_usec == 0 && look && !sweep->failed && is_due(sweep))
                         sweep->start_usec = now;
@@ -248,6 +248,8 @@ int sweeps_start(struct sweeps *sweeps, const char *store) {
                 return -ECANCELED;
         if (sweeps->held)
                 return -EBUSY;
+        if (sweep->detached)
+                return -ENOTCONN;
         if (sweep->process)
                 return -EALREADY;
         if (!can_sweep(sweep))
@@ -280,7 +282,7 @@ int sweeps_stop(struct sweeps *sweeps, const char *store) {
 static const char *state_word(const struct sweep *sweep) {
         if (sweep->failed)
                 return "failed";
-        if (sweep->status == SWEEP_RUNNING && sweep->sweeps->held)
+        if (sweep->status == SWEEP_RUNNING && (sweep->sweeps->held || sweep->detached))
                 return "paused";
         if (!sweep->process || sweep->status != SWEEP_RUNNING)
                 return sweep_status_name(sweep->status);
@@ -513,12 +515,31 @@ void sweeps_hold(struct sweeps *sweeps, bool held) {
         }
 }
 
+void sweeps_detach(struct sweeps *sweeps, const char *store, bool detached) {
+        struct sweep *sweep = find(sweeps, store);
+
+        if (!sweep || sweep->detached == detached)
+                return;
+        sweep->detached = detached;
+        if (detached && sweep->process) {
+                sweep->killed = true;
+                sweep_process_kill(sweep);
+        }
+}
+
+bool sweeps_works_in(const struct sweeps *sweeps, const char *store) {
+        const struct sweep *sweep = find(sweeps, store);
+
+        return sweep && sweep->process;
+}
+
 /* What is known of the sweep of this store is known of that of its successor. */
 static void inherit(struct sweep *sweep, const struct sweep *from) {
         bool runs = from->process && !from->stopping;
 
         sweep->status = from->stopping ? SWEEP_STOPPED : from->status;
         sweep->failed = from->failed;
+        sweep->detached = from->detached;
         sweep->started_msec = from->started_msec;
         sweep->total = from->total;
         sweep->counters = from->counters;

@@ -37,7 +37,7 @@ void sweeps_end(struct sweeps *sweeps);
 /* ---- Control ---- */
 
 /* Starts the sweep of a store, where the last one stopped, or anew. 0; -ENOENT: no such store;
- * -EALREADY: it runs; -EBUSY: everything is paused; -EOPNOTSUPP: attachments_only, and the store's format does not tell; -ECANCELED:
+ * -EALREADY: it runs; -EBUSY: everything is paused; -ENOTCONN: the store is detached; -EOPNOTSUPP: attachments_only, and the store's format does not tell; -ECANCELED:
  * no sweeps now (storescand is starting or ending); others: no process. */
 int sweeps_start(struct sweeps *sweeps, const char *store);
 
@@ -60,6 +60,12 @@ bool sweeps_status(const struct sweeps *sweeps, size_t index, struct sweeps_stat
 
 /* While it is held none works: everything is let through unjudged. Then those that were at it go on. */
 void sweeps_hold(struct sweeps *sweeps, bool held);
+
+/* While its store is detached none works there; then it goes on. */
+void sweeps_detach(struct sweeps *sweeps, const char *store, bool detached);
+
+/* Whether a process has the store open. */
+bool sweeps_works_in(const struct sweeps *sweeps, const char *store);
 
 /* The configuration is another one: those that run go on by it, those whose store is gone end. */
 void sweeps_follow_config(struct sweeps *sweeps);

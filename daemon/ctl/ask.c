@@ -107,6 +107,32 @@ static int read_stores(sd_bus_message *m, struct stats *stats) {
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static int read_states(sd_bus_message *m, struct metrics *to) {
+        const char *name, *state;
+        int detached, r = sd_bus_message_enter_container(m, 'v', "a(ssb)");
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "(ssb)");
+        while (r >= 0 && (r = sd_bus_message_read(m, "(ssb)", &name, &state, &detached)) > 0) {
+                struct store_said *grown =
+                        reallocarray(to->stores, to->n_stores + 1, sizeof(*grown));
+                char *copy = strdup(name);
+
+                if (grown)
+                        to->stores = grown;
+                if (!grown || !copy) {
+                        free(copy);
+                        return -ENOMEM;
+                }
+                grown[to->n_stores] = (struct store_said){ .name = copy, .detached = detached };
+                (void)snprintf(grown[to->n_stores].state, sizeof(grown->state), "%s", state);
+                to->n_stores++;
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 /* Histograms with other bounds are those of another version: they are passed over. */
 static int read_latency(sd_bus_message *m, struct stats *stats) {
         const void *bounds, *counts;
@@ -219,6 +245,8 @@ static int read_property(sd_bus_message *m, const char *name, struct metrics *to
                 return read_sweeps(m, to);
         if (streq(name, "Breaker"))
                 return read_text(m, to->breaker, sizeof(to->breaker));
+        if (streq(name, "StoreStates"))
+                return read_states(m, to);
         if (streq(name, "StoreCounters"))
                 return read_stores(m, &to->stats);
         if (streq(name, "Latencies"))

@@ -9,6 +9,7 @@
 
 #include "daemon/bus-names.h"
 #include "daemon/ctl/ctl.h"
+#include "daemon/ctl/output.h"
 #include "store/util.h"
 
 int ctl_bus_open(sd_bus **ret) {
@@ -65,4 +66,24 @@ int ctl_bus_call(const char *method, const char *types, ...) {
         if (r >= 0)
                 r = sd_bus_call(bus, message, 0, &error, NULL);
         return r < 0 ? ctl_bus_error(r, &error) : STATUS_OK;
+}
+
+int ctl_bus_call_store(const char *store, const char *method) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_free_ char *path = NULL;
+        int r = ctl_bus_open(&bus);
+
+        if (r != STATUS_OK)
+                return r;
+        r = sd_bus_path_encode(BUS_STORES, store, &path);
+        if (r >= 0)
+                r = sd_bus_call_method(bus, BUS_NAME, path, BUS_STORE_INTERFACE, method, &error,
+                                       NULL, "");
+        if (r >= 0)
+                return STATUS_OK;
+        if (!sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT) &&
+            !sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD))
+                return ctl_bus_error(r, &error);
+        return output_error(store, "there is no such store in the configuration");
 }

@@ -16,3 +16,6 @@ int ctl_bus_get(sd_bus *bus, const char *property, const char *type, sd_bus_mess
 
 /* Calls a method of storescand without an answer to read. Returns a STATUS_*. */
 int ctl_bus_call(const char *method, const char *types, ...);
+
+/* Likewise, of a store. */
+int ctl_bus_call_store(const char *store, const char *method);

@@ -2,7 +2,7 @@
 
 /*
  * storescanctl's command line: options, the table of verbs, help, completion. What a verb does is in
- * setup.c, status.c, doctor.c, sweep-verbs.c, pending-verb.c, top.c, log.c, explain.c, scan.c,
+ * setup.c, status.c, doctor.c, sweep-verbs.c, store-verbs.c, pending-verb.c, top.c, log.c, explain.c, scan.c,
  * stamp-verbs.c, quarantine-verbs.c, release.c, notify.c, allow-verbs.c, poison-verbs.c and key-verbs.c.
  * Must not touch a store itself.
  */
@@ -54,6 +54,8 @@ static const struct verb verbs[] = {
         { "top",    NULL,    "",        "Show how much happens a second",                       0, 0,       TAKES_JSON, verb_top },
         { "log",    NULL,    "[EVENT...]", "Show what was logged, the newest last",             0, INT_MAX, TAKES_JSON | TAKES_WATCH | TAKES_LOG, verb_log },
         { "store", "list",   "",        "Show the stores, their policies and counters",         0, 0,       TAKES_JSON, verb_store_list },
+        { "store", "detach", "STORE...", "Keep nothing open there, to unmount it",             1, INT_MAX, 0,          verb_store_detach },
+        { "store", "attach", "STORE...", "End that, wait until it is guarded",                 1, INT_MAX, 0,          verb_store_attach },
         { "explain", NULL,   "PATH...", "Show how an open of each file is answered, why",       1, INT_MAX, TAKES_JSON, verb_explain },
         { "scan",   NULL,    "PATH...", "Have each file scanned, say what was found",           1, INT_MAX, TAKES_JSON, verb_scan },
         { "stamp", "show",   "PATH...", "Show the stamp of each file, decoded",                 1, INT_MAX, TAKES_JSON, verb_stamp_show },

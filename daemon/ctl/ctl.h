@@ -55,6 +55,9 @@ verb_func verb_store_list;
 verb_func verb_explain;
 verb_func verb_scan;
 
+verb_func verb_store_detach;
+verb_func verb_store_attach;
+
 verb_func verb_stamp_show;
 verb_func verb_stamp_verify;
 verb_func verb_stamp_clear;

@@ -57,6 +57,25 @@ static void judge_hook(struct health_report *report, const struct hook_status *h
                     "store '%s' can't be tested: %s", hook->store, hook->problem);
 }
 
+static void judge_folder(struct health_report *report, const struct store_said *store) {
+        if (streq(store->state, "missing"))
+                add(report, HEALTH_ATTENTION,
+                    "It is guarded once it is there: journalctl -u storescand "
+                    "STORESCAN_EVENT=store-lost",
+                    "the folder of store '%s' is missing", store->name);
+        else if (streq(store->state, "unmounted"))
+                add(report, HEALTH_ATTENTION,
+                    "Mount it; what lies in the folder below is guarded until then.",
+                    "the file system of store '%s' is not mounted", store->name);
+        else if (streq(store->state, "failed"))
+                add(report, HEALTH_NOT_HOOKED,
+                    "journalctl -u storescand STORESCAN_EVENT=mark-failed",
+                    "store '%s', or something mounted in it, could not be marked", store->name);
+        if (store->detached)
+                add(report, HEALTH_ATTENTION, "storescanctl store attach STORE",
+                    "store '%s' is detached: it is guarded, but slower", store->name);
+}
+
 static void judge_signatures(struct health_report *report, const struct metrics *says,
                              uint64_t now_usec) {
         uint64_t made = says->database_usec,
@@ -79,6 +98,8 @@ void health_judge(const struct metrics *says, const struct hook_status *hooks, s
                     "storescand does not guard yet");
         for (size_t i = 0; i < n_hooks; i++)
                 judge_hook(ret, &hooks[i]);
+        for (size_t i = 0; i < says->n_stores; i++)
+                judge_folder(ret, &says->stores[i]);
         if (says->paused)
                 add(ret, HEALTH_ATTENTION, "storescanctl resume", "every open passes unscanned");
         if (says->breaker[0] && !streq(says->breaker, "closed"))

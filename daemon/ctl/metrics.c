@@ -233,6 +233,22 @@ static void print_stores(const struct printer *p, const struct stats *stats) {
                                     stats->stores[s].hub[i]);
 }
 
+/* ---- Folders ---- */
+
+static void print_states(const struct printer *p, const struct metrics *m) {
+        if (m->n_stores == 0)
+                return;
+        print_head(p, "store_state", "gauge", NULL,
+                   "what a store's folder is: guarded, missing, unmounted, failed or unknown");
+        for (size_t i = 0; i < m->n_stores; i++)
+                print_count(p, "store_state", "", (struct label){ "store", m->stores[i].name },
+                            (struct label){ "state", m->stores[i].state }, 1);
+        print_head(p, "store_detached", "gauge", NULL, "1 while nothing is kept open in a store");
+        for (size_t i = 0; i < m->n_stores; i++)
+                print_count(p, "store_detached", "", (struct label){ "store", m->stores[i].name },
+                            no_label, m->stores[i].detached);
+}
+
 /* ---- Histograms ---- */
 
 #define STAGES "stage_duration_seconds"
@@ -287,6 +303,7 @@ void metrics_print(const struct metrics *m, enum metrics_format format, FILE *ou
                 print_state(&p, m);
                 print_counters(&p, &m->stats);
                 print_stores(&p, &m->stats);
+                print_states(&p, m);
                 print_head(&p, STAGES, "histogram", "seconds",
                            "how long the stages of a scan took");
                 for (int i = 0; i < _LATENCY_STAGE_MAX; i++)
@@ -300,4 +317,7 @@ void metrics_done(struct metrics *m) {
         for (size_t i = 0; i < m->stats.n_stores; i++)
                 free((char *)m->stats.stores[i].name);
         stats_done(&m->stats);
+        for (size_t i = 0; i < m->n_stores; i++)
+                free(m->stores[i].name);
+        free(m->stores);
 }

@@ -11,6 +11,13 @@
 #include "daemon/stats.h"
 #include "store/stamp.h"
 
+/* A store's folder. */
+struct store_said {
+        char *name;
+        char state[16]; /* a name of daemon/store-states.h */
+        bool detached;
+};
+
 /* What storescand says of itself at one moment. */
 struct metrics {
         bool up; /* false: it does not answer, and all else is nothing */
@@ -25,6 +32,8 @@ struct metrics {
         uint64_t today_usec;   /* since when that is counted, since 1970; 0: it does not say */
         struct stats today;    /* of these, the counters of TODAY_TABLE */
         struct stats stats;    /* its stores' names are owned */
+        struct store_said *stores;
+        size_t n_stores;
 };
 
 void metrics_done(struct metrics *metrics);

@@ -237,6 +237,19 @@ static void print_counters_json(const struct stats *stats) {
 #undef X
 }
 
+static void print_folders_json(const struct metrics *says) {
+        printf("\"stores\":[");
+        for (size_t i = 0; i < says->n_stores; i++) {
+                const struct store_said *store = &says->stores[i];
+
+                printf("%s{", i > 0 ? "," : "");
+                output_json("store", store->name, strlen(store->name));
+                printf(",\"state\":\"%s\",\"detached\":%s}", store->state,
+                       store->detached ? "true" : "false");
+        }
+        printf("],");
+}
+
 static void print_reasons_json(const struct health_report *report) {
         printf("\"attention\":[");
         for (size_t i = 0; i < report->n; i++) {
@@ -292,6 +305,7 @@ static void print_status_json(const struct status *s) {
         output_json("breaker", says->breaker, strlen(says->breaker));
         putchar(',');
         print_hooks_json(s);
+        print_folders_json(says);
         print_today_json(says);
         print_stages_json(says);
         printf("\"counters\":{");

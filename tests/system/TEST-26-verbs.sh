@@ -144,6 +144,11 @@ expect complete-event 0 --complete log hub-in
 say 'how an open is answered'
 expect explain 0 explain "$clean"
 expect explain-json 0 --json explain "$clean"
+say 'a store is let go, and taken up again'
+expect store-detach 0 store detach bob
+expect store-detach-status 1 status
+expect store-attach 0 store attach bob
+expect store-attach-wrong 2 store attach bob nobody
 
 say 'stamps'
 expect stamp-show 0 stamp show "$clean"

@@ -19,6 +19,11 @@ static const struct hook_status untested = { "mail", "unknown", "Operation not s
                                              UINT64_MAX };
 static const struct hook_status not_yet = { "mail", "unknown", "", UINT64_MAX };
 
+static struct store_said there = { (char *)(uintptr_t) "mail", "guarded", false };
+static struct store_said missing = { (char *)(uintptr_t) "mail", "missing", false };
+static struct store_said unmounted = { (char *)(uintptr_t) "mail", "unmounted", true };
+static struct store_said failed = { (char *)(uintptr_t) "mail", "failed", false };
+
 static const struct {
         struct metrics says;
         const struct hook_status *hook;
@@ -70,6 +75,22 @@ static const struct {
           HEALTH_NOT_HOOKED,
           2,
           "opens in store 'mail' pass storescand by" },
+        { { .guarding = true, .stores = &there, .n_stores = 1 }, &hooked, HEALTH_WELL, 0, NULL },
+        { { .guarding = true, .stores = &missing, .n_stores = 1 },
+          &hooked,
+          HEALTH_ATTENTION,
+          1,
+          "the folder of store 'mail' is missing" },
+        { { .guarding = true, .stores = &unmounted, .n_stores = 1 },
+          &hooked,
+          HEALTH_ATTENTION,
+          2,
+          "the file system of store 'mail' is not mounted" },
+        { { .guarding = true, .stores = &failed, .n_stores = 1 },
+          NULL,
+          HEALTH_NOT_HOOKED,
+          1,
+          NULL },
         { {}, NULL, HEALTH_NOT_HOOKED, 1, "storescand does not guard yet" },
 };
 
