@@ -39,7 +39,7 @@ enum {
 
 /* clang-format off */
 static const struct verb verbs[] = {
-        { "setup",  NULL,    "",        "Propose a configuration for the mail servers here",    0, 0,       TAKES_WRITE, verb_setup },
+        { "setup",  NULL,    "",        "Propose a configuration for the mail servers here",    0, 0,       TAKES_JSON | TAKES_WRITE, verb_setup },
         { "status", NULL,    "",        "Show whether stores are guarded, and how it goes",     0, 0,       TAKES_JSON, verb_status },
         { "stats",  NULL,    "",        "Show all counters of the running storescand",          0, 0,       TAKES_JSON, verb_stats },
         { "doctor", NULL,    "",        "Check kernel and installation, say what to do",        0, 0,       TAKES_JSON | TAKES_CONFIG, verb_doctor },

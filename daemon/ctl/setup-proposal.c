@@ -204,6 +204,10 @@ static void write_comment(FILE *out, const char *text) {
         }
 }
 
+const char *setup_format_word(const struct setup_store *store) {
+        return store->format == SETUP_FORMAT_FIND ? "auto" : store_format_name(store->format);
+}
+
 static void write_store(FILE *out, const struct setup_store *store) {
         const char *mark = store->problem ? "#" : "";
 
@@ -216,8 +220,7 @@ static void write_store(FILE *out, const struct setup_store *store) {
                                    "own. On a file system of its own it takes one mark.");
         (void)fprintf(out, "%s[store %s]\n%spath = %s\n%skind = %s\n%sformat = %s\n", mark,
                       store->name, mark, store->path, mark, store_kind_name(store->kind), mark,
-                      store->format == SETUP_FORMAT_FIND ? "auto"
-                                                         : store_format_name(store->format));
+                      setup_format_word(store));
         (void)fprintf(out, "%son_infected = detect\n%son_error = allow\n", mark, mark);
 }
 

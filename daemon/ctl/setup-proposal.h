@@ -60,6 +60,9 @@ char *setup_fixed_part(const char *path);
 /* The folder that holds all of these; "" if that is the root. NULL: no memory. */
 char *setup_common_folder(char *const *paths, size_t n);
 
+/* Its format, or "auto". */
+const char *setup_format_word(const struct setup_store *store);
+
 /* The configuration that is proposed, without the stores that are known. NULL: no memory. */
 char *setup_format(const struct setup *setup);
 

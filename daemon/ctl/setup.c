@@ -98,6 +98,39 @@ static int write_file(const char *text) {
         return STATUS_OK;
 }
 
+/* ---- For programs ---- */
+
+static const char *state_of(const struct setup_store *store) {
+        return store->known_as ? "configured" : store->problem ? "not-ready" : "proposed";
+}
+
+static void print_text(const char *key, const char *text) {
+        putchar(',');
+        output_json(key, text, strlen(text));
+}
+
+static void print_json(const struct setup *setup) {
+        for (size_t i = 0; i < setup->n_stores; i++) {
+                const struct setup_store *store = &setup->stores[i];
+
+                putchar('{');
+                output_json_path("path", store->path);
+                print_text("state", state_of(store));
+                print_text("store", store->known_as ?: store->name);
+                print_text("kind", store_kind_name(store->kind));
+                print_text("format", setup_format_word(store));
+                print_text("from", store->from);
+                if (store->problem)
+                        print_text("problem", store->problem);
+                printf(",\"filesystem\":%s}\n", store->has_filesystem ? "true" : "false");
+        }
+        for (size_t i = 0; i < setup->n_remarks; i++) {
+                putchar('{');
+                output_json("remark", setup->remarks[i], strlen(setup->remarks[i]));
+                printf("}\n");
+        }
+}
+
 /* ---- The verb ---- */
 
 static int nothing_found(void) {
@@ -120,7 +153,7 @@ static int nothing_to_write(const struct setup *setup) {
                         fputs("\nAll that can be guarded is configured already.\n", stderr);
                         return STATUS_OK;
                 }
-        fputs("\nNothing can be guarded yet: see the comments above.\n", stderr);
+        fputs("\nNothing can be guarded yet, for the reasons above.\n", stderr);
         return STATUS_FOUND;
 }
 
@@ -128,7 +161,10 @@ static int finish(const struct ctl *ctl, const struct setup *setup, const char *
         _cleanup_(config_freep) struct config *config = NULL;
         int r;
 
-        printf("%s", text);
+        if (ctl->json)
+                print_json(setup);
+        else
+                printf("%s", text);
         if (fflush(stdout) != 0)
                 return STATUS_ERROR; /* main() tells */
         if (setup_count(setup) == 0)

@@ -7,7 +7,7 @@
 source "$(dirname "$0")/../lib.sh"
 setup
 source "$(dirname "$0")/../quickstart.sh"
-need_program doveconf postconf unshare
+need_program doveconf jq postconf unshare
 [[ -e /etc/postfix/postfix-files ]] || skip 'needs the files of Postfix in /etc'
 
 # ---- Another /etc ----
@@ -97,8 +97,15 @@ expect_said stdout "^# +postconf -e 'smtpd_milters = inet:127.0.0.1:11332 inet:1
 expect_said stderr 'setup --write'
 [[ ! -e $ETC/storescan/conf.d ]] || fail 'something was written'
 
-say 'it is a configuration'
+say 'the same for programs'
 cp "$OUT/stdout" "$WORK/proposed.conf"
+propose --json
+expect_status 0
+expect_equal "$(jq -r 'select(.path).state' "$OUT/stdout" | sort -u)" proposed 'states'
+expect_equal "$(jq -r --arg path "$HERE/public" 'select(.path == $path) | [.store, .kind, .format, .filesystem] | @csv' \
+    "$OUT/stdout")" '"public","public-folder","maildir",false' 'the public store'
+
+say 'it is a configuration'
 cat "$ETC/storescan/storescan.conf" "$WORK/proposed.conf" >"$WORK/all.conf"
 "$STORESCANCTL" check-config "$WORK/all.conf" >"$OUT/check" 2>&1 || fail "it is not valid: $(<"$OUT/check")"
 grep -q '5 stores' "$OUT/check" || fail "not five stores: $(<"$OUT/check")"
@@ -181,6 +188,8 @@ propose
 expect_status 0
 expect_said stdout "^#path = $HERE/attachments$"
 expect_said stdout '^# It is not there \(No such file or directory\)'
+propose --json
+expect_equal "$(jq -r 'select(.state == "not-ready").path' "$OUT/stdout")" "$HERE/attachments" 'what is not ready'
 
 say 'a mail server whose settings are broken is told of, the others are proposed'
 echo 'nonsense {' >>"$ETC/dovecot/dovecot.conf"

@@ -19,9 +19,7 @@ static char *outline(const struct setup *setup) {
         for (size_t i = 0; i < setup->n_stores; i++) {
                 const struct setup_store *s = &setup->stores[i];
 
-                (void)fprintf(out, "%s %s %s %s\n", s->name,
-                              s->format == SETUP_FORMAT_FIND ? "auto"
-                                                             : store_format_name(s->format),
+                (void)fprintf(out, "%s %s %s %s\n", s->name, setup_format_word(s),
                               store_kind_name(s->kind), s->path);
         }
         for (size_t i = 0; i < setup->n_remarks; i++)
