@@ -83,7 +83,7 @@ static void print_text(const struct subject *s, const struct found *found) {
         printf("%s: %s%s", path ?: "?", unknown ? "could not be scanned" : found->verdict,
                found->known ? ", by its stamp" : "");
         if (status_of(found) != STATUS_OK)
-                printf("; the open was %s, see 'storescanctl log --path'", open_word(found));
+                printf("; the open was %s, see 'storescanctl log'", open_word(found));
         putchar('\n');
 }
 

@@ -84,13 +84,14 @@ static void print_text(const struct look *before, const struct look *now) {
         const struct metrics *m = &now->metrics;
         uint64_t usec = now->usec - before->usec;
 
-        printf("storescand %s: %s; %" PRIu32 " wait, the oldest since %.3f s; %" PRIu32
-               " queued, %" PRIu32 " in the background\n\n",
-               m->version,
+        printf("storescand %s: %s\n%" PRIu32 " wait", m->version,
                m->paused     ? "PAUSED"
                : m->guarding ? "guards its stores"
                              : "does not guard yet",
-               m->waiting, (double)m->oldest_usec / USEC_PER_SEC, m->queued, m->background);
+               m->waiting);
+        if (m->waiting > 0)
+                printf(", the oldest since %.3f s", (double)m->oldest_usec / USEC_PER_SEC);
+        printf("; %" PRIu32 " queued, %" PRIu32 " in the background\n\n", m->queued, m->background);
         printf("%-24s %12s %14s\n", "", "A SECOND", "IN ALL");
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 printf("%-24s %12.1f %14" PRIu64 "\n", rows[i].text,
