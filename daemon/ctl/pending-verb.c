@@ -168,13 +168,26 @@ static const struct store_stats *counters_of(const struct metrics *metrics, cons
         return &none;
 }
 
-static void print_store(const struct ask_store *s, const struct store_stats *of) {
+/* Whether opens there are seen: "yes", "no", "unknown". */
+static void find_hooked(sd_bus *bus, const char *store, char ret[static 16]) {
+        _cleanup_free_ char *path = NULL, *hooked = NULL;
+
+        (void)snprintf(ret, 16, "unknown");
+        if (sd_bus_path_encode(BUS_STORES, store, &path) >= 0 &&
+            sd_bus_get_property_string(bus, BUS_NAME, path, BUS_STORE_INTERFACE, "Hooked", NULL,
+                                       &hooked) >= 0)
+                (void)snprintf(ret, 16, "%s", hooked);
+}
+
+static void print_store(const struct ask_store *s, const char *hooked,
+                        const struct store_stats *of) {
         char text[PATH_MAX + 32];
 
         printf("%s\n", s->name);
         output_line("Path", s->path);
         (void)snprintf(text, sizeof(text), "%s, %s", s->kind, s->format);
         output_line("Kind", text);
+        output_line("Hooked", streq(hooked, "unknown") ? "not known" : hooked);
         (void)snprintf(text, sizeof(text), "on_infected = %s, on_error = %s, on_unscannable = %s",
                        s->on_infected, s->on_error, s->on_unscannable);
         output_line("Policy", text);
@@ -188,14 +201,15 @@ static void print_store(const struct ask_store *s, const struct store_stats *of)
         output_line("Remedies", text);
 }
 
-static void print_store_json(const struct ask_store *s, const struct store_stats *of) {
+static void print_store_json(const struct ask_store *s, const char *hooked,
+                             const struct store_stats *of) {
         printf("{");
         output_json("name", s->name, strlen(s->name));
         printf(",");
         output_json_path("path", s->path);
         printf(",\"kind\":\"%s\",\"format\":\"%s\",\"on_infected\":\"%s\",\"on_error\":\"%s\","
-               "\"on_unscannable\":\"%s\",\"counters\":{",
-               s->kind, s->format, s->on_infected, s->on_error, s->on_unscannable);
+               "\"on_unscannable\":\"%s\",\"hooked\":\"%s\",\"counters\":{",
+               s->kind, s->format, s->on_infected, s->on_error, s->on_unscannable, hooked);
 #define X(counter, meaning) printf("\"" #counter "\":%" PRIu64 ",", of->counter);
         STORE_STATS_TABLE(X)
 #undef X
@@ -208,14 +222,17 @@ static void print_store_json(const struct ask_store *s, const struct store_stats
 static int list_stores(const struct ctl *ctl, sd_bus *bus, const struct metrics *metrics) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct ask_store store;
+        char hooked[16];
         int r = ctl_bus_get(bus, "Stores", "a(saysssss)", &reply);
 
         if (r != STATUS_OK)
                 return r;
         r = sd_bus_message_enter_container(reply, 'a', "(saysssss)");
-        while (r >= 0 && (r = ask_store(reply, &store)) > 0)
-                (ctl->json ? print_store_json : print_store)(&store,
+        while (r >= 0 && (r = ask_store(reply, &store)) > 0) {
+                find_hooked(bus, store.name, hooked);
+                (ctl->json ? print_store_json : print_store)(&store, hooked,
                                                              counters_of(metrics, store.name));
+        }
         return r < 0 ? ctl_bus_error(r, NULL) : STATUS_OK;
 }
 

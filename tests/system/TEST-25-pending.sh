@@ -18,6 +18,7 @@ cur=$WORK/store/cur
 strange=$cur/$'2.\xff\n"M1:2,S'
 echo first >"$cur/1"
 echo second >"$strange"
+SELF_TEST_CONF='self_test = 1h'
 add_store mail "$WORK/store"
 add_store boxes "$WORK/boxes" format=mbox kind=public-folder on_infected=detect
 mkdir "$WORK/boxes"
@@ -82,6 +83,9 @@ jq -e '.rates.scans >= 0 and .interval_usec >= 1000000 and .interval_usec < 2000
 wait_until 10 waiting_are 0 || fail "who waits is: $(pending)"
 
 say 'stores and their counters'
+# shellcheck disable=SC2317 # wait_until calls it
+is_hooked() { [[ $("$STORESCANCTL" --json store list | jq -r .hooked | paste -sd ' ') == 'yes yes' ]]; }
+wait_until 20 is_hooked || fail 'not hooked'
 wait_until 10 counter_reaches scans 2 || fail 'not both were scanned'
 "$STORESCANCTL" --json store list >"$WORK/stores"
 expect_equal "$(jq -r '[.name, .path, .kind, .format, .on_infected, .on_error, .on_unscannable] | join(" ")' "$WORK/stores")" \
