@@ -51,8 +51,17 @@ on_infected = block
 END
 # With a store whose infected mail is replaced there is a storescan-remedy to be killed.
 if [[ -n ${REMEDY:-} ]]; then
-    install -d "$WORK/root/srv/replaced/mail"/{cur,new,tmp}
-    printf '[store replaced]\npath = /srv/replaced/mail\n' >>"$WORK/root/etc/storescan/storescan.conf"
+    make_maildir "$WORK/other/replaced"
+    printf '[store replaced]\npath = /srv/other/replaced\n' >>"$WORK/root/etc/storescan/storescan.conf"
+fi
+# With more mail than a slow sweep gets through there is a storescan-sweep to be killed.
+if [[ ,$VICTIMS, == *,sweep,* ]]; then
+    printf '[sweep]\nschedule = boot\nrate = 5\nmax_pressure = 0\nmax_load = 0\n' \
+        >>"$WORK/root/etc/storescan/storescan.conf"
+    for folder in "$WORK/store" "$WORK/other/mail"; do
+        make_maildir "$folder/swept"
+        for ((n = 0; n < 2000; n++)); do printf 'Subject: %d\n\n%d\n' "$n" "$n" >"$folder/swept/cur/$n"; done
+    done
 fi
 boot --bind="$WORK/store:/srv/mail" --bind="$WORK/other:/srv/other"
 is_active() { [[ $(ctl is-active storescand.service) == active ]]; }
