@@ -89,6 +89,8 @@ struct team {
         struct worker workers[WORKERS_MAX];
         struct proto_servers servers; /* of clamd, as they were told last */
         bool stale;                   /* they have other signatures now */
+        /* Theirs, while there is a pidfd; beside each other, since each event asks for them. */
+        pid_t pids[WORKERS_MAX];
 };
 
 struct pool {

@@ -162,6 +162,7 @@ static void take_back(struct bay *bay) {
 
 /* Has it end by itself, at once or behind the job that it is at. */
 static void worker_close(struct worker *w) {
+        w->team->pids[w - w->team->workers] = 0;
         w->pidfd = close_fd(w->pidfd);
         /* Not closed yet: an operation on it may not have been submitted, and would meet whatever has
          * its number then. */
@@ -464,6 +465,8 @@ static bool worker_hello(struct worker *w) {
         if (cred.uid != w->pool->settings.uid || cred.pid <= 1)
                 return false;
         w->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
+        if (w->pidfd >= 0)
+                w->team->pids[w - w->team->workers] = cred.pid;
         return w->pidfd >= 0;
 }
 

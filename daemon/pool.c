@@ -8,6 +8,7 @@
 #include "daemon/pool-private.h"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "daemon/clock.h"
 
@@ -343,15 +344,29 @@ unsigned pool_patience(const struct pool *pool) {
         return waiting;
 }
 
+/* A number may be somebody else's once its process was reaped, which the pidfd tells. */
+static bool is_there(int pidfd) {
+        return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 || errno == EPERM;
+}
+
+static bool is_of_team(const struct team *team, pid_t pid) {
+        if (team->loader && loader_pid(team->loader) == pid)
+                return true;
+        for (unsigned i = 0; i < team->n_workers; i++)
+                if (team->pids[i] == pid)
+                        return is_there(team->workers[i].pidfd);
+        return false;
+}
+
 bool pool_is_own(const struct pool *pool, pid_t pid) {
         const struct team *team;
 
-        if (pool->running->loader && loader_pid(pool->running->loader) == pid)
-                return true;
-        if (pool->next && pool->next->loader && loader_pid(pool->next->loader) == pid)
+        if (pid <= 0) /* of another pid namespace */
+                return false;
+        if (is_of_team(pool->running, pid) || (pool->next && is_of_team(pool->next, pid)))
                 return true;
         LIST_FOREACH(team, &pool->retired, link)
-                if (team->loader && loader_pid(team->loader) == pid)
+                if (is_of_team(team, pid))
                         return true;
         return false;
 }

@@ -175,7 +175,8 @@ void pool_count(const struct pool *pool, unsigned *ret_urgent, unsigned *ret_low
  * pool has operations in the ring that are through at once. */
 unsigned pool_patience(const struct pool *pool);
 
-/* Whether pid is the loader (an opener that must never wait for us). */
+/* Whether pid is a loader or a worker (who must never wait for us). Reads through event fds raise no events, but
+ * those of what the process before has left, whose file was opened anew, do. */
 bool pool_is_own(const struct pool *pool, pid_t pid);
 
 /* Kills workers that are over their time, starts missing ones. Called once a loop; returns when it

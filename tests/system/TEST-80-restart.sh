@@ -36,8 +36,15 @@ make_fs store ext4
 make_fs other ext4
 make_store "$WORK/store"
 make_store "$WORK/other/mail"
+make_fs box ext4
+for seed in 1 2 3; do
+    printf 'From sender@example.org Thu Nov 26 10:00:00 2026\n'
+    "$MAKE_MAIL" clean --seed "$seed"
+    echo
+done >"$WORK/box/inbox"
+cp "$WORK/box/inbox" "$WORK/mail/inbox"
 install_storescan
-install -d "$WORK/root/srv/mail" "$WORK/root/srv/other"
+install -d "$WORK/root/srv/"{mail,other,box}
 cat >"$WORK/root/etc/storescan/storescan.conf" <<END
 [scanner]
 database = /srv/signatures
@@ -45,6 +52,9 @@ workers = 2
 [store mail]
 path = /srv/mail
 on_infected = block
+[store box]
+path = /srv/box
+format = mbox
 [store folders]
 path = /srv/other/mail
 on_infected = block
@@ -63,7 +73,7 @@ if [[ ,$VICTIMS, == *,sweep,* ]]; then
         for ((n = 0; n < 2000; n++)); do printf 'Subject: %d\n\n%d\n' "$n" "$n" >"$folder/swept/cur/$n"; done
     done
 fi
-boot --bind="$WORK/store:/srv/mail" --bind="$WORK/other:/srv/other"
+boot --bind="$WORK/store:/srv/mail" --bind="$WORK/other:/srv/other" --bind="$WORK/box:/srv/box"
 is_active() { [[ $(ctl is-active storescand.service) == active ]]; }
 wait_until 60 is_active || fail "storescand.service is $(ctl is-active storescand.service)"
 
@@ -85,6 +95,25 @@ in_log 'were taken over' || fail 'the log does not tell that anything was taken 
 
 say "killed: $((ROUNDS / 2)) rounds, folders"
 rounds "$WORK/other/mail" --rounds "$((ROUNDS / 2))" --victims "$VICTIMS" --target-ms "$TARGET_MS"
+
+say 'killed while a mailbox is read: its reader gets it'
+gate_pid() {
+    local child
+    for child in $(children "$LEADER"); do [[ $(<"/proc/$child/comm") != storescand ]] || echo "$child"; done
+}
+waits() { [[ $(<"/proc/$1/wchan") == fanotify_handle_event ]]; }
+GATE=$(gate_pid)
+for loader in $(children "$GATE"); do
+    for worker in $(children "$loader"); do kill -STOP "$worker"; done
+done
+cat "$WORK/box/inbox" >"$WORK/mail/got" &
+READER=$!
+PIDS+=("$READER")
+wait_until 10 waits "$READER" || fail 'the reader does not wait'
+kill -KILL "$GATE"
+wait_until 20 test ! -e "/proc/$READER" || fail 'the reader waits for ever'
+wait "$READER" || fail 'the reader was refused, or left waiting'
+cmp "$WORK/mail/got" "$WORK/mail/inbox" || fail 'it is not as it was'
 
 say 'systemctl restart'
 rounds "$WORK/store" --rounds 3 --command "nsenter -t $LEADER -a systemctl restart storescand.service"

@@ -71,6 +71,7 @@ say 'the disk of the verdict cache is full'
 stop_storescand
 mount -t tmpfs -o size=64k,mode=0700 storescan-test "$WORK/verdicts"
 start_storescand
+wait_until 10 test -s "$WORK/verdicts/verdicts.key" || fail 'no key of the cache'
 fill "$WORK/verdicts"
 mail_in "$BLOCK"
 expect_served "$CLEAN"
