@@ -220,7 +220,7 @@ static int mark_places(struct places *m, struct marked_store *s, struct scope *s
         for (size_t i = 0; i < scope->n; i++) {
                 struct scope_place *place = &scope->places[i];
                 struct guarded *g = places_find(s, place->path);
-                struct identity identity;
+                struct identity identity = {};
                 bool is_new = !g;
                 int k;
 
