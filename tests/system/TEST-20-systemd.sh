@@ -147,6 +147,15 @@ in_container bash -c 'kill "$(</run/watcher)"'
 wait "$watcher" || true
 rm "$WORK/store/user/cur/watched"
 
+say 'storescanctl scan and explain, as they are installed'
+expect_equal "$(in_container storescanctl --json scan /srv/mail/user/cur/mail | jq -r .verdict)" clean 'what is found'
+status=0
+in_container storescanctl --json scan /srv/mail/user/cur/virus >"$WORK/said" || status=$?
+expect_equal "$status $(jq -r '.verdict + " " + .open' "$WORK/said")" '1 infected denied' 'what is found'
+in_container storescanctl --json explain /srv/mail/user/cur/virus >"$WORK/said" || true
+expect_equal "$(jq -r '.answer + " " + .store' "$WORK/said")" 'deny mail' 'what is explained'
+expect_equal "$(in_container storescanctl --json pending)" '' 'who waits'
+
 say 'the hardening, as the kernel sees it'
 pid=$(main_pid)
 user() { in_container id -u "$1"; }
