@@ -351,6 +351,13 @@ static void look_at_folder(struct setup *setup, struct setup_store *store) {
                 find_format(setup, store);
 }
 
+/* Two settings may name one folder, one of them by a link. */
+static void compare_with_earlier(struct setup *setup, size_t i) {
+        for (size_t k = 0; k < i; k++)
+                if (streq(setup->stores[k].path, setup->stores[i].path))
+                        setup->stores[i].known_as = setup->stores[k].name;
+}
+
 int setup_look(struct setup *setup, const char *hub) {
         int r = look_at_dovecot(setup);
 
@@ -361,7 +368,9 @@ int setup_look(struct setup *setup, const char *hub) {
         if (r < 0)
                 return r;
         look_at_others(setup);
-        for (size_t i = 0; i < setup->n_stores; i++)
+        for (size_t i = 0; i < setup->n_stores; i++) {
                 look_at_folder(setup, &setup->stores[i]);
+                compare_with_earlier(setup, i);
+        }
         return setup->no_memory ? -ENOMEM : 0;
 }

@@ -138,7 +138,7 @@ void setup_add(struct setup *setup, const char *name, const char *path, unsigned
 void setup_compare(struct setup *setup, const struct config_store *stores, size_t n) {
         for (size_t i = 0; i < setup->n_stores; i++) {
                 struct setup_store *store = &setup->stores[i];
-                bool known = false, taken = false;
+                bool known = store->known_as != NULL, taken = false;
 
                 for (size_t k = 0; k < n; k++) {
                         taken |= streq(stores[k].name, store->name);

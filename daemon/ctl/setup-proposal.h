@@ -26,7 +26,7 @@ struct setup_store {
         /* Of who has looked at the folder: */
         char *problem;        /* why it can't be guarded yet; NULL: it can */
         bool has_filesystem;  /* of its own */
-        const char *known_as; /* the store that guards it already; NULL: none */
+        const char *known_as; /* the store that guards it already, or is to; NULL: none */
 };
 
 struct setup {

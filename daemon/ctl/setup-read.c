@@ -148,9 +148,16 @@ static void propose_local(struct setup *setup, const struct postfix *postfix,
                           STORE_KIND_MAILBOX, "Postfix' mail_spool_directory.");
 }
 
+/* Whether the hub is among the milters; the host may be written in several ways. */
+static bool has_hub(const char *milters, const char *hub) {
+        const char *port = strrchr(hub, ':');
+
+        return strstr(milters, startswith(hub, "inet:") && port ? port : hub);
+}
+
 /* Commands by which mail is scanned in transit, as comments. */
 static void advise_hub(struct setup *setup, const char *milters, const char *hub) {
-        if (strstr(milters, hub))
+        if (has_hub(milters, hub))
                 return;
         if (asprintf(&setup->hub,
                      "\n# Postfix does not ask storescan-hub(8) yet, so mail is not scanned before "

@@ -232,10 +232,12 @@ expect_said stdout "^# .*userdb \(passwd-file\)"
 
 say 'Cyrus'
 mkdir -p "$HERE/cyrus"
-printf 'configdirectory: /var/lib/cyrus\npartition-default: %s\n' "$HERE/cyrus" >"$ETC/imapd.conf"
+ln -s cyrus "$HERE/link"
+printf 'partition-default: %s\npartition-again: %s\n' "$HERE/cyrus" "$HERE/link" >"$ETC/imapd.conf"
 propose
 expect_status 0
 expect_store "$HERE/cyrus" 'format = cyrus'
+expect_said stdout "^# $HERE/cyrus is \[store cyrus\] already\.$"
 rm "$ETC/imapd.conf"
 
 say 'no mail server: it says what to do'

@@ -315,7 +315,8 @@ START_TEST(postfix_stores) {
                        "homes maildir mailbox /home\n", NULL);
         expect_postfix("mydestination = localhost\n"
                        "home_mailbox = mbox\n"
-                       "smtpd_milters = inet:127.0.0.1:8893\n",
+                       "smtpd_milters = inet:127.0.0.1:11332, { inet:localhost:8893, "
+                       "connect_timeout=9s }\n",
                        "! Postfix delivers to 'mbox' in homes (hom\n", NULL);
         /* Dovecot delivers, and tells where to. */
         expect_postfix("mydestination = localhost\n"
