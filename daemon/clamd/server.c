@@ -6,9 +6,8 @@
  * they are.
  */
 
-#include "daemon/clamd/server.h"
+#include "daemon/clamd/server-private.h"
 
-#include <endian.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -17,52 +16,29 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/un.h>
 
 #include "store/util.h"
 
 #define CONNECT_USEC  (3 * USEC_PER_SEC)
 #define PROVE_USEC    (15 * USEC_PER_SEC)
-#define VERSION_USEC  (1 * USEC_PER_SEC)  /* between questions whether it is there */
-#define SLOW_USEC     (2 * USEC_PER_SEC)  /* without an answer to one */
-#define DEAD_USEC     (10 * USEC_PER_SEC) /* likewise */
+#define VERSION_USEC  (1 * USEC_PER_SEC) /* between questions whether it is there */
+#define SLOW_USEC     (2 * USEC_PER_SEC) /* without an answer to one */
+#define DEAD_USEC     (5 * USEC_PER_SEC) /* likewise */
 #define CANARY_USEC   (5 * USEC_PER_SEC)
 #define SCAN_USEC     (150 * USEC_PER_SEC) /* clamd's own limit is 120 s */
 #define BACKOFF_USEC  (USEC_PER_SEC / 2)
 #define BACKOFF_STEPS 6
 #define GOOD_USEC     (30 * USEC_PER_SEC) /* up for so long: what was before is forgotten */
 
-static const char limits_prefix[] = "Heuristics.Limits.Exceeded";
-
-/* ---- Its end ---- */
-
-static void free_command(struct command *c) {
-        if (c->purpose == ASK_SCAN)
-                close_fd(c->fd);
-        *c = (struct command){ .fd = -EBADF };
-}
-
-/* Answers to scans will not come. */
-static void drop_commands(struct server *s) {
-        for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++) {
-                void *job = s->commands[i].job;
-
-                free_command(&s->commands[i]);
-                if (job)
-                        s->owner->answered(s->owner->userdata, s, job, NULL);
-        }
-        s->scans = 0;
-}
-
 static void hang_up(struct server *s, enum server_state state, uint64_t due) {
         s->fd = close_fd(s->fd);
         s->state = state;
         s->due_usec = due;
-        drop_commands(s);
+        server_drop_all(s);
 }
 
-_printf_(3, 4) static void fail(struct server *s, uint64_t now, const char *format, ...) {
+void server_fail(struct server *s, uint64_t now, const char *format, ...) {
         bool was_used = s->used, first = !s->tried;
         va_list ap;
 
@@ -78,131 +54,6 @@ _printf_(3, 4) static void fail(struct server *s, uint64_t now, const char *form
         s->place = 0;
         if (was_used || first)
                 s->owner->changed(s->owner->userdata, s);
-}
-
-/* ---- Asking ---- */
-
-static struct command *put_command(struct server *s, enum command_purpose purpose, int fd,
-                                   uint64_t size) {
-        for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++) {
-                struct command *c = &s->commands[i];
-
-                if (c->purpose != ASK_NOTHING)
-                        continue;
-                *c = (struct command){
-                        .purpose = purpose, .id = ++s->last_id, .fd = fd, .size = size
-                };
-                return c;
-        }
-        return NULL; /* never: there is room for all scans, and one of the others each */
-}
-
-static struct command *find_command(struct server *s, uint32_t id) {
-        for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++)
-                if (s->commands[i].purpose != ASK_NOTHING && s->commands[i].id == id)
-                        return &s->commands[i];
-        return NULL;
-}
-
-static const struct command *find_purpose(const struct server *s, enum command_purpose purpose) {
-        for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++)
-                if (s->commands[i].purpose == purpose)
-                        return &s->commands[i];
-        return NULL;
-}
-
-static void ask_probe(struct server *s, enum command_purpose purpose, const struct probe *probe) {
-        (void)put_command(s, purpose, probe->fd, probe->size);
-}
-
-/* The pieces that a command is sent in: its words, then its content, then the end of that. */
-enum { STAGE_WORDS, STAGE_CONTENT, STAGE_END, _STAGE_MAX };
-
-static size_t words_of(const struct server *s, const struct command *c, char ret[static 32]) {
-        const char *words = !c                          ? "zIDSESSION"
-                            : c->purpose == ASK_VERSION ? "zVERSION"
-                            : s->stream                 ? "zINSTREAM"
-                                                        : "zFILDES";
-        size_t n = strlen(words) + 1;
-        uint32_t size;
-
-        memcpy(ret, words, n);
-        if (c && c->purpose != ASK_VERSION && s->stream) {
-                size = htobe32((uint32_t)c->size);
-                memcpy(ret + n, &size, sizeof(size));
-                n += sizeof(size);
-        }
-        return n;
-}
-
-static ssize_t send_fd(int sock, int fd) {
-        union {
-                struct cmsghdr align;
-                char buf[CMSG_SPACE(sizeof(int))];
-        } control = {};
-        struct iovec iov = { .iov_base = (char[]){ 0 }, .iov_len = 1 };
-        struct msghdr mh = { .msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = control.buf,
-                             .msg_controllen = sizeof(control.buf) };
-        struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
-
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-        return sendmsg(sock, &mh, MSG_NOSIGNAL);
-}
-
-/* Sends some of this stage, which has *size bytes; what of it was sent. */
-static ssize_t send_stage(struct server *s, const struct command *c, uint64_t *size) {
-        char words[32] = {};
-        bool more = c && c->purpose != ASK_VERSION;
-        off_t at = (off_t)s->stage_done;
-
-        *size = 0;
-        if (s->stage == STAGE_WORDS)
-                *size = words_of(s, c, words);
-        else if (more)
-                *size = s->stage == STAGE_CONTENT ? (s->stream ? c->size : 1) : s->stream ? 4 : 0;
-        if (s->stage_done == *size)
-                return 0;
-        if (s->stage != STAGE_CONTENT || !c)
-                return send(s->fd, words + s->stage_done, (size_t)(*size - s->stage_done),
-                            MSG_NOSIGNAL | (s->stage == STAGE_WORDS && more ? MSG_MORE : 0));
-        return s->stream ? sendfile(s->fd, c->fd, &at, (size_t)(*size - s->stage_done))
-                         : send_fd(s->fd, c->fd);
-}
-
-static bool has_to_send(const struct server *s) {
-        return s->fd >= 0 && s->state != SERVER_CONNECTING && !s->deaf && s->sending <= s->last_id;
-}
-
-static void send_commands(struct server *s, uint64_t now) {
-        while (has_to_send(s)) {
-                struct command *c = s->sending > 0 ? find_command(s, s->sending) : NULL;
-                uint64_t size;
-                ssize_t n = send_stage(s, c, &size);
-
-                if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                        return;
-                /* Why it hung up may be there to be read. */
-                if (n < 0) {
-                        s->deaf = true;
-                        return;
-                }
-                s->moved_usec = n > 0 ? now : s->moved_usec;
-                s->stage_done += (uint64_t)n;
-                if (s->stage_done < size)
-                        continue;
-                s->stage_done = 0;
-                if (++s->stage < _STAGE_MAX)
-                        continue;
-                s->stage = STAGE_WORDS;
-                s->sending++;
-                if (c)
-                        c->sent_usec = now;
-        }
 }
 
 /* ---- Its beginning ---- */
@@ -221,11 +72,11 @@ static int connect_to(struct server *s) {
         return 0;
 }
 
-static void begin(struct server *s, uint64_t now) {
+void server_begin(struct server *s, uint64_t now) {
         int r;
 
         if (s->n_places == 0) {
-                fail(s, now, "its name is not known; correct it, or write an address");
+                server_fail(s, now, "its name is not known; correct it, or write an address");
                 return;
         }
         hang_up(s, SERVER_CONNECTING, 0);
@@ -235,8 +86,8 @@ static void begin(struct server *s, uint64_t now) {
         s->deaf = false;
         r = connect_to(s);
         if (r < 0)
-                fail(s, now, "%s",
-                     r == -EAGAIN ? "its queue of connections is full" : error_text(-r));
+                server_fail(s, now, "%s",
+                            r == -EAGAIN ? "its queue of connections is full" : error_text(-r));
 }
 
 static void connected(struct server *s, uint64_t now) {
@@ -248,156 +99,19 @@ static void connected(struct server *s, uint64_t now) {
                 error = errno;
         if (error && s->place + 1 < s->n_places) {
                 s->place++;
-                begin(s, now);
+                server_begin(s, now);
                 return;
         }
         if (error) {
-                fail(s, now, "%s", error_text(error));
+                server_fail(s, now, "%s", error_text(error));
                 return;
         }
         s->state = SERVER_PROVING;
-        (void)put_command(s, ASK_VERSION, -EBADF, 0);
-        ask_probe(s, ASK_CANARY, &probes->canary);
-        ask_probe(s, ASK_TWIN, &probes->twin);
-        ask_probe(s, ASK_LIMITS, &probes->limits);
-        send_commands(s, now);
-}
-
-static void proven(struct server *s, uint64_t now) {
-        for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++)
-                if (s->commands[i].purpose != ASK_NOTHING)
-                        return;
-        s->state = SERVER_UP;
-        s->tried = true;
-        s->scanned = false;
-        s->since_usec = s->version_usec = s->canary_usec = now;
-        if (s->used)
-                return;
-        s->used = true;
-        s->owner->changed(s->owner->userdata, s);
-        s->was_up = true;
-}
-
-/* ---- What it answers ---- */
-
-/* Whether a probe's answer is as it must be; else why not. */
-static const char *wrong(enum command_purpose purpose, const struct clamd_reply *reply) {
-        bool limits = reply->answer == CLAMD_FOUND && startswith(reply->name, limits_prefix);
-
-        if (reply->answer == CLAMD_ERROR || reply->answer == CLAMD_TOO_LARGE)
-                return reply->name;
-        switch (purpose) {
-        case ASK_CANARY:
-                return limits ? "its limits do not let it look into a zip in a nested message"
-                       : reply->answer != CLAMD_FOUND
-                               ? "it does not find the test virus in an attachment"
-                               : NULL;
-        case ASK_TWIN:
-                return reply->answer != CLAMD_OK ? "it finds something in a harmless mail" : NULL;
-        case ASK_LIMITS:
-                return limits ? NULL
-                              : "it calls clean what exceeds its limits: set AlertExceedsMax yes "
-                                "in its clamd.conf";
-        case ASK_VERSION:
-        case ASK_SCAN:
-        case ASK_NOTHING:
-        default: return NULL;
-        }
-}
-
-static void take_probe(struct server *s, const struct command *c, const struct clamd_reply *reply,
-                       uint64_t now) {
-        const char *why = wrong(c->purpose, reply);
-
-        if (!why) {
-                if (c->purpose == ASK_CANARY)
-                        s->canary_usec = now;
-                return;
-        }
-        /* What listens on a socket here may be a tunnel, which passes no fds. */
-        if (c->purpose == ASK_CANARY && reply->answer == CLAMD_ERROR && !s->stream &&
-            s->state == SERVER_PROVING) {
-                s->stream = true;
-                begin(s, now);
-                return;
-        }
-        fail(s, now, "%s", why);
-}
-
-/* A reply to a command that was sent. */
-static void take_reply(struct server *s, struct command *c, const struct clamd_reply *reply,
-                       uint64_t now) {
-        struct command command = *c;
-
-        if ((reply->answer == CLAMD_VERSION) != (command.purpose == ASK_VERSION) ||
-            /* Only what is too large is known for that before its end. */
-            (command.sent_usec == 0 && reply->answer != CLAMD_TOO_LARGE)) {
-                fail(s, now, "it answered what it was not asked");
-                return;
-        }
-        free_command(c);
-        switch (command.purpose) {
-        case ASK_VERSION:
-                s->version = reply->version;
-                s->version_usec = now;
-                break;
-        case ASK_SCAN:
-                s->scans--;
-                s->scanned = true;
-                if (command.job)
-                        s->owner->answered(s->owner->userdata, s, command.job, reply);
-                break;
-        case ASK_CANARY:
-        case ASK_TWIN:
-        case ASK_LIMITS:
-        case ASK_NOTHING:
-        default: take_probe(s, &command, reply, now);
-        }
-        /* No fault of the server, but it hangs up. */
-        if (s->fd >= 0 && reply->answer == CLAMD_TOO_LARGE)
-                begin(s, now);
-        else if (s->state == SERVER_PROVING)
-                proven(s, now);
-}
-
-static void take_text(struct server *s, const char *text, size_t n, uint64_t now) {
-        struct clamd_reply reply;
-        struct command *c = NULL;
-
-        if (clamd_reply_parse(text, n, &reply) == 0)
-                c = find_command(s, reply.id);
-        if (c && c->id <= s->sending && s->sending > 0)
-                take_reply(s, c, &reply, now);
-        else
-                fail(s, now, "it does not speak clamd's protocol");
-}
-
-static void receive(struct server *s, uint64_t now) {
-        ssize_t n =
-                recv(s->fd, s->received + s->n_received, sizeof(s->received) - s->n_received, 0);
-        const char *end;
-
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return;
-        if (n <= 0) {
-                fail(s, now, "it closed the connection%s%s", n < 0 ? ": " : "",
-                     n < 0 ? error_text(errno) : "");
-                return;
-        }
-        s->moved_usec = now;
-        s->n_received += (size_t)n;
-        while (s->fd >= 0 && s->state != SERVER_CONNECTING &&
-               (end = memchr(s->received, '\0', s->n_received))) {
-                size_t length = (size_t)(end - s->received);
-                char text[sizeof(s->received)];
-
-                memcpy(text, s->received, length);
-                s->n_received -= length + 1;
-                memmove(s->received, end + 1, s->n_received);
-                take_text(s, text, length, now);
-        }
-        if (s->fd >= 0 && s->n_received == sizeof(s->received))
-                fail(s, now, "it does not speak clamd's protocol");
+        (void)server_ask(s, ASK_VERSION, -EBADF, 0);
+        server_ask_probe(s, ASK_CANARY, &probes->canary);
+        server_ask_probe(s, ASK_TWIN, &probes->twin);
+        server_ask_probe(s, ASK_LIMITS, &probes->limits);
+        server_send(s, now);
 }
 
 /* ---- For the owner ---- */
@@ -440,7 +154,7 @@ bool server_has_room(const struct server *s) {
 }
 
 bool server_is_slow(const struct server *s, uint64_t now) {
-        return find_purpose(s, ASK_VERSION) && now - s->version_usec > VERSION_USEC + SLOW_USEC;
+        return server_asked(s, ASK_VERSION) && now - s->version_usec > VERSION_USEC + SLOW_USEC;
 }
 
 int server_scan(struct server *s, void *job, int fd, uint64_t size, uint64_t now) {
@@ -449,10 +163,10 @@ int server_scan(struct server *s, void *job, int fd, uint64_t size, uint64_t now
 
         if (own < 0)
                 return -errno;
-        c = put_command(s, ASK_SCAN, own, size);
+        c = server_ask(s, ASK_SCAN, own, size);
         c->job = job;
         s->scans++;
-        send_commands(s, now);
+        server_send(s, now);
         return 0;
 }
 
@@ -465,7 +179,7 @@ void server_forget(struct server *s, const void *job) {
 short server_events(const struct server *s) {
         if (s->state == SERVER_CONNECTING)
                 return POLLOUT;
-        return (short)(POLLIN | (has_to_send(s) ? POLLOUT : 0));
+        return (short)(POLLIN | (server_has_to_send(s) ? POLLOUT : 0));
 }
 
 void server_ready(struct server *s, short events, uint64_t now) {
@@ -476,9 +190,9 @@ void server_ready(struct server *s, short events, uint64_t now) {
                 return;
         }
         if (events & (POLLIN | POLLHUP | POLLERR))
-                receive(s, now);
+                server_receive(s, now);
         if (s->fd >= 0 && events & POLLOUT)
-                send_commands(s, now);
+                server_send(s, now);
 }
 
 /* Why the session has to end now; NULL: it goes on. */
@@ -506,25 +220,25 @@ uint64_t server_run(struct server *s, uint64_t now) {
         if (s->state == SERVER_DOWN) {
                 if (now < s->due_usec)
                         return s->due_usec;
-                begin(s, now);
+                server_begin(s, now);
         }
         if (s->fd < 0)
                 return s->due_usec;
         fault = find_fault(s, now);
         if (fault) {
-                fail(s, now, "%s", fault);
+                server_fail(s, now, "%s", fault);
                 return s->due_usec;
         }
         if (s->state == SERVER_UP) {
-                if (!find_purpose(s, ASK_VERSION) && now - s->version_usec >= VERSION_USEC)
-                        (void)put_command(s, ASK_VERSION, -EBADF, 0);
-                if (!find_purpose(s, ASK_CANARY) && s->scanned &&
+                if (!server_asked(s, ASK_VERSION) && now - s->version_usec >= VERSION_USEC)
+                        (void)server_ask(s, ASK_VERSION, -EBADF, 0);
+                if (!server_asked(s, ASK_CANARY) && s->scanned &&
                     now - s->canary_usec >= CANARY_USEC) {
-                        ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
-                        ask_probe(s, ASK_TWIN, &s->owner->probes->twin);
+                        server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
+                        server_ask_probe(s, ASK_TWIN, &s->owner->probes->twin);
                         s->scanned = false;
                 }
-                send_commands(s, now);
+                server_send(s, now);
         }
         return now + VERSION_USEC / 2;
 }

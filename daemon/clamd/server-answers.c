@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Owns what a server has to answer, and what becomes of it when it answers something else. What it sends
+ * is hostile until answer.c has read it.
+ */
+
+#include "daemon/clamd/server-private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "store/util.h"
+
+static const char limits_prefix[] = "Heuristics.Limits.Exceeded";
+
+static void proven(struct server *s, uint64_t now) {
+        for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++)
+                if (s->commands[i].purpose != ASK_NOTHING)
+                        return;
+        s->state = SERVER_UP;
+        s->tried = true;
+        s->scanned = false;
+        s->since_usec = s->version_usec = s->canary_usec = now;
+        if (s->used)
+                return;
+        s->used = true;
+        s->owner->changed(s->owner->userdata, s);
+        s->was_up = true;
+}
+
+/* Whether a probe's answer is as it must be; else why not. */
+static const char *wrong(enum command_purpose purpose, const struct clamd_reply *reply) {
+        bool limits = reply->answer == CLAMD_FOUND && startswith(reply->name, limits_prefix);
+
+        if (reply->answer == CLAMD_ERROR || reply->answer == CLAMD_TOO_LARGE)
+                return reply->name;
+        switch (purpose) {
+        case ASK_CANARY:
+                return limits ? "its limits do not let it look into a zip in a nested message"
+                       : reply->answer != CLAMD_FOUND
+                               ? "it does not find the test virus in an attachment"
+                               : NULL;
+        case ASK_TWIN:
+                return reply->answer != CLAMD_OK ? "it finds something in a harmless mail" : NULL;
+        case ASK_LIMITS:
+                return limits ? NULL
+                              : "it calls clean what exceeds its limits: set AlertExceedsMax yes "
+                                "in its clamd.conf";
+        case ASK_VERSION:
+        case ASK_SCAN:
+        case ASK_NOTHING:
+        default: return NULL;
+        }
+}
+
+static void take_probe(struct server *s, const struct command *c, const struct clamd_reply *reply,
+                       uint64_t now) {
+        const char *why = wrong(c->purpose, reply);
+
+        if (!why) {
+                if (c->purpose == ASK_CANARY)
+                        s->canary_usec = now;
+                return;
+        }
+        /* What listens on a socket here may be a tunnel, which passes no fds. */
+        if (c->purpose == ASK_CANARY && reply->answer == CLAMD_ERROR && !s->stream &&
+            s->state == SERVER_PROVING) {
+                s->stream = true;
+                server_begin(s, now);
+                return;
+        }
+        server_fail(s, now, "%s", why);
+}
+
+/* A reply to a command that was sent. */
+static void take_reply(struct server *s, struct command *c, const struct clamd_reply *reply,
+                       uint64_t now) {
+        struct command command = *c;
+
+        if ((reply->answer == CLAMD_VERSION) != (command.purpose == ASK_VERSION) ||
+            /* Only what is too large is known for that before its end. */
+            (command.sent_usec == 0 && reply->answer != CLAMD_TOO_LARGE)) {
+                server_fail(s, now, "it answered what it was not asked");
+                return;
+        }
+        server_take_out(c);
+        switch (command.purpose) {
+        case ASK_VERSION:
+                s->version = reply->version;
+                s->version_usec = now;
+                break;
+        case ASK_SCAN:
+                s->scans--;
+                s->scanned = true;
+                if (command.job)
+                        s->owner->answered(s->owner->userdata, s, command.job, reply);
+                break;
+        case ASK_CANARY:
+        case ASK_TWIN:
+        case ASK_LIMITS:
+        case ASK_NOTHING:
+        default: take_probe(s, &command, reply, now);
+        }
+        /* No fault of the server, but it hangs up. */
+        if (s->fd >= 0 && reply->answer == CLAMD_TOO_LARGE)
+                server_begin(s, now);
+        else if (s->state == SERVER_PROVING)
+                proven(s, now);
+}
+
+static void take_text(struct server *s, const char *text, size_t n, uint64_t now) {
+        struct clamd_reply reply;
+        struct command *c = NULL;
+
+        if (clamd_reply_parse(text, n, &reply) == 0)
+                c = server_find(s, reply.id);
+        if (c && c->id <= s->sending && s->sending > 0)
+                take_reply(s, c, &reply, now);
+        else
+                server_fail(s, now, "it does not speak clamd's protocol");
+}
+
+void server_receive(struct server *s, uint64_t now) {
+        ssize_t n =
+                recv(s->fd, s->received + s->n_received, sizeof(s->received) - s->n_received, 0);
+        const char *end;
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        if (n <= 0) {
+                server_fail(s, now, "it closed the connection%s%s", n < 0 ? ": " : "",
+                            n < 0 ? error_text(errno) : "");
+                return;
+        }
+        s->moved_usec = now;
+        s->n_received += (size_t)n;
+        while (s->fd >= 0 && s->state != SERVER_CONNECTING &&
+               (end = memchr(s->received, '\0', s->n_received))) {
+                size_t length = (size_t)(end - s->received);
+                char text[sizeof(s->received)];
+
+                memcpy(text, s->received, length);
+                s->n_received -= length + 1;
+                memmove(s->received, end + 1, s->n_received);
+                take_text(s, text, length, now);
+        }
+        if (s->fd >= 0 && s->n_received == sizeof(s->received))
+                server_fail(s, now, "it does not speak clamd's protocol");
+}
