@@ -377,6 +377,32 @@ expect_equal "$status" 1 'status of the doctor'
 expect_equal "$(jq -r .check "$WORK/doctor" | sort -u | tr '\n' ' ')" \
     'config database hooked kernel keys others running store unit ' 'what the doctor looks at'
 
+say 'a mount unit that is stopped: its store is let go before; started, it is guarded before mail is served'
+cat >"$WORK/root/etc/systemd/system/storescan-memory.service" <<END
+[Unit]
+Wants=storescand.service
+RequiresMountsFor=/srv/memory
+After=storescand.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=storescanctl store attach memory
+ExecStop=-storescanctl store detach memory
+END
+ctl daemon-reload
+ctl start storescan-memory.service || fail 'the store is not attached'
+in_container mkdir -p /srv/memory/user/cur
+in_container bash -c 'cat >/srv/memory/user/cur/mail' <"$WORK/store/user/cur/mail"
+for _ in 1 2 3 4; do read_inside /srv/memory/user/cur/mail; done
+ctl stop srv-memory.mount || fail 'the store is busy'
+expect_equal "$(ctl is-active srv-memory.mount storescan-memory.service | sort -u)" inactive 'units of the store'
+ctl start storescan-memory.service || fail 'the store is not attached'
+expect_equal "$(ctl is-active srv-memory.mount)" active 'mount of the store'
+in_container journalctl --sync
+expect_equal "$(in_container journalctl --no-pager -b -o json STORESCAN_STORE=memory STORESCAN_EVENT=store-detached |
+    wc -l)" 1 'times that the store was detached'
+
 say 'stopped: nothing is left, the stores are open'
 denied_inside /srv/mail/user/cur/virus
 ctl stop storescand.service
