@@ -74,7 +74,8 @@ int clamd_address_parse(const char *word, size_t n, struct clamd_address *ret) {
         if (n >= sizeof(text))
                 return -EINVAL;
         for (size_t i = 0; i < n; i++) {
-                if (word[i] <= ' ' || word[i] > '~')
+                /* What people write between words or around them is none. */
+                if (word[i] <= ' ' || word[i] > '~' || strchr(",;\"'", word[i]))
                         return -EINVAL;
                 text[i] = word[i];
         }

@@ -117,7 +117,7 @@ static void connected(struct server *s, uint64_t now) {
 /* ---- For the owner ---- */
 
 static void look_up(struct server *s) {
-        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
         struct addrinfo *found = NULL;
 
         if (getaddrinfo(s->address.host, s->address.port, &hints, &found) != 0)

@@ -139,6 +139,11 @@ static const struct {
           NOT_A_WORD(5, A "on_error", "no", "deny | allow")
           NOT_A_WORD(6, A "on_unscannable", "yes", "deny | allow")
           NOT_A_WORD(7, A "marks", "mount", "auto | filesystem | directories") },
+        { VALID "[scanner]\nengine = both\nclamd = unix:/a, tcp:b:3310\nclamd_fallback = yes\n",
+          NOT_A_WORD(6, S "engine", "both", "embedded | clamd")
+          LINE(7) S "clamd: 'unix:/a,' is no address of a server; write unix:/PATH or tcp:HOST:PORT, with *N "
+          "behind it for N times the work.\n"
+          NOT_A_WORD(8, S "clamd_fallback", "yes", "none | embedded") },
         { VALID "[scanner]\nlimits = ignore\nencrypted = clean\nbroken = 0\n",
           NOT_A_WORD(6, S "limits", "ignore", RULES)
           NOT_A_WORD(7, S "encrypted", "clean", RULES " | ignore")

@@ -155,6 +155,7 @@ START_TEST(addresses) {
                 "tcp:a:",     "tcp::3310",    "tcp:a:0",        "tcp:a:65536",   "tcp:a:03310",
                 "tcp:a:33 1", "tcp:a b:3310", "tcp:::1:3310",   "tcp:[::1:3310", "tcp:[]:3310",
                 "udp:a:3310", "tcp:a/b:3310", "UNIX:/a",        "tcp:a:3310*-1", "tcp:a:3310:",
+                "unix:/a,",   "\"unix:/a\"",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {
