@@ -166,15 +166,19 @@ ctl start storescand.service
 denied || fail 'nothing is guarded'
 
 say 'purged: nothing is left but originals, and not those once there are none'
+in_container cp -r /var/lib/storescan/quarantine /var/lib/storescan/originals # as one of another name
 dpkg_inside -P storescan || fail "not purged: $(<"$WORK/dpkg.log")"
 in_container rm -r /etc/systemd/system/storescan-hub.service.d # made by hand
-grep -q 'originals of replaced mail stay in /var/lib/storescan/quarantine' "$WORK/dpkg.log" ||
-    fail "it does not tell of originals: $(<"$WORK/dpkg.log")"
+for folder in quarantine originals; do
+    grep -q "originals of replaced mail stay in /var/lib/storescan/$folder" "$WORK/dpkg.log" ||
+        fail "it does not tell of originals in $folder: $(<"$WORK/dpkg.log")"
+    in_container bash -c "cat /var/lib/storescan/$folder/*.item" | cmp -s - "$WORK/got" ||
+        fail "the original in $folder is gone"
+done
 left() { in_container find /etc /run /usr /var -xdev -name '*storescan*' ! -path '/var/log/*' ; }
 expect_equal "$(left)" /var/lib/storescan 'what is left'
-in_container bash -c 'cat /var/lib/storescan/quarantine/*.item' | cmp -s - "$WORK/got" || fail 'the original is gone'
-expect_equal "$(in_container ls /var/lib/storescan)" quarantine 'what is left of the state'
-in_container rm -r /var/lib/storescan/quarantine
+expect_equal "$(in_container ls /var/lib/storescan | xargs)" 'originals quarantine' 'what is left of the state'
+in_container rm -r /var/lib/storescan/originals /var/lib/storescan/quarantine
 dpkg_inside -i /deb/next.deb || fail "not installed after a purge: $(<"$WORK/dpkg.log")"
 expect_equal "$(ctl is-enabled storescand.service || true)" disabled 'storescand.service after a purge'
 dpkg_inside -P storescan || fail "not purged: $(<"$WORK/dpkg.log")"
