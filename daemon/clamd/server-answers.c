@@ -21,7 +21,7 @@ static void proven(struct server *s, uint64_t now) {
         s->state = SERVER_UP;
         s->tried = true;
         s->scanned = false;
-        s->since_usec = s->version_usec = s->canary_usec = now;
+        s->since_usec = s->version_usec = s->twin_usec = now;
         if (s->used)
                 return;
         s->used = true;
@@ -50,7 +50,33 @@ static const char *wrong(enum command_purpose purpose, const struct clamd_reply 
         case ASK_VERSION:
         case ASK_SCAN:
         case ASK_NOTHING:
+        case HOLD_OK:
         default: return NULL;
+        }
+}
+
+/* What is called clean is so only where a canary, asked for behind that, is found. */
+static void hold(const struct server *s, struct command *c) {
+        close_fd(c->fd);
+        *c = (struct command){
+                .purpose = HOLD_OK, .behind = s->last_id, .fd = -EBADF, .job = c->job
+        };
+}
+
+/* The canary was found. */
+static void release(struct server *s, uint32_t canary) {
+        const struct clamd_reply ok = { .answer = CLAMD_OK };
+
+        for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++) {
+                struct command *c = &s->commands[i];
+                void *job = c->job;
+
+                if (c->purpose != HOLD_OK || c->behind >= canary)
+                        continue;
+                server_take_out(c);
+                s->scans--;
+                if (job)
+                        s->owner->answered(s->owner->userdata, s, job, &ok);
         }
 }
 
@@ -60,7 +86,7 @@ static void take_probe(struct server *s, const struct command *c, const struct c
 
         if (!why) {
                 if (c->purpose == ASK_CANARY)
-                        s->canary_usec = now;
+                        release(s, c->id);
                 return;
         }
         /* What listens on a socket here may be a tunnel, which passes no fds. */
@@ -84,6 +110,11 @@ static void take_reply(struct server *s, struct command *c, const struct clamd_r
                 server_fail(s, now, "it answered what it was not asked");
                 return;
         }
+        s->scanned = s->scanned || command.purpose == ASK_SCAN;
+        if (command.purpose == ASK_SCAN && command.job && reply->answer == CLAMD_OK) {
+                hold(s, c);
+                return;
+        }
         server_take_out(c);
         switch (command.purpose) {
         case ASK_VERSION:
@@ -92,7 +123,6 @@ static void take_reply(struct server *s, struct command *c, const struct clamd_r
                 break;
         case ASK_SCAN:
                 s->scans--;
-                s->scanned = true;
                 if (command.job)
                         s->owner->answered(s->owner->userdata, s, command.job, reply);
                 break;
@@ -100,6 +130,7 @@ static void take_reply(struct server *s, struct command *c, const struct clamd_r
         case ASK_TWIN:
         case ASK_LIMITS:
         case ASK_NOTHING:
+        case HOLD_OK:
         default: take_probe(s, &command, reply, now);
         }
         /* No fault of the server, but it hangs up. */
@@ -147,4 +178,9 @@ void server_receive(struct server *s, uint64_t now) {
         }
         if (s->fd >= 0 && s->n_received == sizeof(s->received))
                 server_fail(s, now, "it does not speak clamd's protocol");
+        /* One for all that came by now. */
+        if (s->state == SERVER_UP && server_asked(s, HOLD_OK) && !server_asked(s, ASK_CANARY)) {
+                server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
+                server_send(s, now);
+        }
 }

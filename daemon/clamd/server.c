@@ -25,7 +25,7 @@
 #define VERSION_USEC  (1 * USEC_PER_SEC) /* between questions whether it is there */
 #define SLOW_USEC     (2 * USEC_PER_SEC) /* without an answer to one */
 #define DEAD_USEC     (5 * USEC_PER_SEC) /* likewise */
-#define CANARY_USEC   (5 * USEC_PER_SEC)
+#define TWIN_USEC     (5 * USEC_PER_SEC)
 #define SCAN_USEC     (150 * USEC_PER_SEC) /* clamd's own limit is 120 s */
 #define BACKOFF_USEC  (USEC_PER_SEC / 2)
 #define BACKOFF_STEPS 6
@@ -232,10 +232,9 @@ uint64_t server_run(struct server *s, uint64_t now) {
         if (s->state == SERVER_UP) {
                 if (!server_asked(s, ASK_VERSION) && now - s->version_usec >= VERSION_USEC)
                         (void)server_ask(s, ASK_VERSION, -EBADF, 0);
-                if (!server_asked(s, ASK_CANARY) && s->scanned &&
-                    now - s->canary_usec >= CANARY_USEC) {
-                        server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
+                if (!server_asked(s, ASK_TWIN) && s->scanned && now - s->twin_usec >= TWIN_USEC) {
                         server_ask_probe(s, ASK_TWIN, &s->owner->probes->twin);
+                        s->twin_usec = now;
                         s->scanned = false;
                 }
                 server_send(s, now);

@@ -4,7 +4,9 @@
 /*
  * One clamd server: a session with it, what it was asked and has not answered yet, whether it is to be
  * believed. It is used once it has found the test virus in an attachment of a nested message, called the
- * same message without it clean, and told of a limit that was exceeded; and while it answers.
+ * same message without it clean, and told of a limit that was exceeded; and while it answers. What it calls
+ * clean is so once it has found the test virus again behind that: a server whose temporary files find no
+ * room calls attachments clean that it never saw.
  */
 
 #include <sys/socket.h>
@@ -25,14 +27,23 @@ enum server_state {
         SERVER_UP,
 };
 
-enum command_purpose { ASK_NOTHING, ASK_VERSION, ASK_CANARY, ASK_TWIN, ASK_LIMITS, ASK_SCAN };
+enum command_purpose {
+        ASK_NOTHING,
+        ASK_VERSION,
+        ASK_CANARY,
+        ASK_TWIN,
+        ASK_LIMITS,
+        ASK_SCAN,
+        HOLD_OK, /* of a scan, until the canary was found behind it; nothing is asked any more */
+};
 
 struct command {
         enum command_purpose purpose; /* NOTHING: a free place */
-        uint32_t id;
-        int fd; /* of what is scanned; SCAN: our own */
+        uint32_t id;                  /* HOLD_OK: 0 */
+        uint32_t behind; /* HOLD_OK: a canary with a greater id was asked for behind the answer */
+        int fd;          /* of what is scanned; SCAN: our own */
         uint64_t size;
-        void *job;          /* SCAN: whose it is; NULL: nobody's any more */
+        void *job;          /* SCAN, HOLD_OK: whose it is; NULL: nobody's any more */
         uint64_t sent_usec; /* 0: not all of it is sent */
 };
 
@@ -59,14 +70,14 @@ struct server {
         enum server_state state;
         int fd;
         bool stream; /* content is sent; else the fd is passed */
-        uint64_t due_usec, since_usec, moved_usec, version_usec, canary_usec;
+        uint64_t due_usec, since_usec, moved_usec, version_usec, twin_usec;
         unsigned failures; /* in a row */
         bool tried;        /* it was up, or failed, once */
         bool used;         /* it was up since, but perhaps for a new session */
         bool was_up;       /* and so it was told before */
         char problem[SERVER_PROBLEM_MAX];
         struct clamd_version version;
-        bool scanned; /* something, since the canary */
+        bool scanned; /* something, since the twin */
 
         struct command commands[SERVER_COMMANDS_MAX];
         unsigned scans;      /* of them */

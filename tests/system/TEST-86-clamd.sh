@@ -209,10 +209,10 @@ while IFS='|' read -r mode why; do
     before=$(left_out p)
     again=$(back p)
     set_mode p "$mode"
-    # What it is asked makes it be tested; that may be believed until then.
+    # What it is asked makes it be tested, before it is believed.
     until was_left_out p "$before"; do
-        new_mail
-        cat "$MAIL" >/dev/null 2>&1 || true
+        new_mail "$EVIL"
+        expect_denied "$MAIL"
     done
     expect_left_out p "$before" "$why"
     expect_scanning
