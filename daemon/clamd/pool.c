@@ -36,30 +36,31 @@ static bool is_ready(const struct clamd_pool *pool) {
 
 /* ---- Scans ---- */
 
-static void drop_worker(struct clamd_pool *pool, struct worker *w) {
-        for (size_t i = 0; i < pool->n_servers && w->job.open; i++)
-                server_forget(&pool->servers[i], w);
+static void close_job(struct worker *w) {
+        for (size_t i = 0; i < ELEMENTSOF(w->job.at); i++)
+                if (w->job.at[i])
+                        server_forget(w->job.at[i], w);
+        close_fd(w->job.fd);
+        w->job = (struct job){ .fd = -EBADF };
+}
+
+static void drop_worker(struct worker *w) {
         if (w->job.open)
-                close_fd(w->job.fd);
+                close_job(w);
         close_fd(w->sock);
         *w = (struct worker){ .sock = -EBADF };
 }
 
-static void answer(struct clamd_pool *pool, struct worker *w, enum link_answer what,
-                   const char *text) {
+static void answer(struct worker *w, enum link_answer what, const char *text) {
         union link_message m;
 
         link_init(&m, LINK_ANSWER);
         m.answered.id = w->job.id;
         m.answered.answer = (uint8_t)what;
         proto_text(m.answered.text, sizeof(m.answered.text), text);
-        for (size_t i = 0; i < ELEMENTSOF(w->job.at); i++)
-                if (w->job.at[i])
-                        server_forget(w->job.at[i], w);
-        close_fd(w->job.fd);
-        w->job = (struct job){ .fd = -EBADF };
+        close_job(w);
         if (link_send(w->sock, &m, -EBADF) < 0)
-                drop_worker(pool, w);
+                drop_worker(w);
 }
 
 /* What one server could not scan may be scanned by another. */
@@ -88,9 +89,9 @@ static void scan_answered(void *userdata, struct server *s, void *of,
                 return;
         }
         switch (reply->answer) {
-        case CLAMD_OK: answer(pool, w, LINK_OK, ""); return;
-        case CLAMD_FOUND: answer(pool, w, LINK_FOUND, reply->name); return;
-        case CLAMD_TOO_LARGE: answer(pool, w, LINK_TOO_LARGE, reply->name); return;
+        case CLAMD_OK: answer(w, LINK_OK, ""); return;
+        case CLAMD_FOUND: answer(w, LINK_FOUND, reply->name); return;
+        case CLAMD_TOO_LARGE: answer(w, LINK_TOO_LARGE, reply->name); return;
         case CLAMD_ERROR:
         case CLAMD_VERSION:
         case _CLAMD_ANSWER_MAX:
@@ -115,13 +116,13 @@ static void run_job(struct clamd_pool *pool, struct worker *w, uint64_t *due) {
         struct server *s;
 
         if (job->deadline_usec != 0 && pool->now >= job->deadline_usec) {
-                answer(pool, w, LINK_TIMEOUT, "no clamd server answered in time");
+                answer(w, LINK_TIMEOUT, "no clamd server answered in time");
                 return;
         }
         if (job->deadline_usec != 0)
                 *due = MIN(*due, job->deadline_usec);
         if (!asked && job->tries >= TRIES_MAX) {
-                answer(pool, w, LINK_ERROR, job->problem);
+                answer(w, LINK_ERROR, job->problem);
                 return;
         }
         if (pool->alone_usec != 0 && !asked) {
@@ -131,7 +132,7 @@ static void run_job(struct clamd_pool *pool, struct worker *w, uint64_t *due) {
                 if (pool->now >= until) {
                         pool->news.none++;
                         pool->dirty = true;
-                        answer(pool, w, LINK_NONE,
+                        answer(w, LINK_NONE,
                                job->problem[0] ? job->problem : "no clamd server can be used");
                         return;
                 }
@@ -156,7 +157,9 @@ static void run_job(struct clamd_pool *pool, struct worker *w, uint64_t *due) {
 
 static bool take_scan(struct clamd_pool *pool, struct worker *w, const struct link_scan *m,
                       int fd) {
-        if (w->job.open || !probes_is_sealed(fd, m->size) || m->size > UINT32_MAX)
+        if (w->job.open)
+                close_job(w); /* the worker waits for its answer no more */
+        if (!probes_is_sealed(fd, m->size) || m->size > UINT32_MAX)
                 return false;
         w->job = (struct job){
                 .open = true,
@@ -177,7 +180,7 @@ static void hear_worker(struct clamd_pool *pool, struct worker *w) {
                 return;
         if (r != LINK_SCAN || !take_scan(pool, w, &m.scan, fd)) {
                 close_fd(fd);
-                drop_worker(pool, w);
+                drop_worker(w);
         }
 }
 

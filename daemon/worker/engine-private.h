@@ -14,6 +14,7 @@ struct engine {
         struct attachments *attachments; /* NULL: none are looked for */
         int pool;                        /* of clamd servers; -EBADF: none */
         bool fallback;                   /* the pool may be without */
+        bool pool_lost;                  /* it will never answer again */
         uint64_t asked;                  /* of it, so far */
 };
 

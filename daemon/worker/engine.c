@@ -250,6 +250,10 @@ void engine_set_pool(struct engine *engine, int pool, bool fallback) {
         engine->fallback = fallback;
 }
 
+bool engine_lost_pool(const struct engine *engine) {
+        return engine->pool_lost;
+}
+
 void engine_set_attachments(struct engine *engine, struct attachments *attachments) {
         engine->attachments = attachments;
 }

@@ -70,6 +70,8 @@ uint32_t engine_set_time_limit(struct engine *engine, uint32_t msec);
  * engine, which may be one without signatures, only tells what content is; with fallback it scans when
  * there is no server. */
 void engine_set_pool(struct engine *engine, int pool, bool fallback);
+/* Whether the way to it was cut off, so that there will be no answers. */
+bool engine_lost_pool(const struct engine *engine);
 
 /* What scans meet is told to attachments from now on; NULL: to nobody. */
 void engine_set_attachments(struct engine *engine, struct attachments *attachments);

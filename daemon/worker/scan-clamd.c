@@ -53,7 +53,10 @@ static int ask(struct engine *engine, bool prefixed, const void *data, size_t si
         m.scan.size = prefix + size;
         m.scan.msec = msec;
         r = link_send(engine->pool, &m, fd);
-        return r < 0 ? r : receive_answer(engine, ret);
+        if (r == 0)
+                r = receive_answer(engine, ret);
+        engine->pool_lost = r < 0 && r != -EAGAIN;
+        return r;
 }
 
 static void judge_found(const struct engine *engine, const char *name, struct scan *ret) {

@@ -23,6 +23,10 @@ int trust_prove(struct trust *t, char problem[static ENGINE_PROBLEM_MAX]) {
         /* Without signatures there is nothing that could find it: servers are proven by their pool. */
         int r = t->canary ? canary_check(t->canary, t->engine, problem) : 0;
 
+        if (engine_lost_pool(t->engine)) {
+                (void)snprintf(problem, ENGINE_PROBLEM_MAX, "what talks to clamd hung up");
+                r = -ECONNRESET;
+        }
         (void)spool_tidy(&t->spool);
         t->canary_usec = r < 0 ? 0 : trust_now_usec();
         return r;

@@ -279,6 +279,22 @@ start_storescand
 expect_scanning 2
 stop_storescand
 
+say 'who talks to them is stopped for a while'
+use_servers "tcp:127.0.0.1:$PORT"
+SCANNER_CONF=${SCANNER_CONF/scan_timeout = 10s/scan_timeout = 1s}
+SCANNER_CONF=${SCANNER_CONF/workers = 4/workers = 1}
+start_storescand
+pool=$(pgrep -P "$(pgrep -P "$DAEMON_PID" -d,)" -x storescan-clamd)
+kill -STOP "$pool"
+for _ in 1 2; do # the second is there before the first is looked at
+    new_mail
+    expect_denied "$MAIL"
+done
+kill -CONT "$pool"
+expect_scanning
+expect_equal "$(counter workers_died)" 0 'workers that died'
+stop_storescand
+
 say 'generations'
 start_clamd a
 start_clamd b
