@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+#
+# /init of the virtual machine that tests/old-kernel boots: makes the host's files its own, below what it
+# writes itself, and runs system tests there. Owns the machine, which it switches off.
+
+export PATH=/bin
+# shellcheck disable=SC1091 # SOURCE, BUILD and TEST_LIMIT
+. /settings
+
+say() { echo "guest: $*"; }
+
+boot() {
+    mount -t proc none /proc
+    mount -t sysfs none /sys
+    mount -t devtmpfs none /dev 2>/dev/null
+    for module in /modules/*; do insmod "$module"; done
+    mkdir -p /lower /upper /root
+    mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro root /lower
+    mount -t tmpfs none /upper
+    mkdir /upper/data /upper/work
+    mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work none /root
+    mount -t proc none /root/proc
+    mount -t sysfs none /root/sys
+    mount -t securityfs none /root/sys/kernel/security
+    mount -t devtmpfs none /root/dev
+    mkdir -p /root/dev/shm /root/dev/pts
+    mount -t tmpfs none /root/dev/shm
+    mount -t devpts none /root/dev/pts
+    mount -t tmpfs -o mode=0755 none /root/run
+    mount -t tmpfs none /root/tmp
+    mount /dev/vda /root/var/tmp
+    chmod 1777 /root/tmp /root/var/tmp
+    ln -sf /proc/self/fd /root/dev/fd
+    ip link set lo up
+    say "# Linux $(uname -r), up $(cut -d ' ' -f 1 /proc/uptime) s"
+}
+
+# Of a test that said nothing by itself, its last lines.
+reason() { grep -E '^(FAIL|SKIP): ' /root/tmp/output || tail -n 3 /root/tmp/output; }
+
+run_test() {
+    begin=$(cut -d . -f 1 /proc/uptime)
+    chroot /root /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root SOURCE="$SOURCE" BUILD="$BUILD" \
+        timeout --kill-after=60 "$TEST_LIMIT" "$SOURCE/tests/system/TEST-$1.sh" >/root/tmp/output 2>&1 </dev/null
+    status=$?
+    took="$(($(cut -d . -f 1 /proc/uptime) - begin)) s"
+    case $status in
+    0) say "ok $1 ($took)" ;;
+    77) say "skipped $1: $(reason | head -n 1 | cut -c 1-200)" ;;
+    *)
+        say "not ok $1 ($took, status $status)"
+        reason | cut -c 1-300 | sed 's/^/guest: # /'
+        ;;
+    esac
+}
+
+boot
+while read -r name; do run_test "$name"; done </tests
+say 'done'
+sync
+poweroff -f
