@@ -236,7 +236,7 @@ static int serve_until_closed(struct loader *loader) {
                 }
                 if (fds[2].revents && servers_hear(&loader->loaded.servers, loader->control) < 0) {
                         fprintf(stderr, "storescan-worker: what talks to clamd ended.\n");
-                        return -ECHILD;
+                        return -EOWNERDEAD;
                 }
                 if (fds[0].revents) {
                         r = serve_gate(loader);
@@ -280,7 +280,7 @@ int loader_run(int control) {
                 loader.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
                 r = loader.signals < 0 ? -errno : serve_until_closed(&loader);
         }
-        if (r < 0)
+        if (r < 0 && r != -EOWNERDEAD) /* said already */
                 fprintf(stderr, "storescan-worker: the talk with storescand failed: %s.\n",
                         strerror(-r));
 

@@ -236,6 +236,14 @@ set_mode p good
 expect_equal "$(counter workers_died)" 0 'workers that died'
 expect_equal "$(counter workers_hung)" 0 'workers that hung'
 
+say 'what talks to them is killed'
+for pid in $(worker_pids); do
+    [[ $(<"/proc/$pid/comm") != storescan-clamd ]] || kill -KILL "$pid"
+done
+wait_for_line '^storescand: engine-failed: '
+expect_usable 3
+expect_scanning
+
 say 'none is left'
 stamped=$WORK/mail/a/cur/clean
 expect_readable "$stamped"
