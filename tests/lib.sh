@@ -254,7 +254,7 @@ count_lines() { grep -Ec -- "$1" "$LOG" || true; }
 
 # counter KEY: its value now.
 counter() {
-    local lines line rest= n
+    local lines line rest='' n
     for ((n = 0; n < 1000; n++)); do
         # Once a second, if another shell got the answer.
         if ((n % 100 == 0)); then
@@ -263,7 +263,7 @@ counter() {
         fi
         mapfile -u "$LOG_FD" lines
         for line in "${lines[@]}"; do
-            line=$rest$line rest=
+            line=$rest$line rest=''
             [[ $line == *$'\n' ]] || rest=$line # it is still being written
             [[ $line == 'storescand: stats: '*$'\n' ]] || continue
             [[ ${line%$'\n'}' ' =~ \ "$1"=([^ ]*)\  ]] || fail "no counter $1"
