@@ -84,6 +84,10 @@ static void scan_answered(void *userdata, struct server *s, void *of,
                 return;
         if (!reply) {
                 lost_server(w, s, s->problem);
+                /* It hung up for another content's sake, and is there: senders of large mail must not
+                 * use up the tries of others. */
+                if (s->state == SERVER_CONNECTING)
+                        w->job.tries--;
                 pool->news.again++;
                 pool->dirty = true;
                 return;
@@ -215,6 +219,9 @@ static void note_alone(struct clamd_pool *pool) {
         char problems[PROTO_TEXT_MAX - 64], text[PROTO_TEXT_MAX];
         bool alone = clamd_pool_count(pool) == 0;
 
+        /* Where one has hung up because a content is too large, another session is begun. */
+        for (size_t i = 0; i < pool->n_servers; i++)
+                alone = alone && !(pool->servers[i].used && pool->servers[i].state != SERVER_UP);
         if (alone && pool->alone_usec == 0) {
                 pool->alone_usec = pool->now;
                 clamd_pool_list_problems(pool, problems, sizeof(problems));

@@ -273,10 +273,18 @@ use_servers "tcp:127.0.0.1:$PORT"
 start_clamd c "TCPSocket $PORT" 'TCPAddr 127.0.0.1' 'StreamMaxLength 1M'
 wait_clamd c
 start_storescand
-{ printf 'From: a@example.org\n\n'; head -c 3000000 /dev/zero | tr '\0' 'x' | fold -w 76; } >"$WORK/mail/a/cur/large"
+{ printf 'From: a@example.org\n\n'; head -c 3000000 /dev/zero | tr '\0' 'x' | fold -w 76; } >"$WORK/large"
+cp "$WORK/large" "$WORK/mail/a/cur/large"
 expect_denied "$WORK/mail/a/cur/large"
 wait_for_line '^storescand: unscannable: .*/large'
 expect_scanning 2
+for n in {1..9}; do
+    { cat "$WORK/large"; echo "$n"; } >"$WORK/mail/a/cur/large.$n"
+    cat "$WORK/mail/a/cur/large.$n" >/dev/null 2>&1 &
+    new_mail
+    expect_readable "$MAIL"
+done
+expect_equal "$(count_lines '^storescand: clamd-none')" 0 'times that no server was there'
 expect_equal "$(counter clamd_left_out)" 0 'servers left out'
 stop_storescand
 
