@@ -39,6 +39,14 @@ has_notice() { read_file "$1" >"$WORK/got" 2>/dev/null && grep -q 'Infected cont
 # What is frozen can't be unmounted.
 put_back() { fsfreeze --unfreeze "$WORK/mail" 2>/dev/null || true; }
 
+# unmount NAME: with all that is of it; other tests may have copies of the mount for a while, in namespaces.
+# shellcheck disable=SC2317 # called by wait_until
+loop_is_gone() { [[ -z $(losetup -j "$WORK/$1.image") ]]; }
+unmount() {
+    wait_until 10 umount "$WORK/$1" || fail "can not be unmounted: $1"
+    wait_until 60 loop_is_gone "$1" || fail "the loop device stays: $1"
+}
+
 mkdir "$WORK/originals" "$WORK/quarantine" "$WORK/verdicts"
 make_fs mail ext4
 make_maildir "$WORK/mail/"{block,replace,lax}
@@ -139,7 +147,7 @@ make_maildir "$WORK/rotten/user"
 mail_in "$WORK/rotten/user/cur" eicar-base64
 ROTTEN=("$CLEAN" "$VIRUS")
 mail_in "$WORK/rotten/user/cur"
-umount "$WORK/rotten"
+unmount rotten
 # One byte of each of two messages, wherever it lies; data has checksums.
 python3 - "$WORK/rotten.image" "${ROTTEN[@]/#"$WORK/rotten/user/cur"/"$WORK/originals"}" <<'END'
 import mmap, sys
@@ -191,7 +199,7 @@ wait "$reader" || true
 mail_in "$BLOCK"
 expect_served "$CLEAN"
 expect_denied "$VIRUS"
-wait_until 10 umount "$WORK/dying" || fail 'what is dead can not be unmounted'
+unmount dying
 mount_fs dying
 wait_until 20 is_denied "$WORK/dying/user/cur/virus-$((N - 1))" || fail 'mounted again, it is not guarded'
 for file in "$WORK"/dying/user/cur/*; do
