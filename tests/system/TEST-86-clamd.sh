@@ -244,6 +244,11 @@ wait_for_line '^storescand: engine-failed: '
 expect_usable 3
 expect_scanning
 
+# With a generation that stays: after the kill there may have been two, one behind the other.
+stop_storescand
+start_storescand
+expect_usable 3
+
 say 'none is left'
 stamped=$WORK/mail/a/cur/clean
 expect_readable "$stamped"
