@@ -139,7 +139,7 @@ static bool is_recently_high(const struct sweep_pressure pressures[SWEEP_PRESSUR
 static bool measures_high(const struct sweep_rest *rest,
                           const struct sweep_pressure pressures[SWEEP_PRESSURES_MAX],
                           unsigned limit, uint64_t now_usec) {
-        uint64_t elapsed = now_usec - rest->since_usec;
+        uint64_t elapsed = MAX(now_usec - rest->since_usec, UINT64_C(1));
 
         for (size_t i = 0; i < SWEEP_PRESSURES_MAX; i++) {
                 uint64_t total = pressures[i].total_usec;
