@@ -518,6 +518,10 @@ const struct config_key config_global_keys[] = {
         GATE("hot_time", hot_time_usec, "duration", "5min",
                 "How long a file is kept so.",
                 DURATION(USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC), RESTART),
+        GATE("spin", spin_usec, "0 to 1000", "50",
+                "Microseconds for which the next open is looked for before going to sleep, where that "
+                "pays.",
+                COUNT(0, 1000), RESTART),
         GATE("self_test", self_test_usec, "duration", "1min",
                 "How often it is tested that opens in each store are seen; 0s is never.",
                 DURATION(0, 24 * 3600 * USEC_PER_SEC)),

@@ -156,6 +156,7 @@ struct config {
         unsigned max_pending; /* 0: as many as RLIMIT_NOFILE bears */
         unsigned hot_files;   /* 0: none */
         uint64_t hot_time_usec;
+        unsigned spin_usec;      /* 0: not at all */
         uint64_t self_test_usec; /* 0: none */
         unsigned log_queue;      /* records that wait for the journal before dropping */
         /* [cache] */

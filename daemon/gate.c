@@ -25,8 +25,10 @@
 #include <sys/uio.h>
 #include <sys/utsname.h>
 
+#include "daemon/clock.h"
 #include "daemon/fdinfo.h"
 #include "daemon/orphans.h"
+#include "daemon/spin.h"
 
 /* Newer than Debian 12's headers. */
 #ifndef FAN_REPORT_FD_ERROR
@@ -51,6 +53,7 @@ struct fanotify_event_info_range {
         (sizeof(struct fanotify_event_metadata) + sizeof(struct fanotify_event_info_range))
 #define DEVICES_MAX    64 /* file systems with files of many items, beyond which these are slower */
 #define READS_PER_WAKE 8  /* further reads before the ring gets its turn */
+#define TURN_USEC      200 /* and how long reads that wait a little may keep it from that */
 
 struct gate {
         struct ring *ring;
@@ -67,6 +70,8 @@ struct gate {
         bool paused;              /* max_held was reached */
         bool stopped, to_next;
         unsigned held, max_held;
+        struct spin spin;
+        unsigned n_last; /* events of the last read */
 
         struct fanotify_response answers[BATCH];
         bool keep[BATCH];
@@ -158,6 +163,7 @@ int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
                 .orphans = parts->orphans,
                 .read_op.done = read_done,
                 .max_held = MAX(parts->max_held, 2U * BATCH),
+                .spin.most_usec = parts->spin_usec,
         };
         gate->fd = open_group(&gate->kernel, errors);
         if (gate->fd < 0)
@@ -256,8 +262,11 @@ static void take_event(struct gate *gate, const struct fanotify_event_metadata *
 static void take_events(struct gate *gate, size_t size) {
         const struct fanotify_event_metadata *event = (const void *)gate->events;
 
-        for (size_t left = size; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left))
+        gate->n_last = 0;
+        for (size_t left = size; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left)) {
+                gate->n_last++;
                 take_event(gate, event);
+        }
 }
 
 /* How many bytes of events may be read now: every event is an fd. */
@@ -312,19 +321,39 @@ static bool read_now(struct gate *gate) {
         return true;
 }
 
+/* Waits for somebody awake, if that pays: not where several come at once, who need the CPU more. */
+static bool read_soon(struct gate *gate, uint64_t until) {
+        uint64_t usec, now = now_usec();
+        bool came = false;
+
+        usec = now < until && gate->n_last == 1 ? spin_begin(&gate->spin) : 0;
+        if (usec == 0)
+                return false;
+        gate_flush(gate);
+        until = now + usec;
+        do
+                came = read_now(gate);
+        while (!came && now_usec() < until);
+        spin_end(&gate->spin, came);
+        return came;
+}
+
 static void read_done(struct ring_op *op, int res) {
         struct gate *gate = container_of(op, struct gate, read_op);
 
         gate->reading = false;
         count_lost(gate, res);
         if (res > 0) {
+                uint64_t until = now_usec() + TURN_USEC;
+
                 take_events(gate, (size_t)res);
                 /* One alone: most likely nobody else is about to come, who could be answered with it. */
                 if (gate->n_answers == 1)
                         gate_flush(gate);
                 /* What is answered by its stamp goes out now, with all verdicts that came before; else
                  * the turn's end is soon enough: each write wakes everybody who waits. */
-                for (unsigned i = 1; i < READS_PER_WAKE && read_now(gate); i++)
+                for (unsigned i = 1;
+                     (i < READS_PER_WAKE && read_now(gate)) || read_soon(gate, until); i++)
                         ;
         }
         submit_read(gate);

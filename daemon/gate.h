@@ -55,7 +55,8 @@ struct gate_parts {
         gate_event_fn on_event;
         void *userdata;
         struct stats *stats;
-        int kept;                /* the group of the process before; -EBADF: there is none */
+        uint64_t spin_usec; /* how long the next event is looked for, where that pays; 0: not */
+        int kept;           /* the group of the process before; -EBADF: there is none */
         struct orphans *orphans; /* where events without an answer are noted; NULL: nowhere */
 };
 

@@ -753,6 +753,7 @@ static int open_groups(struct manager *m, unsigned held) {
                         .on_event = hold_event,
                         .userdata = &m->hold,
                         .stats = &m->stats,
+                        .spin_usec = m->config->spin_usec,
                         .kept = goes_on ? kept[KEEP_GATE] : -EBADF,
                         .orphans = m->orphans,
                 },

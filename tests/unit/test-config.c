@@ -42,6 +42,7 @@ START_TEST(defaults) {
         ck_assert_uint_eq(c->max_pending, 0);
         ck_assert_uint_eq(c->hot_files, 4096);
         ck_assert_uint_eq(c->hot_time_usec, 300 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->spin_usec, 50);
         ck_assert_uint_eq(c->self_test_usec, 60 * USEC_PER_SEC);
         ck_assert_uint_eq(c->log_queue, 512);
         ck_assert_uint_eq(c->cache_size, 64 << 20);
@@ -141,7 +142,8 @@ static const char every_key_text[] =
         "on_access_age = since-update\nbreaker = allow\nbreaker_failures = 0\n"
         "breaker_time = 1d\n"
         "[stamp]\nenabled = no\n"
-        "[gate]\nmax_pending = 4096\nhot_files = 0\nhot_time = 24h\nself_test = 0s\nlog_queue = "
+        "[gate]\nmax_pending = 4096\nhot_files = 0\nhot_time = 24h\nspin = 0\nself_test = "
+        "0s\nlog_queue = "
         "65536\n"
         "[cache]\nsize = 16G\ndirectory = @/verdicts\n"
         "[quarantine]\ndirectory = @/originals\nkeep = 36h\nmax_size = 0\nnotify = yes\n"
@@ -197,6 +199,7 @@ START_TEST(every_key) {
         ck_assert_uint_eq(c->max_pending, 4096);
         ck_assert_uint_eq(c->hot_files, 0);
         ck_assert_uint_eq(c->hot_time_usec, 24 * 3600 * USEC_PER_SEC);
+        ck_assert_uint_eq(c->spin_usec, 0);
         ck_assert_uint_eq(c->self_test_usec, 0);
         ck_assert_uint_eq(c->log_queue, 65536);
         ck_assert_uint_eq(c->cache_size, UINT64_C(16) << 30);
@@ -532,6 +535,7 @@ START_TEST(printed_text) {
                           "max_pending = auto ; default\n"
                           "hot_files = 4096 ; default\n"
                           "hot_time = 5min ; default\n"
+                          "spin = 50 ; default\n"
                           "self_test = 1min ; default\n"
                           "log_queue = 512 ; default\n"
                           "\n"
