@@ -73,7 +73,8 @@ int verb_allow_list(const struct ctl *ctl, char **args, int n) {
 /* All or nothing: one mistake, and the list stays. */
 static int change(const struct ctl *ctl, char **args, int n,
                   int (*one)(struct allowed *allowed, const char *text,
-                             const uint8_t digest[static DIGEST_SIZE])) {
+                             const uint8_t digest[static DIGEST_SIZE]),
+                  const char *result) {
         struct allow_file opened = { .folder = -EBADF };
         _cleanup_(allow_file_closep) struct allow_file *file = &opened;
         _cleanup_(config_freep) struct config *config = NULL;
@@ -88,7 +89,11 @@ static int change(const struct ctl *ctl, char **args, int n,
                 if (r == STATUS_OK)
                         r = one(&file->allowed, args[i], digest);
         }
-        return r == STATUS_OK ? allow_save(config, file) : r;
+        if (r == STATUS_OK)
+                r = allow_save(config, file);
+        for (int i = 0; i < n; i++)
+                (void)output_done_of(ctl->json, r, "digest", args[i], result);
+        return r;
 }
 
 static int add(struct allowed *allowed, const char *text,
@@ -112,9 +117,9 @@ static int take_out(struct allowed *allowed, const char *text,
 }
 
 int verb_allow_add(const struct ctl *ctl, char **args, int n) {
-        return change(ctl, args, n, add);
+        return change(ctl, args, n, add, "allowed");
 }
 
 int verb_allow_remove(const struct ctl *ctl, char **args, int n) {
-        return change(ctl, args, n, take_out);
+        return change(ctl, args, n, take_out, "removed");
 }

@@ -68,6 +68,21 @@ void output_result(bool json, const char *key, const char *subject, const char *
         printf(",\"result\":\"%s\"}\n", result);
 }
 
+int output_done(bool json, int status, const char *result, const char *text) {
+        if (status == STATUS_OK && json)
+                printf("{\"result\":\"%s\"}\n", result);
+        else if (status == STATUS_OK)
+                fputs(text, stdout);
+        return status;
+}
+
+int output_done_of(bool json, int status, const char *key, const char *subject,
+                   const char *result) {
+        if (status == STATUS_OK && json)
+                output_result(true, key, subject, result, "");
+        return status;
+}
+
 int output_error(const char *subject, const char *format, ...) {
         _cleanup_free_ char *shown = escape_terminal(subject, strlen(subject));
         va_list ap;

@@ -31,6 +31,13 @@ void output_line(const char *name, const char *text);
 void output_result(bool json, const char *key, const char *subject, const char *result,
                    const char *text);
 
+/* Of a command that is about nothing in particular: {"result":"..."}, or for people text as it is, if it
+ * succeeded. Returns status. */
+int output_done(bool json, int status, const char *result, const char *text);
+
+/* Likewise of one that is about each of some: {"key":"...","result":"..."}, and for people nothing. */
+int output_done_of(bool json, int status, const char *key, const char *subject, const char *result);
+
 /* "storescanctl: subject: what is wrong", escaped; subject is of any bytes. Returns STATUS_ERROR. */
 _printf_(2, 3) int output_error(const char *subject, const char *format, ...);
 

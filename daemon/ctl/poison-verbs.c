@@ -66,9 +66,7 @@ int verb_poison_list(const struct ctl *ctl, char **args, int n) {
 }
 
 int verb_poison_clear(const struct ctl *ctl, char **args, int n) {
-        int r = ctl_bus_call("ClearPoison", "");
-
-        if (r == STATUS_OK)
-                puts("All of it is scanned again when it is opened; the copies are deleted.");
-        return r;
+        return output_done(ctl->json, ctl_bus_call("ClearPoison", ""), "cleared",
+                           "All of it is scanned again when it is opened; the copies are "
+                           "deleted.\n");
 }

@@ -356,30 +356,24 @@ int verb_stats(const struct ctl *ctl, char **args, int n) {
 }
 
 int verb_reload(const struct ctl *ctl, char **args, int n) {
-        int r = ctl_bus_call("Reload", "");
-
-        if (r == STATUS_OK)
-                printf("storescand looks at signatures and configuration; its log tells what comes "
-                       "of "
-                       "it:\n    journalctl -u storescand -n 20\n");
-        return r;
+        return output_done(ctl->json, ctl_bus_call("Reload", ""), "asked",
+                           "storescand looks at signatures and configuration; its log tells what "
+                           "comes of it:\n    journalctl -u storescand -n 20\n");
 }
 
 int verb_pause(const struct ctl *ctl, char **args, int n) {
         char problem[CONFIG_PROBLEM_MAX];
         uint64_t usec;
-        int r;
 
         if (config_duration(args[0], USEC_PER_SEC, PAUSE_MAX_USEC, &usec, problem) < 0) {
                 fprintf(stderr, "storescanctl: %s.\n", problem);
                 return STATUS_ERROR;
         }
-        r = ctl_bus_call("Pause", "t", usec);
-        if (r == STATUS_OK)
-                puts("Every open passes unscanned until then, or until 'storescanctl resume'.");
-        return r;
+        return output_done(ctl->json, ctl_bus_call("Pause", "t", usec), "paused",
+                           "Every open passes unscanned until then, or until 'storescanctl "
+                           "resume'.\n");
 }
 
 int verb_resume(const struct ctl *ctl, char **args, int n) {
-        return ctl_bus_call("Resume", "");
+        return output_done(ctl->json, ctl_bus_call("Resume", ""), "resumed", "");
 }

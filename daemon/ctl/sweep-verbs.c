@@ -122,21 +122,23 @@ int verb_sweep_status(const struct ctl *ctl, char **args, int n) {
         return r;
 }
 
-static int call_each(const char *method, char **args, int n) {
+static int call_each(const struct ctl *ctl, const char *method, const char *result, char **args,
+                     int n) {
         int worst = STATUS_OK;
 
         for (int i = 0; i < n; i++) {
                 int r = ctl_bus_call(method, "s", args[i]);
 
+                r = output_done_of(ctl->json, r, "store", args[i], result);
                 worst = MAX(worst, r);
         }
         return worst;
 }
 
 int verb_sweep_start(const struct ctl *ctl, char **args, int n) {
-        return call_each("SweepStart", args, n);
+        return call_each(ctl, "SweepStart", "started", args, n);
 }
 
 int verb_sweep_stop(const struct ctl *ctl, char **args, int n) {
-        return call_each("SweepStop", args, n);
+        return call_each(ctl, "SweepStop", "stopped", args, n);
 }

@@ -123,7 +123,7 @@ for shell in bash zsh fish; do
     same 'what there is' $'show\nverify\nclear' "$shell" "$("${shell}_words" storescanctl stamp '')"
     same 'what there is' verify "$shell" "$("${shell}_words" storescanctl --json stamp v)"
     same 'what there is' file "$shell" "$("${shell}_words" storescanctl stamp show '')"
-    same 'what there is' $'--help\n--version' "$shell" "$("${shell}_words" storescanctl reload -- | grep '^--..')"
+    same 'what there is' $'--help\n--version' "$shell" "$("${shell}_words" storescanctl metrics -- | grep '^--..')"
     same 'what there is' $'sign\nverify' "$shell" "$("${shell}_words" storescan-stamp '')"
 done
 

@@ -103,6 +103,7 @@ expect metrics+ 0 metrics
 expect doctor 1 --config "$CONF" doctor
 expect doctor-json 1 --json --config "$CONF" doctor
 expect reload 0 reload
+expect reload-json 0 --json reload
 wait_for_line '^storescand: config-reloaded: '
 # shellcheck disable=SC2016 # of the shell of script
 {
@@ -112,9 +113,11 @@ wait_for_line '^storescand: config-reloaded: '
     [[ $(NO_COLOR=1 on_terminal) == *$'\e['* ]] && fail 'colours, though NO_COLOR is set'
 }
 expect pause 0 pause 1min
+expect pause-json 0 --json pause 1min
 expect status-paused 1 status
 expect pause-wrong 2 pause forever
 expect resume 0 resume
+expect resume-json 0 --json resume
 
 say 'sweeps'
 expect sweep-status 0 sweep status
@@ -125,6 +128,8 @@ expect complete-store 0 --complete sweep start ''
 expect sweep-status-after 0 sweep status
 expect sweep-status-json 0 --json sweep status
 expect sweep-stop 2 sweep stop bob
+expect sweep-start-json 0 --json sweep start bob
+expect sweep-stop-json 2 --json sweep stop nobody
 
 say 'who waits, and what happens'
 expect pending 0 pending
@@ -146,8 +151,10 @@ expect explain 0 explain "$clean"
 expect explain-json 0 --json explain "$clean"
 say 'a store is let go, and taken up again'
 expect store-detach 0 store detach bob
+expect store-detach-json 0 --json store detach bob
 expect store-detach-status 1 status
 expect store-attach 0 store attach bob
+expect store-attach-json 0 --json store attach bob
 expect store-attach-wrong 2 store attach bob nobody
 
 say 'stamps'
@@ -180,6 +187,8 @@ expect allow-list-json 0 --json --config "$CONF" allow list
 expect complete-allowed 0 --complete --config "$CONF" allow remove ''
 expect allow-remove 0 --config "$CONF" allow remove "$digest"
 expect allow-add 0 --config "$CONF" allow add "$digest"
+expect allow-remove-json 0 --json --config "$CONF" allow remove "$digest"
+expect allow-add-json 0 --json --config "$CONF" allow add "$digest"
 expect allow-wrong 2 --config "$CONF" allow add abc
 other=0000000000000001-0000000000000001
 for file in item meta; do cp "$QUARANTINE/$id.$file" "$QUARANTINE/$other.$file"; done
@@ -198,6 +207,7 @@ say 'what costs workers'
 expect poison-list 0 --config "$CONF" poison list
 expect poison-list-json 0 --json --config "$CONF" poison list
 expect poison-clear 0 poison clear
+expect poison-clear-json 0 --json poison clear
 
 say 'keys, configuration'
 expect key-generate 0 --keys "$WORK/keys" key generate hub1
