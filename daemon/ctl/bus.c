@@ -87,3 +87,17 @@ int ctl_bus_call_store(const char *store, const char *method) {
                 return ctl_bus_error(r, &error);
         return output_error(store, "there is no such store in the configuration");
 }
+
+int ctl_bus_call_each(const struct ctl *ctl, char **stores, int n,
+                      int (*call)(const char *store, const char *method), const char *method,
+                      const char *result) {
+        int worst = STATUS_OK;
+
+        for (int i = 0; i < n; i++) {
+                int r = call(stores[i], method);
+
+                r = output_done_of(ctl->json, r, "store", stores[i], result);
+                worst = MAX(worst, r);
+        }
+        return worst;
+}

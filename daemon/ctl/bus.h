@@ -5,6 +5,8 @@
 
 #include <systemd/sd-bus.h>
 
+struct ctl;
+
 /* Connects. What went wrong is told on standard error. Returns a STATUS_*. */
 int ctl_bus_open(sd_bus **ret);
 
@@ -19,3 +21,9 @@ int ctl_bus_call(const char *method, const char *types, ...);
 
 /* Likewise, of a store. */
 int ctl_bus_call_store(const char *store, const char *method);
+
+/* Has call called with each store and method, and says the result of those that succeeded. Returns the worst
+ * status. */
+int ctl_bus_call_each(const struct ctl *ctl, char **stores, int n,
+                      int (*call)(const char *store, const char *method), const char *method,
+                      const char *result);

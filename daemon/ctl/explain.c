@@ -198,18 +198,10 @@ static void print_json(const struct subject *s, const struct explained *a,
                 else
                         printf("\"%s\":null", texts[i].key);
         }
-        printf(",\"hot\":%s,\"scanning\":%s,\"result\":\"%s\",\"checks\":[",
-               a->hot ? "true" : "false", a->scanning ? "true" : "false",
-               check_result_name(checks->result));
-        for (size_t i = 0; i < checks->n; i++) {
-                const struct check *c = &checks->list[i];
-
-                printf("%s{\"check\":\"%s\",\"state\":\"%s\",", i > 0 ? "," : "", c->name,
-                       check_state_name(c->state));
-                output_json("text", c->text, strlen(c->text));
-                printf("}");
-        }
-        printf("]}\n");
+        printf(",\"hot\":%s,\"scanning\":%s,", a->hot ? "true" : "false",
+               a->scanning ? "true" : "false");
+        output_checks(checks);
+        printf("}\n");
 }
 
 int explain_error(const struct ctl *ctl, const char *path, const char *text) {

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/ctl/check.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/escape.h"
 #include "store/digest.h"
@@ -53,6 +54,19 @@ void output_line(const char *name, const char *text) {
         _cleanup_free_ char *shown = escape_terminal(text, strlen(text));
 
         printf("  %-11s %s\n", name, shown ?: "?");
+}
+
+void output_checks(const struct checks *checks) {
+        printf("\"result\":\"%s\",\"checks\":[", check_result_name(checks->result));
+        for (size_t i = 0; i < checks->n; i++) {
+                const struct check *c = &checks->list[i];
+
+                printf("%s{\"check\":\"%s\",\"state\":\"%s\",", i > 0 ? "," : "", c->name,
+                       check_state_name(c->state));
+                output_json("text", c->text, strlen(c->text));
+                printf("}");
+        }
+        printf("]");
 }
 
 void output_result(bool json, const char *key, const char *subject, const char *result,

@@ -17,6 +17,11 @@ void output_json(const char *key, const char *text, size_t size);
 /* The same of a path, with the exact bytes as key_base64url as well if they are no UTF-8. */
 void output_json_path(const char *key, const char *path);
 
+struct checks;
+
+/* "result":"...","checks":[...] in JSON. */
+void output_checks(const struct checks *checks);
+
 enum output_color { OUTPUT_GOOD, OUTPUT_WARNING, OUTPUT_BAD, OUTPUT_PLAIN, _OUTPUT_COLOR_MAX };
 
 /* What turns a colour on, and OUTPUT_PLAIN off: nothing unless standard output is a terminal and NO_COLOR

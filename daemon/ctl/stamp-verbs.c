@@ -92,16 +92,9 @@ static void json_show(const struct subject *s, const struct checks *checks) {
 
 static void json_verify(const struct subject *s, const struct checks *checks) {
         json_subject(s);
-        printf(",\"result\":\"%s\",\"checks\":[", check_result_name(checks->result));
-        for (size_t i = 0; i < checks->n; i++) {
-                const struct check *c = &checks->list[i];
-
-                printf("%s{\"check\":\"%s\",\"state\":\"%s\",", i > 0 ? "," : "", c->name,
-                       check_state_name(c->state));
-                output_json("text", c->text, strlen(c->text));
-                printf("}");
-        }
-        printf("]}\n");
+        printf(",");
+        output_checks(checks);
+        printf("}\n");
 }
 
 /* ---- for people ---- */

@@ -122,23 +122,14 @@ int verb_sweep_status(const struct ctl *ctl, char **args, int n) {
         return r;
 }
 
-static int call_each(const struct ctl *ctl, const char *method, const char *result, char **args,
-                     int n) {
-        int worst = STATUS_OK;
-
-        for (int i = 0; i < n; i++) {
-                int r = ctl_bus_call(method, "s", args[i]);
-
-                r = output_done_of(ctl->json, r, "store", args[i], result);
-                worst = MAX(worst, r);
-        }
-        return worst;
+static int call(const char *store, const char *method) {
+        return ctl_bus_call(method, "s", store);
 }
 
 int verb_sweep_start(const struct ctl *ctl, char **args, int n) {
-        return call_each(ctl, "SweepStart", "started", args, n);
+        return ctl_bus_call_each(ctl, args, n, call, "SweepStart", "started");
 }
 
 int verb_sweep_stop(const struct ctl *ctl, char **args, int n) {
-        return call_each(ctl, "SweepStop", "stopped", args, n);
+        return ctl_bus_call_each(ctl, args, n, call, "SweepStop", "stopped");
 }
