@@ -40,6 +40,15 @@ int confinement_allow_fcntl(scmp_filter_ctx ctx, const unsigned *commands, size_
         return r;
 }
 
+int confinement_begin(scmp_filter_ctx ctx, const char *const *names, size_t n) {
+        int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS)
+                    : -ENOMEM;
+
+        if (r == 0)
+                r = confinement_allow(ctx, names, n);
+        return r == 0 ? confinement_allow_data(ctx) : r;
+}
+
 int confinement_load(scmp_filter_ctx ctx, int r, char *problem, size_t size) {
         if (r == 0)
                 r = seccomp_load(ctx);

@@ -17,6 +17,10 @@ int confinement_allow(scmp_filter_ctx ctx, const char *const *names, size_t n);
 /* mmap(2) and mprotect(2), but of memory that can't be executed. */
 int confinement_allow_data(scmp_filter_ctx ctx);
 
+/* What a filter begins with: these system calls and data, and the end of the process for calls of another
+ * architecture. ctx: NULL is -ENOMEM. */
+int confinement_begin(scmp_filter_ctx ctx, const char *const *names, size_t n);
+
 /* These commands of fcntl(2). */
 int confinement_allow_fcntl(scmp_filter_ctx ctx, const unsigned *commands, size_t n);
 

@@ -73,13 +73,8 @@ static int confine_calls(char problem[static CONFINE_PROBLEM_MAX]) {
         static const unsigned commands[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD,
                                              F_GETFL,         F_SETFL, F_GET_SEALS };
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-        int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS)
-                    : -ENOMEM;
+        int r = confinement_begin(ctx, calls, ELEMENTSOF(calls));
 
-        if (r == 0)
-                r = confinement_allow(ctx, calls, ELEMENTSOF(calls));
-        if (r == 0)
-                r = confinement_allow_data(ctx);
         if (r == 0)
                 r = confinement_allow_fcntl(ctx, commands, ELEMENTSOF(commands));
         for (size_t i = 0; i < ELEMENTSOF(families) && r == 0; i++)

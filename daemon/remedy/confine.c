@@ -83,13 +83,8 @@ static int allow_signals(scmp_filter_ctx ctx) {
 /* Refused calls fail: a job that is killed has to be completed, one that fails is undone. */
 static int filter_calls(char problem[static CONFINE_PROBLEM_MAX]) {
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-        int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS)
-                    : -ENOMEM;
+        int r = confinement_begin(ctx, calls, ELEMENTSOF(calls));
 
-        if (r == 0)
-                r = confinement_allow(ctx, calls, ELEMENTSOF(calls));
-        if (r == 0)
-                r = confinement_allow_data(ctx);
         if (r == 0)
                 r = allow_signals(ctx);
         return confinement_load(ctx, r, problem, CONFINE_PROBLEM_MAX);
