@@ -10,11 +10,7 @@ BEGIN { FS = "\t" }
 function each(row) { return of_rounds(row, "any", "wall_nsec", 1 / messages / 1000) }
 
 # The pool's rate as a part of clamd's own, in each round.
-function part(    r, list) {
-    for (r = 1; r <= rounds; r++)
-        list = list " " of_round("direct", "any", "wall_nsec", r) / of_round("pool", "any", "wall_nsec", r)
-    return list
-}
+function part() { return ratios("direct", "any", "pool", "any") }
 
 END {
     printf "%d messages of 20 KB a row, %d workers, %d rounds\n", messages, workers, rounds

@@ -10,11 +10,7 @@ BEGIN { FS = "\t" }
 function each(row) { return of_rounds(row, "any", "wall_nsec", 1 / messages / 1000) }
 
 # How many times as quick as a scan, in each round.
-function quicker(    r, list) {
-    for (r = 1; r <= rounds; r++)
-        list = list " " of_round("scanned", "any", "wall_nsec", r) / of_round("stamped", "any", "wall_nsec", r)
-    return list
-}
+function quicker() { return ratios("scanned", "any", "stamped", "any") }
 
 END {
     printf "%d messages of 20 KB a row, %d signatures, %d workers, %d rounds\n", messages, signatures, workers, rounds
