@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Owns the three contents. Finding the canary takes clamd's mail parser, base64, its zip reader and
- * temporary files: without a folder for these it would call anything clean. */
+ * temporary files: without a folder for these it would call anything clean. It comes behind the prefix, so that
+ * what else does is known to be taken for mail. */
 
 #include "daemon/clamd/probes.h"
 
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "daemon/io.h"
+#include "daemon/worker/mail-prefix.h"
 #include "daemon/worker/zip-mail.h"
 #include "store/util.h"
 
@@ -55,8 +57,8 @@ static int make_mail(bool harmless, struct probe *ret) {
         mail = zip_mail(&zip);
         if (!mail)
                 return -ENOMEM;
-        ret->size = strlen(mail);
-        ret->fd = probes_seal(NULL, 0, mail, ret->size);
+        ret->size = MAIL_PREFIX_SIZE + strlen(mail);
+        ret->fd = probes_seal(mail_prefix, MAIL_PREFIX_SIZE, mail, strlen(mail));
         return ret->fd < 0 ? ret->fd : 0;
 }
 

@@ -18,10 +18,6 @@ struct engine {
         uint64_t asked;                  /* of it, so far */
 };
 
-/* So many bytes may come before the content, so that it is taken for mail. */
-#define SCAN_PREFIX_SIZE 24
-extern const char scan_mail_prefix[SCAN_PREFIX_SIZE + 1];
-
 /* Whether libclamav takes the content for mail by itself. */
 bool scan_is_mail(struct engine *engine, const void *data, size_t size);
 

@@ -15,10 +15,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "daemon/worker/mail-prefix.h"
 #include "store/util.h"
 
 /* libclamav's own bound of a file: it counts in int. */
-#define SIZE_MAX_SCANNED ((uint64_t)INT_MAX - 64)
+#define SIZE_MAX_SCANNED ((uint64_t)INT_MAX - MAIL_PREFIX_SIZE - 64)
 
 #define RECURSION_MAX   100
 #define LOAD_ERRORS_MAX 2
@@ -152,7 +153,7 @@ static int set_number(struct engine *engine, enum cl_engine_field field, uint64_
 static int set_options(struct engine *engine, char problem[static ENGINE_PROBLEM_MAX]) {
         const struct engine_options *o = &engine->options;
         /* The content may come behind the prefix; only parts must stay below the limit itself. */
-        uint64_t file_size = o->max_file_size + SCAN_PREFIX_SIZE;
+        uint64_t file_size = o->max_file_size + MAIL_PREFIX_SIZE;
         const struct {
                 enum cl_engine_field field;
                 uint64_t value;

@@ -2,7 +2,7 @@
 
 /*
  * Owns the questions to a pool of clamd servers, and what their answers mean. The traps are those of
- * scan.c: what clamd does not take for mail is asked for again behind a line that makes it mail. What
+ * scan.c: what clamd does not take for mail is asked for again behind lines that make it mail. What
  * its callbacks would tell besides is out of reach: clamd.conf has to say it (AlertExceedsMax,
  * AlertEncrypted...), and a signature that does not count hides what is behind it.
  *
@@ -16,6 +16,7 @@
 #include "daemon/clamd/link.h"
 #include "daemon/clamd/probes.h"
 #include "daemon/worker/engine-private.h"
+#include "daemon/worker/mail-prefix.h"
 #include "store/util.h"
 
 static void failed(struct scan *ret, enum reason reason, const char *text) {
@@ -41,8 +42,8 @@ static int receive_answer(struct engine *engine, struct link_answered *ret) {
 
 static int ask(struct engine *engine, bool prefixed, const void *data, size_t size, uint32_t msec,
                struct link_answered *ret) {
-        size_t prefix = prefixed ? SCAN_PREFIX_SIZE : 0;
-        _cleanup_close_ int fd = probes_seal(scan_mail_prefix, prefix, data, size);
+        size_t prefix = prefixed ? MAIL_PREFIX_SIZE : 0;
+        _cleanup_close_ int fd = probes_seal(mail_prefix, prefix, data, size);
         union link_message m;
         int r;
 

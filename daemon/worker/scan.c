@@ -10,8 +10,8 @@
  *    from a zip or cabinet file is cut at MaxFileSize or at what is left of MaxScanSize, scanned,
  *    and called clean. Such a piece is told by its size (inspected()).
  *  - A message is only parsed as mail when libclamav recognises its first lines. "GIF89a: x" or
- *    "ARC-Seal: ..." before them is enough to hide an attachment, so that content which was not
- *    taken for mail is looked at again behind a line that is (scan_mail_prefix).
+ *    "ARC-Seal: ..." before them is enough to hide an attachment, and so is "ustar" somewhere in its header,
+ *    so that content which was not taken for mail is looked at again behind what is (mail-prefix.h).
  *  - At the first match it stops, also at one that does not count ([allow]).
  *  - Without its unrar module RAR archives are passed over as if they were empty.
  *  - Of several things that can't be looked into, only one is reported (findings_want_all()).
@@ -20,13 +20,13 @@
  * Must not know of jobs, slots or the gate.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
 
 #include "daemon/worker/engine-private.h"
+#include "daemon/worker/mail-prefix.h"
 #include "store/util.h"
 
 #define SIZE_MIN_SCANNED 6
@@ -34,9 +34,6 @@
 /* libclamav unpacks in pieces of stdio's BUFSIZ, so that what was cut is short of the limit by less
  * than one. */
 #define UNPACK_STEP 8192
-
-const char scan_mail_prefix[] = "Received: by storescan\r\n";
-static_assert(sizeof(scan_mail_prefix) - 1 == SCAN_PREFIX_SIZE, "as engine.c makes room for");
 
 /* What is scanned; with the prefix before it, or as it is. */
 struct source {
@@ -125,15 +122,15 @@ static off_t read_prefixed(void *handle, void *buffer, size_t size, off_t offset
         uint64_t at = (uint64_t)offset;
         size_t done = 0;
 
-        if (offset < 0 || at > SCAN_PREFIX_SIZE + source->size)
+        if (offset < 0 || at > MAIL_PREFIX_SIZE + source->size)
                 return -1;
-        size = (size_t)MIN((uint64_t)size, SCAN_PREFIX_SIZE + source->size - at);
-        if (at < SCAN_PREFIX_SIZE) {
-                done = (size_t)MIN((uint64_t)size, SCAN_PREFIX_SIZE - at);
-                memcpy(buffer, scan_mail_prefix + at, done);
+        size = (size_t)MIN((uint64_t)size, MAIL_PREFIX_SIZE + source->size - at);
+        if (at < MAIL_PREFIX_SIZE) {
+                done = (size_t)MIN((uint64_t)size, MAIL_PREFIX_SIZE - at);
+                memcpy(buffer, mail_prefix + at, done);
         }
         if (done < size)
-                memcpy((uint8_t *)buffer + done, source->data + (at + done - SCAN_PREFIX_SIZE),
+                memcpy((uint8_t *)buffer + done, source->data + (at + done - MAIL_PREFIX_SIZE),
                        size - done);
         return (off_t)size;
 }
@@ -178,7 +175,7 @@ static void look(struct engine *engine, struct source *source, bool all, struct 
 
         current.findings = ret;
         current.engine = engine;
-        map = source->prefixed ? cl_fmap_open_handle(source, 0, SCAN_PREFIX_SIZE + source->size,
+        map = source->prefixed ? cl_fmap_open_handle(source, 0, MAIL_PREFIX_SIZE + source->size,
                                                      read_prefixed, 1)
                                : cl_fmap_open_memory(source->data, source->size);
         if (map) {
@@ -211,12 +208,16 @@ static void scan_source(struct engine *engine, struct source *source, struct sca
                 findings_judge(&findings, &engine->options.rules, &scan);
                 scan_merge(ret, &scan);
         }
-        if (!mail && !source->prefixed && ret->verdict != VERDICT_INFECTED &&
-            !(ret->verdict == VERDICT_UNKNOWN && ret->reason == REASON_TIMEOUT)) {
+        if (mail || ret->verdict == VERDICT_INFECTED ||
+            (ret->verdict == VERDICT_UNKNOWN && ret->reason == REASON_TIMEOUT))
+                return;
+        if (!source->prefixed) {
                 source->prefixed = true;
                 scan_source(engine, source, &scan);
                 scan_merge(ret, &scan);
-        }
+        } else if (ret->verdict == VERDICT_CLEAN)
+                scan_set(ret, VERDICT_UNKNOWN, REASON_ENGINE,
+                         "libclamav does not take mail for mail");
 }
 
 bool scan_is_mail(struct engine *engine, const void *data, size_t size) {

@@ -93,6 +93,33 @@ START_TEST(finds_behind_odd_first_lines) {
 }
 END_TEST
 
+/* What makes a tar archive of a message: at its place in the content, and at where one behind any prefix that is
+ * shorter than that would look for it. */
+START_TEST(finds_behind_marks_of_other_kinds) {
+        struct world w;
+
+        world_start(&w);
+        for (size_t first = 257 - 64; first <= 257; first++) {
+                _cleanup_blob_ struct blob inner = {}, mail = {};
+                struct proto_result r;
+
+                blob_printf(&mail, "Return-Path: <a@example.org>\r\nX-Marks: ");
+                while (mail.size < first)
+                        blob_printf(&mail, "a");
+                while (mail.size < 257 - 5)
+                        blob_printf(&mail, "ustar");
+                while (mail.size < 257)
+                        blob_printf(&mail, "a");
+                blob_printf(&mail, "ustar  \r\n");
+                mail_with(&inner, "e", eicar(), EICAR_SIZE, BASE64);
+                blob_put(&mail, inner.data, inner.size);
+                r = scan(&w, &mail);
+                assert_result(&r, VERDICT_INFECTED, REASON_NONE, EICAR_NAME);
+        }
+        world_stop(&w);
+}
+END_TEST
+
 START_TEST(clean_is_clean) {
         struct world w;
 
@@ -637,6 +664,7 @@ int main(int argc, char **argv) {
         const TTest *const tests[] = { finds_in_every_encoding,
                                        finds_in_zips,
                                        finds_behind_odd_first_lines,
+                                       finds_behind_marks_of_other_kinds,
                                        clean_is_clean,
                                        a_full_slot,
                                        known_is_not_scanned,
