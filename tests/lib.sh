@@ -159,6 +159,17 @@ make_mail() {
     "$MAKE_MAIL" "$@" >"$file"
 }
 
+# man_block PAGE NAME: the example of a man page behind the line '.\" block: NAME', as it is read by people.
+man_block() {
+    local text
+    # shellcheck disable=SC2016 # of awk
+    text=$(awk -v name="$2" '$0 == ".\\\" block: " name { found = 1 } found && on && $0 == ".EE" { exit }
+        on { print } found && $0 == ".EX" { on = 1 }' "$SOURCE/units/man/$1" |
+        sed 's/\\-/-/g; s/\\(aq/'"'"'/g; s/\\e/\\/g')
+    [[ -n $text ]] || fail "$1 has no block $2"
+    printf '%s\n' "$text"
+}
+
 # The test virus, put together from pieces so that no scanner takes this file for one.
 # shellcheck disable=SC2016
 eicar() { printf '%s' 'X5O!P%@AP[4\PZX54(P^)7CC)7}' '$EICAR-STANDARD-' 'ANTIVIRUS-TEST-FILE!$H+H*'; }
