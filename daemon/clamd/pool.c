@@ -193,6 +193,7 @@ static void add_worker(struct clamd_pool *pool, int sock) {
                 if (pool->workers[i].sock >= 0)
                         continue;
                 pool->workers[i] = (struct worker){ .sock = sock, .job.fd = -EBADF };
+                pool->n_workers = MAX(pool->n_workers, i + 1);
                 return;
         }
         close_fd(sock);
@@ -241,7 +242,7 @@ static uint64_t run(struct clamd_pool *pool) {
         if (!pool->ready)
                 return MIN(due, pool->started_usec + START_USEC);
         note_alone(pool);
-        for (size_t i = 0; i < WORKERS_HELD_MAX; i++)
+        for (size_t i = 0; i < pool->n_workers; i++)
                 if (pool->workers[i].sock >= 0 && pool->workers[i].job.open)
                         run_job(pool, &pool->workers[i], &due);
         clamd_pool_tell_sometimes(pool);
@@ -251,14 +252,14 @@ static uint64_t run(struct clamd_pool *pool) {
 static int wait_for(struct clamd_pool *pool, uint64_t due) {
         static struct pollfd fds[1 + CLAMD_SERVERS_MAX + WORKERS_HELD_MAX];
         uint64_t left = due > pool->now ? due - pool->now : 0;
-        size_t n = 1 + pool->n_servers + WORKERS_HELD_MAX;
+        size_t n = 1 + pool->n_servers + pool->n_workers;
         struct pollfd *servers = fds + 1, *workers = servers + pool->n_servers;
 
         fds[0] = (struct pollfd){ .fd = pool->control, .events = POLLIN };
         for (size_t i = 0; i < pool->n_servers; i++)
                 servers[i] = (struct pollfd){ .fd = pool->servers[i].fd,
                                               .events = server_events(&pool->servers[i]) };
-        for (size_t i = 0; i < WORKERS_HELD_MAX; i++)
+        for (size_t i = 0; i < pool->n_workers; i++)
                 workers[i] = (struct pollfd){ .fd = pool->workers[i].sock, .events = POLLIN };
         if (poll(fds, n, (int)((left + USEC_PER_MSEC - 1) / USEC_PER_MSEC)) < 0)
                 return errno == EINTR ? 0 : -errno;
@@ -266,7 +267,7 @@ static int wait_for(struct clamd_pool *pool, uint64_t due) {
         for (size_t i = 0; i < pool->n_servers; i++)
                 if (servers[i].fd == pool->servers[i].fd)
                         server_ready(&pool->servers[i], servers[i].revents, pool->now);
-        for (size_t i = 0; i < WORKERS_HELD_MAX; i++)
+        for (size_t i = 0; i < pool->n_workers; i++)
                 if (workers[i].revents && workers[i].fd == pool->workers[i].sock)
                         hear_worker(pool, &pool->workers[i]);
         return !fds[0].revents || hear_loader(pool) ? 0 : -ECONNRESET;

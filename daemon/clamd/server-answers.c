@@ -7,10 +7,17 @@
 
 #include "daemon/clamd/server-private.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "store/util.h"
+
+static_assert(SERVER_SCANS_MAX + SERVER_HELD_MAX + 4 <= SERVER_COMMANDS_MAX,
+              "one of each probe beside, and of VERSION");
+
+/* How long what is held waits for more, so that one canary does for all of it. */
+#define HOLD_USEC (2 * USEC_PER_MSEC)
 
 static const char limits_prefix[] = "Heuristics.Limits.Exceeded";
 
@@ -56,8 +63,11 @@ static const char *wrong(enum command_purpose purpose, const struct clamd_reply 
 }
 
 /* What is called clean is so only where a canary, asked for behind that, is found. */
-static void hold(const struct server *s, struct command *c) {
+static void hold(struct server *s, struct command *c, uint64_t now) {
         close_fd(c->fd);
+        s->held++;
+        if (s->held_usec == 0)
+                s->held_usec = now;
         *c = (struct command){
                 .purpose = HOLD_OK, .behind = s->last_id, .fd = -EBADF, .job = c->job
         };
@@ -75,9 +85,22 @@ static void release(struct server *s, uint32_t canary) {
                         continue;
                 server_take_out(c);
                 s->scans--;
+                s->held--;
                 if (job)
                         s->owner->answered(s->owner->userdata, s, job, &ok);
         }
+}
+
+/* Now, where what is still being scanned is less than what waits for it already. */
+uint64_t server_prove_held(struct server *s, uint64_t now) {
+        if (s->state != SERVER_UP || s->held_usec == 0 || server_asked(s, ASK_CANARY))
+                return UINT64_MAX;
+        if (s->held * 2 < s->scans && now - s->held_usec < HOLD_USEC)
+                return s->held_usec + HOLD_USEC;
+        server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
+        s->held_usec = 0;
+        server_send(s, now);
+        return UINT64_MAX;
 }
 
 static void take_probe(struct server *s, const struct command *c, const struct clamd_reply *reply,
@@ -112,7 +135,7 @@ static void take_reply(struct server *s, struct command *c, const struct clamd_r
         }
         s->scanned = s->scanned || command.purpose == ASK_SCAN;
         if (command.purpose == ASK_SCAN && command.job && reply->answer == CLAMD_OK) {
-                hold(s, c);
+                hold(s, c, now);
                 return;
         }
         server_take_out(c);
@@ -178,9 +201,5 @@ void server_receive(struct server *s, uint64_t now) {
         }
         if (s->fd >= 0 && s->n_received == sizeof(s->received))
                 server_fail(s, now, "it does not speak clamd's protocol");
-        /* One for all that came by now. */
-        if (s->state == SERVER_UP && server_asked(s, HOLD_OK) && !server_asked(s, ASK_CANARY)) {
-                server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
-                server_send(s, now);
-        }
+        (void)server_prove_held(s, now);
 }

@@ -33,4 +33,7 @@ void server_send(struct server *s, uint64_t now);
 
 /* ---- server-answers.c ---- */
 
+/* Asks for the canary behind what is held, if it is time to; returns when it will be, if nothing else happens. */
+uint64_t server_prove_held(struct server *s, uint64_t now);
+
 void server_receive(struct server *s, uint64_t now);

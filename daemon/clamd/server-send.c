@@ -29,7 +29,8 @@ void server_drop_all(struct server *s) {
                 if (job)
                         s->owner->answered(s->owner->userdata, s, job, NULL);
         }
-        s->scans = 0;
+        s->scans = s->held = 0;
+        s->held_usec = 0;
 }
 
 struct command *server_ask(struct server *s, enum command_purpose purpose, int fd, uint64_t size) {

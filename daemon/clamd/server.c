@@ -150,7 +150,8 @@ void server_init(struct server *s, const struct server_owner *owner,
 }
 
 bool server_has_room(const struct server *s) {
-        return s->state == SERVER_UP && s->scans < SERVER_SCANS_MAX;
+        return s->state == SERVER_UP && s->scans - s->held < SERVER_SCANS_MAX &&
+               s->held < SERVER_HELD_MAX;
 }
 
 bool server_is_slow(const struct server *s, uint64_t now) {
@@ -239,5 +240,5 @@ uint64_t server_run(struct server *s, uint64_t now) {
                 }
                 server_send(s, now);
         }
-        return now + VERSION_USEC / 2;
+        return MIN(now + VERSION_USEC / 2, server_prove_held(s, now));
 }

@@ -18,6 +18,7 @@
 #define SERVER_PROBLEM_MAX  160
 #define SERVER_COMMANDS_MAX 32
 #define SERVER_SCANS_MAX    12 /* at once: clamd has 10 threads unless it is told otherwise */
+#define SERVER_HELD_MAX     16
 #define SERVER_PLACES_MAX   4
 
 enum server_state {
@@ -80,7 +81,10 @@ struct server {
         bool scanned; /* something, since the twin */
 
         struct command commands[SERVER_COMMANDS_MAX];
-        unsigned scans;      /* of them */
+        unsigned scans; /* of them, held ones too */
+        unsigned held;  /* HOLD_OK */
+        uint64_t
+                held_usec; /* since when the first of those is held that no canary was asked for behind */
         uint64_t turn;       /* the owner's: when it is to be asked next */
         uint32_t last_id;    /* of the command that was put in last */
         uint32_t sending;    /* the id of the one that is being sent; 0: the session is begun */
