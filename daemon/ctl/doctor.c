@@ -273,6 +273,7 @@ int verb_doctor(const struct ctl *ctl, char **args, int n) {
                         look_at_database(&doctor, config);
                 if (config->engine == ENGINE_CLAMD)
                         look_at_servers(&doctor, config);
+                doctor_look_at_ports(&doctor, config);
                 look_at_keys(&doctor, config);
                 for (size_t i = 0; i < config->n_stores; i++)
                         look_at_store(&doctor, &config->stores[i]);

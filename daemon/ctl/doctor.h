@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by doctor.c (what an installation consists of) and doctor-system.c (what runs beside it). */
+/* Shared by doctor.c (what an installation consists of), doctor-ports.c (whether clamd is open to all) and
+ * doctor-system.c (what runs beside it). */
 
 #include <systemd/sd-bus.h>
 
@@ -18,6 +19,10 @@ struct doctor {
 /* Tells of one thing that was looked at; advice: the next step, "" where there is none. */
 void doctor_say(struct doctor *doctor, enum finding finding, const char *check, const char *advice,
                 const char *format, ...) _printf_(5, 6);
+
+/* ---- doctor-ports.c ---- */
+
+void doctor_look_at_ports(struct doctor *doctor, const struct config *config);
 
 /* ---- doctor-system.c ---- */
 

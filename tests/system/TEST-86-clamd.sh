@@ -359,6 +359,35 @@ start_storescand
 wait_for_line '^storescand: clamd-none: .*AlertExceedsMax'
 
 say 'doctor'
+# listen ADDRESS: on a port, in OPEN.
+listen() {
+    rm -f "$WORK/port"
+    python3 - "$1" "$WORK/port" <<'END' &
+import os, socket, sys, time
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+s.bind((sys.argv[1], 0))
+s.listen()
+with open(sys.argv[2] + ".part", "w") as file:
+    print(s.getsockname()[1], file=file)
+os.rename(sys.argv[2] + ".part", sys.argv[2])
+time.sleep(60)
+END
+    PIDS+=($!)
+    wait_until 10 test -e "$WORK/port" || fail "nothing listens on $1"
+    OPEN=$(<"$WORK/port")
+}
+for address in 0.0.0.0 :: 127.0.0.1 ::1; do
+    listen "$address"
+    use_servers "tcp:127.0.0.1:$OPEN"
+    write_config
+    "$STORESCANCTL" --config "$CONF" doctor >"$WORK/doctor" 2>&1 || true
+    if [[ $address == 127.0.0.1 || $address == ::1 ]]; then
+        grep -q "port $OPEN" "$WORK/doctor" && fail "doctor does not like $address"
+    else
+        grep -q "clamd-port .*port $OPEN, clamd's, listens on $address:" "$WORK/doctor" ||
+            fail "doctor does not see a port that is open on $address: $(cat "$WORK/doctor")"
+    fi
+done
 use_servers 'tcp:127.0.0.1:3310 tcp:192.0.2.1:3310'
 write_config
 "$STORESCANCTL" --config "$CONF" doctor >"$WORK/doctor" 2>&1 || true
