@@ -50,6 +50,8 @@ static void cured(struct cure *cure, void *userdata) {
         file->many->n_curing--;
         if (cure->outcome == CURE_AGAIN)
                 file->cache_failed = true; /* the engine said otherwise */
+        if (cure->outcome == CURE_BUSY)
+                many_sweep_locked(file);
         if (cure->outcome == CURE_AGAIN || cure->outcome == CURE_REPLACED)
                 many_look_cured(file, file->cured.offset, file->cured.size);
         many_decide_all(file, REASON_NONE);

@@ -90,6 +90,7 @@ struct wait {
         bool sweeps, fresh, asked;
         uint64_t from;      /* all before is through with */
         uint64_t asked_for; /* what a job was made for last */
+        uint64_t cure_from; /* what is infected before was tried to be replaced */
         enum verdict worst; /* UNKNOWN: of an item that could not be judged */
         bool failed;
 };
@@ -290,6 +291,9 @@ void many_sweep_opened(struct many_file *file, const struct many_open *open);
 
 /* More is known: goes on, or answers. */
 void many_sweep_again(struct wait *wait);
+
+/* Somebody keeps the file locked: it is not waited for again. */
+void many_sweep_locked(struct many_file *file);
 
 /* Answers, and notes nothing: the end. */
 void many_sweep_give_up(struct wait *wait);

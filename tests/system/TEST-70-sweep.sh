@@ -145,36 +145,74 @@ say 'files of many messages'
 stop_storescand
 STORES_CONF=
 make_fs many ext4
-mkdir -p "$WORK/many/mbox"
-for box in one two sick; do
-    for seed in {1..20}; do
+mkdir -p "$WORK"/many/{mbox,told,mdbox/user/storage}
+mkdir "$WORK/fresh"
+"$MAKE_MAIL" clean -n 60 --seed 1 -o "$WORK/fresh" >/dev/null
+for kind in clean eicar-text eicar-base64; do make_mail "$WORK/$kind" "$kind"; done
+messages=("$WORK/fresh/"*)
+# append BOX MESSAGE...
+append() {
+    local file
+    for file in "${@:2}"; do
         printf 'From sender@example.org Thu Nov 26 10:00:00 2026\n'
-        "$MAKE_MAIL" clean --seed "$seed$box" 2>/dev/null || "$MAKE_MAIL" clean --seed "$seed"
+        cat "$file"
         printf '\n'
-    done >"$WORK/many/mbox/$box"
-done
-{
-    printf 'From sender@example.org Thu Nov 26 10:00:00 2026\n'
-    "$MAKE_MAIL" eicar-text
-    printf '\n'
-} >>"$WORK/many/mbox/sick"
-add_store many "$WORK/many/mbox" format=mbox
+    done >>"$WORK/many/mbox/$1"
+}
+append one "${messages[@]:0:20}"
+append two "${messages[@]:20:20}"
+append sick "${messages[@]:40}" "$WORK"/{eicar-text,eicar-base64,clean,eicar-text}
+rm -r "$WORK/fresh"
+cp "$WORK/many/mbox/sick" "$WORK/many/mbox/locked"
+cp "$WORK/many/mbox/sick" "$WORK/many/told/sick"
+MDBOX=$WORK/many/mdbox/user/storage/m.1
+"$SOURCE/tests/data/make-store-formats" mdbox "$MDBOX" "$WORK"/{clean,eicar-text,eicar-base64} >"$WORK/layout"
+add_store many "$WORK/many/mbox" format=mbox on_infected=replace scan_timeout=2s
+add_store mdbox "$WORK/many/mdbox" format=mdbox on_infected=replace
+add_store told "$WORK/many/told" format=mbox on_infected=detect
 STORES=$STORES_CONF
+lock_file "$WORK/many/mbox/locked"
 again many 'schedule = boot'
 swept many
-expect_state many "done" 3
-expect_state many judged 3
-expect_state many infected 1
+swept mdbox
+swept told
+expect_state many "done" 4
+expect_state many judged 4
+expect_state many infected 2
 expect_stamp "$WORK/many/mbox/one" c
 expect_stamp "$WORK/many/mbox/two" c
-expect_no_stamp "$WORK/many/mbox/sick"
-wait_for_line "detected: .*$WORK/many/mbox/sick.*infected"
 before=$(counter scans)
 expect_readable "$WORK/many/mbox/one"
 expect_equal "$(counter scans)" "$before" 'scans after a mailbox was read'
 
-say 'killed, whoever it is'
+say 'what is infected in them is replaced before anybody reads it, where it is to be'
+is_cured() { # FILE ORIGINAL
+    [[ $(stat -c %s "$1") == "$(stat -c %s "$2")" ]] && ! grep -aqF "$(eicar)" "$1" && ! cmp -s "$1" "$2"
+}
+kept() { grep -lF "path: $1" "$WORK"/quarantine/*.meta | wc -l; }
+cp "$WORK/many/told/sick" "$WORK/sick"
+expect_state mdbox infected 1
+expect_equal "$(kept "$MDBOX")" 2 'originals of an mdbox file'
+expect_equal "$(kept "$WORK/many/mbox/sick")" 3 'originals of a mailbox'
+expect_equal "$(kept "$WORK/many/mbox/locked")" 0 'originals of a mailbox that somebody had locked all the time'
+expect_equal "$(kept "$WORK/many/told")" 0 'originals where it is only told'
+expect_stamp "$MDBOX" c
+expect_stamp "$WORK/many/mbox/sick" c
+expect_no_stamp "$WORK/many/mbox/locked" "$WORK/many/told/sick"
+wait_for_line "detected: .*$WORK/many/told/sick.*infected"
 stop_storescand
+is_cured "$WORK/many/mbox/sick" "$WORK/sick" || fail 'what is infected in a mailbox was not replaced'
+cmp -s "$WORK/many/mbox/locked" "$WORK/sick" || fail 'a mailbox was written to though it was locked'
+kill "$LOCKER"
+
+say 'and by the next one, what somebody had locked'
+again many 'schedule = boot'
+swept many
+expect_state many infected 1
+stop_storescand
+is_cured "$WORK/many/mbox/locked" "$WORK/sick" || fail 'what had been locked was not replaced'
+
+say 'killed, whoever it is'
 STORES_CONF=
 make_fs killed ext4
 make_store "$WORK/killed/user" 300 1000
