@@ -22,12 +22,15 @@ struct sweep {
 
         bool detached;                     /* with its store */
         bool stopping;                     /* by the admin */
+        bool noting;                       /* that is all its process is there for */
+        bool noted;                        /* its process, which ended, had written down all */
         bool anew;                         /* its next start is one from the beginning */
         bool shut_out;                     /* what it needs could not be opened */
         bool failed;                       /* it gave up: until somebody starts it */
         bool killed;                       /* by us: it goes on when it may */
         bool begun;                        /* the process told of itself */
         uint64_t start_usec, backoff_usec; /* 0: it is not to start by itself */
+        uint64_t note_usec; /* when a stop is to be written down; 0: there is none to */
 
         /* What is known of it. */
         enum sweep_status status;
@@ -85,7 +88,7 @@ void sweep_process_say(struct sweep *sweep, enum sweep_message_kind kind,
 void sweep_process_end(struct sweep *sweep);
 void sweep_process_kill(struct sweep *sweep);
 
-/* Takes leave of it for good. */
+/* Takes leave of it for good: it is killed, or writes down that it was stopped. */
 void sweep_process_abandon(struct sweep *sweep);
 
 /* status: of waitpid(2). */

@@ -150,6 +150,7 @@ static void received(struct ring_op *op, int res) {
 
 void sweep_process_reaped(struct sweep *sweep, int status) {
         sweep->shut_out = WIFEXITED(status) && WEXITSTATUS(status) == STATUS_SHUT_OUT;
+        sweep->noted = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
         sweep->pid = 0;
         sweep->pidfd = close_fd(sweep->pidfd);
         sweep->sweeps->n_processes--;
@@ -299,7 +300,8 @@ void sweep_process_kill(struct sweep *sweep) {
 void sweep_process_abandon(struct sweep *sweep) {
         struct sweep_process *process = TAKE_PTR(sweep->process);
 
-        sweep_process_kill(sweep);
+        if (!sweep->stopping)
+                sweep_process_kill(sweep);
         sweep->pidfd = close_fd(sweep->pidfd);
         if (sweep->pid > 0)
                 sweep->sweeps->n_processes--;

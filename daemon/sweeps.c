@@ -32,12 +32,16 @@ static bool can_sweep(const struct sweep *sweep) {
         return !sweep->options.attachments_only || sweep->store->format == STORE_FORMAT_SIS;
 }
 
-/* Again in a while, and in a longer one each time. */
-static void back_off(struct sweep *sweep) {
+/* When to try again: in a while, and in a longer one each time. */
+static uint64_t backed_off(struct sweep *sweep) {
         sweep->backoff_usec = sweep->backoff_usec == 0
                                       ? BACKOFF_USEC
                                       : MIN(sweep->backoff_usec * 2, BACKOFF_MAX_USEC);
-        sweep->start_usec = now_usec() + sweep->backoff_usec;
+        return now_usec() + sweep->backoff_usec;
+}
+
+static void back_off(struct sweep *sweep) {
+        sweep->start_usec = backed_off(sweep);
 }
 
 static int start(struct sweep *sweep) {
@@ -46,8 +50,8 @@ static int start(struct sweep *sweep) {
                 !sweep->anew && (sweep->status == SWEEP_RUNNING || sweep->status == SWEEP_STOPPED);
         int r = sweep_process_start(sweep, sweep->anew);
 
-        sweep->start_usec = 0;
-        sweep->stopping = sweep->killed = sweep->failed = false;
+        sweep->start_usec = sweep->note_usec = 0;
+        sweep->stopping = sweep->noting = sweep->killed = sweep->failed = false;
         if (r < 0) {
                 journal_say(sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
                             "Failed to start the sweep of store '%s': %s.", sweep->store->name,
@@ -90,6 +94,33 @@ static void died(struct sweep *sweep) {
                     sweep->store->name);
 }
 
+/* The state is its process's: one that is told to stop before it begins does nothing but write that down. */
+static uint64_t note_stop(struct sweep *sweep, uint64_t now) {
+        if (sweep->note_usec == 0 || sweep->process || sweep->detached)
+                return USEC_INFINITY;
+        if (sweep->note_usec > now)
+                return sweep->note_usec;
+        if (sweep_process_start(sweep, false) < 0) {
+                sweep->note_usec = backed_off(sweep);
+                return sweep->note_usec;
+        }
+        sweep->note_usec = 0;
+        sweep->activity = SWEEP_WORKS;
+        sweep->stopping = sweep->noting = true;
+        sweep_process_say(sweep, SWEEP_STOP, NULL);
+        return USEC_INFINITY;
+}
+
+static void stopped(struct sweep *sweep) {
+        if (!sweep->noting) {
+                sweep->status = SWEEP_STOPPED;
+                log_end(sweep, EVENT_SWEEP_STOPPED, "was stopped");
+        }
+        if (!sweep->noted && sweep->start_usec == 0)
+                sweep->note_usec = backed_off(sweep);
+        sweep->stopping = sweep->noting = false;
+}
+
 void sweep_process_ended(struct sweep *sweep) {
         if (sweep->activity == SWEEP_ENDED) {
                 sweep->status = SWEEP_FINISHED;
@@ -99,10 +130,9 @@ void sweep_process_ended(struct sweep *sweep) {
                 journal_say(sweep->sweeps->journal, EVENT_SWEEP_FAILED, sweep->store->name,
                             "The sweep of store '%s' gave up: %s.", sweep->store->name,
                             error_text((int)sweep->error));
-        } else if (sweep->stopping) {
-                sweep->status = SWEEP_STOPPED;
-                log_end(sweep, EVENT_SWEEP_STOPPED, "was stopped");
-        } else if (sweep->killed)
+        } else if (sweep->stopping)
+                stopped(sweep);
+        else if (sweep->killed)
                 sweep->start_usec = now_usec();
         else if (!sweep->anew)
                 died(sweep);
@@ -168,7 +198,11 @@ uint64_t sweeps_run(struct sweeps *sweeps, uint64_t now) {
         uint64_t next = USEC_INFINITY;
         bool look = now >= sweeps->look_usec;
 
-        if (!sweeps->guarding || sweeps->ending || sweeps->held)
+        if (!sweeps->guarding || sweeps->ending)
+                return next;
+        for (size_t i = 0; i < sweeps->n; i++)
+                next = MIN(next, note_stop(&sweeps->all[i], now));
+        if (sweeps->held)
                 return next;
         if (look)
                 sweeps->look_usec = now + SCHEDULE_USEC;
@@ -250,12 +284,15 @@ int sweeps_start(struct sweeps *sweeps, const char *store) {
                 return -EBUSY;
         if (sweep->detached)
                 return -ENOTCONN;
-        if (sweep->process)
+        if (sweep->process && (!sweep->noting || sweep->start_usec > 0))
                 return -EALREADY;
         if (!can_sweep(sweep))
                 return -EOPNOTSUPP;
         sweep->backoff_usec = 0;
-        return start(sweep);
+        if (!sweep->process)
+                return start(sweep);
+        sweep->start_usec = now_usec(); /* when that it was stopped is written down */
+        return 0;
 }
 
 int sweeps_stop(struct sweeps *sweeps, const char *store) {
@@ -263,14 +300,18 @@ int sweeps_stop(struct sweeps *sweeps, const char *store) {
 
         if (!sweep)
                 return -ENOENT;
-        if (!sweep->process && sweep->start_usec == 0)
+        if ((!sweep->process || sweep->noting) && sweep->start_usec == 0)
                 return -ESRCH;
         sweep->anew = false;
         sweep->start_usec = 0;
+        if (sweep->noting)
+                return 0;
         if (!sweep->process) {
-                /* Between two processes. */
-                if (sweep->status == SWEEP_RUNNING)
+                /* Between two processes, as in a pause. */
+                if (sweep->status == SWEEP_RUNNING) {
                         sweep->status = SWEEP_STOPPED;
+                        sweep->note_usec = now_usec();
+                }
                 log_end(sweep, EVENT_SWEEP_STOPPED, "was stopped");
                 return 0;
         }
@@ -544,6 +585,7 @@ static void inherit(struct sweep *sweep, const struct sweep *from) {
         sweep->total = from->total;
         sweep->counters = from->counters;
         sweep->backoff_usec = from->backoff_usec;
+        sweep->note_usec = from->note_usec;
         if (runs || from->start_usec > 0)
                 start_soon(sweep, from->anew);
 }
@@ -573,7 +615,8 @@ void sweeps_follow_config(struct sweeps *sweeps) {
 void sweeps_end(struct sweeps *sweeps) {
         sweeps->ending = true;
         for (size_t i = 0; i < sweeps->n; i++)
-                sweep_process_kill(&sweeps->all[i]);
+                if (!sweeps->all[i].stopping) /* it writes that down */
+                        sweep_process_kill(&sweeps->all[i]);
 }
 
 struct sweeps *sweeps_free(struct sweeps *sweeps) {
