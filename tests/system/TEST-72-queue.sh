@@ -132,7 +132,22 @@ expect_equal "$(counter overflowed)" 21 'messages left to their readers'
 free_workers
 expect_denied "$WORK/public/team/new/storm-51"
 expect_readable "$WORK"/public/team/new/storm-{1..50}
+
+say 'a reload: the bound is another one at once'
+SCANNER_CONF+="
+low_queue = 4"
+write_config
+kill -HUP "$DAEMON_PID"
+wait_for_line '^storescand: config-reloaded: '
+hold_workers
+for n in {1..12}; do echo "gust $n" >"$WORK/public/team/tmp/gust-$n"; done
+mv "$WORK"/public/team/tmp/gust-* "$WORK/public/team/new/"
+wait_until 10 counter_reaches overflowed 29 || fail "overflowed is $(counter overflowed)"
+expect_equal "$(counter overflowed)" 29 'messages left to their readers, 8 of 12 by now'
+free_workers
+expect_readable "$WORK"/public/team/new/gust-{1..12}
 stop_storescand
+SCANNER_CONF=${SCANNER_CONF%$'\n'*}
 
 say 'a reader waits no longer than his store says; the scan goes on, and the next access is answered at once'
 STORES_CONF=
