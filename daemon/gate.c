@@ -71,7 +71,6 @@ struct gate {
         bool stopped, to_next;
         unsigned held, max_held;
         struct spin spin;
-        unsigned n_last; /* events of the last read */
 
         struct fanotify_response answers[BATCH];
         bool keep[BATCH];
@@ -262,11 +261,8 @@ static void take_event(struct gate *gate, const struct fanotify_event_metadata *
 static void take_events(struct gate *gate, size_t size) {
         const struct fanotify_event_metadata *event = (const void *)gate->events;
 
-        gate->n_last = 0;
-        for (size_t left = size; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left)) {
-                gate->n_last++;
+        for (size_t left = size; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left))
                 take_event(gate, event);
-        }
 }
 
 /* How many bytes of events may be read now: every event is an fd. */
@@ -321,12 +317,12 @@ static bool read_now(struct gate *gate) {
         return true;
 }
 
-/* Waits for somebody awake, if that pays: not where several come at once, who need the CPU more. */
+/* Waits for somebody awake, if that pays. */
 static bool read_soon(struct gate *gate, uint64_t until) {
         uint64_t usec, now = now_usec();
         bool came = false;
 
-        usec = now < until && gate->n_last == 1 ? spin_begin(&gate->spin) : 0;
+        usec = now < until ? spin_begin(&gate->spin) : 0;
         if (usec == 0)
                 return false;
         gate_flush(gate);

@@ -4,6 +4,7 @@
 
 #include "store/digest.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 
 #include "store/util.h"
@@ -71,15 +72,19 @@ void base64url_encode(const uint8_t *data, size_t size, char *out) {
         *out = '\0';
 }
 
-static int base64url_value(char c) {
-        if (c >= 'A' && c <= 'Z')
-                return c - 'A';
-        if (c >= 'a' && c <= 'z')
-                return c - 'a' + 26;
-        if (c >= '0' && c <= '9')
-                return c - '0' + 52;
-        return c == '-' ? 62 : c == '_' ? 63 : -EINVAL;
-}
+/* The value of a digit, and one more: 0 is none. */
+static const uint8_t base64url_values[UCHAR_MAX + 1] = {
+        ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
+        ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
+        ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
+        ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
+        ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
+        ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+        ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
+        ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+        ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63,
+        ['_'] = 64,
+};
 
 int base64url_decode(const char *text, uint8_t *ret_data, size_t size) {
         uint32_t bits = 0;
@@ -87,11 +92,11 @@ int base64url_decode(const char *text, uint8_t *ret_data, size_t size) {
         size_t n = 0;
 
         for (size_t i = 0; i < BASE64URL_LENGTH(size); i++) {
-                int v = base64url_value(text[i]);
+                uint8_t value = base64url_values[(unsigned char)text[i]];
 
-                if (v < 0)
-                        return v;
-                bits = bits << 6 | (uint32_t)v;
+                if (value == 0)
+                        return -EINVAL;
+                bits = bits << 6 | (value - 1U);
                 have += 6;
                 if (have >= 8) {
                         have -= 8;
