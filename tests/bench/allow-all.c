@@ -7,8 +7,8 @@
  * "ready" when the mark is in place; runs until it is killed.
  *
  * --accesses: also every access to a file that is open (FAN_PRE_ACCESS), as mailboxes that are one
- * file need it. --ignore FILE: a bare ignore mark on that file for all of it: what the kernel alone
- * costs where nobody has to be asked.
+ * file need it. --ignore PATH: a bare ignore mark on that file, or on each below that folder, for all
+ * of it: what the kernel alone costs where nobody has to be asked.
  */
 
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include "store/util.h"
+#include "tests/bench/files.h"
 
 /* Newer than Debian 12's headers. */
 #ifndef FAN_PRE_ACCESS
@@ -61,6 +62,20 @@ static void fail(const char *path) {
         exit(EXIT_FAILURE);
 }
 
+static void ignore(int group, uint64_t mask, const char *path) {
+        struct files files;
+        int r = files_find(path, FILES_ALL, &files);
+
+        if (r < 0) {
+                errno = -r;
+                fail(path);
+        }
+        for (size_t i = 0; i < files.n; i++)
+                if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, mask, AT_FDCWD,
+                                  files.paths[i]) < 0)
+                        fail(files.paths[i]);
+}
+
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "accesses", no_argument, NULL, 'a' },
@@ -86,7 +101,7 @@ int main(int argc, char *argv[]) {
                 default: return EXIT_FAILURE;
                 }
         if (optind + 1 != argc) {
-                fprintf(stderr, "Usage: allow-all [--accesses] [--ignore FILE]... "
+                fprintf(stderr, "Usage: allow-all [--accesses] [--ignore PATH]... "
                                 "FOLDER-ON-THE-FILE-SYSTEM\n");
                 return EXIT_FAILURE;
         }
@@ -96,9 +111,7 @@ int main(int argc, char *argv[]) {
                                        argv[optind]) < 0)
                 fail(argv[optind]);
         for (size_t i = 0; i < n_ignored; i++)
-                if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, mask, AT_FDCWD,
-                                  ignored[i]) < 0)
-                        fail(ignored[i]);
+                ignore(group, mask, ignored[i]);
         printf("ready\n");
         (void)fflush(stdout);
 

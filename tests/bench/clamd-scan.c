@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
         }
         if (argc - optind != 2)
                 die("usage: clamd-scan [--depth N] SOCKET FOLDER");
-        if (files_find(argv[optind + 1], &files) < 0)
+        if (files_find(argv[optind + 1], FILES_ALL, &files) < 0)
                 die("there are no files");
         sock = connect_to(argv[optind]);
         started = now_nsec();

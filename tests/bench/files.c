@@ -32,12 +32,15 @@ static int compare_paths(const void *a, const void *b) {
         return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int files_find(const char *folder, struct files *ret) {
-        if (nftw(folder, add, 16, FTW_PHYS) < 0)
+int files_find(const char *path, size_t most, struct files *ret) {
+        found = (struct files){};
+        allocated = 0;
+        if (nftw(path, add, 16, FTW_PHYS) < 0)
                 return errno > 0 ? -errno : -ENOMEM;
         if (found.n == 0)
                 return -ENOENT;
         qsort(found.paths, found.n, sizeof(*found.paths), compare_paths);
+        found.n = MIN(found.n, most);
         *ret = found;
         return 0;
 }

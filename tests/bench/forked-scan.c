@@ -46,9 +46,9 @@ static _Noreturn void fail(const char *what, const char *why) {
         exit(EXIT_FAILURE);
 }
 
-static void read_messages(const char *folder) {
+static void read_messages(const char *folder, size_t most) {
         struct files files;
-        int r = files_find(folder, &files);
+        int r = files_find(folder, most, &files);
 
         if (r < 0)
                 fail(folder, strerror(-r));
@@ -184,8 +184,10 @@ int main(int argc, char *argv[]) {
                 { "database", required_argument, NULL, 'd' },
                 { "tmpdir", required_argument, NULL, 't' },
                 { "processes", required_argument, NULL, 'p' },
+                { "files", required_argument, NULL, 'f' },
                 {},
         };
+        size_t most = FILES_ALL;
         const char *database = NULL, *tmpdir = NULL;
         unsigned processes = 2, signatures;
         uint64_t wall;
@@ -196,14 +198,15 @@ int main(int argc, char *argv[]) {
                 case 'd': database = optarg; break;
                 case 't': tmpdir = optarg; break;
                 case 'p': processes = parse_number("--processes", optarg, 1, PROCESSES_MAX); break;
+                case 'f': most = parse_number("--files", optarg, 1, UINT32_MAX); break;
                 default: return EXIT_FAILURE;
                 }
         if (optind + 1 != argc || !database || !tmpdir) {
                 fprintf(stderr, "Usage: forked-scan --database FOLDER --tmpdir FOLDER "
-                                "[--processes N] FOLDER\n");
+                                "[--processes N] [--files N] FOLDER\n");
                 return EXIT_FAILURE;
         }
-        read_messages(argv[optind]);
+        read_messages(argv[optind], most);
         signatures = make_engine(database);
         shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
                       0);

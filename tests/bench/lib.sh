@@ -18,6 +18,7 @@ CLAMONACC=yes
 CHECK=no
 RAW_COPY=
 TRIES=4          # of a measurement that others disturb
+REPEAT_UNTIL=    # seconds since the start after which none is repeated; empty: no limit
 IDLE_MAX=600     # seconds in all that are waited for others to be done
 OTHER_PERCENT=8  # of the machine that others may use before it counts as disturbed
 LISTENER_CPU=
@@ -65,6 +66,28 @@ heading() {
         sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $("$STORESCAND" --version | head -n 1)"
 }
 
+# make_memory_fs NAME FSTYPE SIZE [OPTION-OF-MKFS...]: a file system of its own at $WORK/NAME; its image is in memory.
+make_memory_fs() {
+    local name=$1 fstype=$2 size=$3 options=("${@:4}")
+    need_program "mkfs.$fstype"
+    [[ $fstype != ext4 ]] || options+=(-I 256)
+    mkdir "$WORK/$name"
+    truncate -s "$size" "$WORK/scan/$name.image"
+    "mkfs.$fstype" -q "${options[@]}" "$WORK/scan/$name.image"
+    mount -o loop,noatime "$WORK/scan/$name.image" "$WORK/$name"
+}
+
+# make_messages FOLDER NUMBER [KEYFILE]: a Maildir of so many messages of 20 KB that nobody has seen, stamped
+# with the key of a hub, if any.
+NEXT=0
+make_messages() {
+    make_maildir "$1"
+    rm -f "$WORK/mbox"
+    "$PROGRAMS/make-mbox" --messages "$2" --first "$NEXT" "$WORK/mbox"
+    NEXT=$((NEXT + $2))
+    "$BENCH/split-and-stamp" "$WORK/mbox" "$1/new" "${3:-}"
+}
+
 # ---- The machine ----
 
 # Ticks of all CPUs that were not idle, and all ticks, since boot.
@@ -90,16 +113,20 @@ wait_idle() {
     done
 }
 
-# process_ticks PID...: processor time that they used up to now, in ticks of 10 ms.
+# process_ticks PID...: processor time that they, and those of their children that ended, used up to now, in
+# ticks of 10 ms.
 process_ticks() {
     local pid stat sum=0
     for pid; do
-        stat=$(<"/proc/$pid/stat") || continue
+        stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
         read -r -a stat <<<"${stat##*) }"
-        sum=$((sum + stat[11] + stat[12]))
+        sum=$((sum + stat[11] + stat[12] + stat[13] + stat[14]))
     done
     printf '%s\n' "$sum"
 }
+
+# Precise processor time of PIDs, in ns.
+process_nsec() { "$PROGRAMS/cpu-time" "$@"; }
 
 # ---- One measurement ----
 
@@ -107,13 +134,13 @@ record() { printf '%s\t%s\t%s\t%s\t%s\n' "$ROUND" "$COLUMN" "$1" "$2" "$3" >>"$B
 
 # measure ROW COMMAND...: runs it, records the keys and values that it says, and sums up how much of
 # the machine others had meanwhile. The first key and value must be EXPECTED's. OWN: pids of the row.
-# GATE, SCANNERS: those whose time is recorded.
+# GATE, SCANNERS: those whose time is recorded, gate_nsec and scanner_nsec.
 EXPECTED=
 OWN=() GATE=() SCANNERS=()
 measure() {
     local row=$1 busy total own before=() line key value cpu=0
     shift
-    before=("$(process_ticks "${GATE[@]}")" "$(process_ticks "${SCANNERS[@]}")")
+    before=("$(process_nsec "${GATE[@]}")" "$(process_nsec "${SCANNERS[@]}")")
     own=$(process_ticks "${OWN[@]}")
     machine_ticks
     busy=$BUSY total=$TOTAL
@@ -121,14 +148,13 @@ measure() {
     machine_ticks
     own=$(($(process_ticks "${OWN[@]}") - own))
     [[ "$line " == "$EXPECTED "* ]] || fail "row '$row': not '$EXPECTED' but '$line'"
-    line=${line#"$EXPECTED"}
     while read -r key value line <<<"$line" && [[ -n $key ]]; do
         record "$row" "$key" "$value"
         [[ $key == cpu_usec ]] && cpu=$value
     done
-    ((${#GATE[@]} == 0)) || record "$row" gate_ticks "$(($(process_ticks "${GATE[@]}") - before[0]))"
+    ((${#GATE[@]} == 0)) || record "$row" gate_nsec "$(($(process_nsec "${GATE[@]}") - before[0]))"
     ((${#SCANNERS[@]} == 0)) ||
-        record "$row" scanner_ticks "$(($(process_ticks "${SCANNERS[@]}") - before[1]))"
+        record "$row" scanner_nsec "$(($(process_nsec "${SCANNERS[@]}") - before[1]))"
     # Ticks are cut off: one a process may be missing from ours.
     OTHERS=$((OTHERS + BUSY - busy - own - cpu / 10000 - ${#OWN[@]} - 1))
     ALL=$((ALL + TOTAL - total))
@@ -145,15 +171,15 @@ run_block() {
         "$@"
         ((OTHERS < 0)) && OTHERS=0
         ((OTHERS * 100 <= ALL * OTHER_PERCENT)) && break
-        ((try < TRIES)) || break
+        ((try < TRIES && SECONDS < ${REPEAT_UNTIL:-$((SECONDS + 1))})) || break
         DISTURBED=$((DISTURBED + 1))
     done
     record "$1" others_percent "$((OTHERS * 100 / ALL))"
     cat "$BLOCK" >>"$RAW"
 }
 
-# place PID: only its main thread.
-place() { [[ -z $LISTENER_CPU ]] || taskset --pid --cpu-list "$LISTENER_CPU" "$1" >/dev/null; }
+# place PID: only its main thread; on all CPUs without LISTENER_CPU.
+place() { taskset --pid --cpu-list "${LISTENER_CPU:-0-$((CPUS - 1))}" "$1" >/dev/null; }
 
 # end_process PID: one of PIDS.
 end_process() {
@@ -178,6 +204,7 @@ begin_allow_all() {
     wait_until 10 grep -q ready "$WORK/allow-all.out" || fail 'the listener that allows everything does not run'
     place "$LISTENER"
     OWN=("$LISTENER")
+    GATE=("$LISTENER")
 }
 
 all_workers_run() { (($(counter workers_started) >= WORKERS)); }
@@ -196,6 +223,42 @@ expect_counter() {
     local value
     value=$(counter "$1")
     ((value == $2)) || fail "storescand: $1 is $value, not $2; this row means nothing"
+}
+
+# read_until_stamped NUMBER FOLDER...: until each of its so many messages is answered by its stamp. When too
+# many are under way some are not written: those messages are read again.
+read_until_stamped() {
+    local try hits folder
+    for ((try = 0; try < 40; try++)); do
+        hits=$(counter stamp_hits)
+        for folder in "${@:2}"; do "$PROGRAMS/opener" "$folder" >/dev/null; done
+        (($(counter stamp_hits) - hits < $1)) || return 0
+    done
+    fail 'not every message has a stamp after 40 reads; the rows that need them mean nothing'
+}
+
+# strip_xattrs FOLDER...: its files lose their stamps.
+strip_xattrs() {
+    find "$@" -type f -print0 | xargs -0 setfattr -x trusted.avstamp 2>/dev/null || true
+    sync --file-system "$@"
+}
+
+# strip_stamps FOLDER...: nobody knows anything of its files: neither stamps nor the verdict cache's file.
+strip_stamps() {
+    rm -rf "$WORK/verdicts"
+    strip_xattrs "$@"
+}
+
+# read_until_hot COUNTER NUMBER OPENER-ARGUMENT...: until reading so many files moves the counter no more, but for a
+# few that chase each other out of the table of files that were seen lately.
+read_until_hot() {
+    local before try
+    for ((try = 0; try < 20; try++)); do
+        before=$(counter "$1")
+        "$PROGRAMS/opener" "${@:3}" >/dev/null
+        (($(counter "$1") - before > $2 / 100)) || return 0
+    done
+    fail 'files do not become hot after 20 reads; the rows that need them mean nothing'
 }
 
 write_clamd_config() {
@@ -236,21 +299,45 @@ clamonacc_has_marks() {
     (($(cat "/proc/$1/fdinfo/"* 2>/dev/null | grep -c '^fanotify ino') >= FOLDERS))
 }
 
-# begin_clamonacc: its pids in CLAMD and ONACC; both guard $STORE and its FOLDERS folders.
-begin_clamonacc() {
+# begin_clamd [LINE-OF-ITS-CONFIGURATION...]: its pid in CLAMD.
+begin_clamd() {
     write_clamd_config
+    printf '%s\n' "$@" >>"$WORK/clamd.conf"
     clamd --config-file="$WORK/clamd.conf" >"$WORK/clamd.out" 2>&1 &
     CLAMD=$!
     PIDS+=("$CLAMD")
     wait_until 120 clamdscan --config-file="$WORK/clamd.conf" --ping 1 ||
         fail "clamd does not run: $(tail -n 3 "$WORK/clamd.out") (under AppArmor: put its profile into complain mode)"
+    OWN=("$CLAMD")
+    SCANNERS=("$CLAMD")
+}
+
+# begin_clamonacc: its pids in CLAMD and ONACC; both guard $STORE and its FOLDERS folders.
+begin_clamonacc() {
+    begin_clamd
     clamonacc --foreground --config-file="$WORK/clamd.conf" --fdpass \
         --log="$WORK/clamonacc.log" >"$WORK/clamonacc.out" 2>&1 &
     ONACC=$!
     PIDS+=("$ONACC")
     wait_until 60 clamonacc_has_marks "$ONACC" ||
         fail "clamonacc does not guard the store: $(tail -n 3 "$WORK/clamonacc.out")"
-    OWN=("$CLAMD" "$ONACC")
+    OWN+=("$ONACC")
     GATE=("$ONACC")
-    SCANNERS=("$CLAMD")
+}
+
+blocks_eicar() {
+    local error
+    error=$(read_file "$STORE/eicar" 2>&1 >/dev/null) || [[ $error == *'Operation not permitted'* ]] || return 1
+    [[ -n $error ]]
+}
+
+# Is clamonacc at work at all?
+expect_clamonacc_blocks() {
+    eicar >"$STORE/eicar"
+    if clamdscan --config-file="$WORK/clamd.conf" --fdpass --no-summary "$STORE/eicar" >/dev/null 2>&1; then
+        say 'the signatures do not know the test virus: whether clamonacc blocks was not tried'
+    else
+        wait_until 10 blocks_eicar || fail 'clamonacc did not block the test virus; its rows mean nothing'
+    fi
+    rm -f "$STORE/eicar"
 }

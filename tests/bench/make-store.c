@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Makes a Maildir store of generated mail (mail.h), messages of about 20 KB. They are spread over 20
- * mailboxes:
+ * Makes a Maildir store of generated mail (mail.h), messages of about 20 KB with numbers from --first
+ * on, or with --empty as many files of nothing. They are spread over 20 mailboxes:
  *
  *     FOLDER/box07/cur/1700000007.M000007P1.bench:2,S
  */
@@ -31,7 +31,7 @@ static int make_boxes(const char *folder) {
         return 0;
 }
 
-static int make_message(const char *folder, unsigned i) {
+static int make_message(const char *folder, unsigned i, bool empty) {
         char path[PATH_MAX];
         FILE *f;
 
@@ -40,30 +40,37 @@ static int make_message(const char *folder, unsigned i) {
         f = fopen(path, "wxe");
         if (!f)
                 return -errno;
-        mail_put(f, i, MAIL_ATTACHMENT);
+        if (!empty)
+                mail_put(f, i, MAIL_ATTACHMENT);
         return fclose(f) == 0 ? 0 : -errno;
 }
 
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "messages", required_argument, NULL, 'm' },
+                { "first", required_argument, NULL, 'f' },
+                { "empty", no_argument, NULL, 'e' },
                 {},
         };
-        unsigned n = 2000;
+        unsigned n = 2000, first = 0;
+        bool empty = false;
         int c, r;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
                 case 'm': n = parse_number("--messages", optarg, 1, 1000000); break;
+                case 'e': empty = true; break;
+                case 'f': first = parse_number("--first", optarg, 0, 100000000); break;
                 default: return EXIT_FAILURE;
                 }
         if (optind + 1 != argc) {
-                fprintf(stderr, "Usage: make-store [--messages N] EMPTY-FOLDER\n");
+                fprintf(stderr,
+                        "Usage: make-store [--messages N] [--first N] [--empty] EMPTY-FOLDER\n");
                 return EXIT_FAILURE;
         }
         r = make_boxes(argv[optind]);
         for (unsigned i = 0; i < n && r >= 0; i++)
-                r = make_message(argv[optind], i);
+                r = make_message(argv[optind], first + i, empty);
         if (r < 0)
                 fprintf(stderr, "Failed to make messages in %s: %s.\n", argv[optind], strerror(-r));
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -58,12 +58,14 @@ function of_rounds(row, column, key, scale,    r, v, list) {
     return list
 }
 
-# Rounds' ratios of one row's time to another's, each within its round.
-function ratios(row, column, base, base_column,    r, a, b, list) {
+# Rounds' ratios of one row's time to another's, each within its round; or of another key.
+function ratios(row, column, base, base_column, key,    r, a, b, list) {
     list = ""
+    if (key == "")
+        key = "wall_nsec"
     for (r = 1; r <= rounds; r++) {
-        a = of_round(row, column, "wall_nsec", r)
-        b = of_round(base, base_column, "wall_nsec", r)
+        a = of_round(row, column, key, r)
+        b = of_round(base, base_column, key, r)
         if (a != "" && b != "")
             list = list " " a / b
     }

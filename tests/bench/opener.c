@@ -8,7 +8,8 @@
  *
  * wall_nsec is from the moment when all threads stand ready to the end of the last; p50 and p99 are
  * of one file, from before open(2) to after close(2). A file that can't be read is an error: what
- * was refused was not measured.
+ * was refused was not measured. --files: no more than these, the first ones. --writable: opened for
+ * reading and writing, as Dovecot opens an mbox even to read it.
  */
 
 #include <fcntl.h>
@@ -24,13 +25,14 @@
 #define READ_SIZE   (64 * 1024)
 
 static struct files files;
+static int flags = O_RDONLY | O_CLOEXEC;
 static uint64_t *latency_nsec; /* of each file */
 static atomic_size_t next_file;
 static atomic_bool failed;
 static pthread_barrier_t ready;
 
 static int read_file(const char *path, char *buffer) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
+        int fd = open(path, flags), r = 0;
         ssize_t n;
 
         if (fd < 0)
@@ -96,8 +98,11 @@ int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "clients", required_argument, NULL, 'c' },
                 { "cpu", required_argument, NULL, 'p' },
+                { "files", required_argument, NULL, 'f' },
+                { "writable", no_argument, NULL, 'w' },
                 {},
         };
+        size_t most = FILES_ALL;
         unsigned clients = 1;
         uint64_t wall, cpu;
         int c, r;
@@ -106,13 +111,16 @@ int main(int argc, char *argv[]) {
                 switch (c) {
                 case 'c': clients = parse_number("--clients", optarg, 1, CLIENTS_MAX); break;
                 case 'p': pin(parse_number("--cpu", optarg, 0, CPU_SETSIZE - 1)); break;
+                case 'f': most = parse_number("--files", optarg, 1, UINT32_MAX); break;
+                case 'w': flags = O_RDWR | O_CLOEXEC; break;
                 default: return EXIT_FAILURE;
                 }
         if (optind + 1 != argc) {
-                fprintf(stderr, "Usage: opener [--clients N] [--cpu NUMBER] FOLDER\n");
+                fprintf(stderr, "Usage: opener [--clients N] [--cpu NUMBER] [--files N] "
+                                "[--writable] FOLDER\n");
                 return EXIT_FAILURE;
         }
-        r = files_find(argv[optind], &files);
+        r = files_find(argv[optind], most, &files);
         if (r < 0) {
                 fprintf(stderr, "Failed to find files in %s: %s.\n", argv[optind], strerror(-r));
                 return EXIT_FAILURE;

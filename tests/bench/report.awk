@@ -16,19 +16,7 @@ BEGIN {
     engine = "libclamav-" workers
 }
 
-# ---- Numbers ----
-
-# Mean of all passes of all rounds and columns: ticks are too coarse for a median.
-function mean_usec(row, key, column,    r, i, n, list, sum, count) {
-    for (r = 1; r <= rounds; r++) {
-        n = split(values[row SUBSEP column SUBSEP key SUBSEP r], list, " ")
-        for (i = 1; i <= n; i++) {
-            sum += list[i]
-            count++
-        }
-    }
-    return count ? sum * 10000 / messages / count : 0
-}
+function cpu_usec(row, key, column) { return median(of_rounds(row, column, key, 1 / messages / 1000)) }
 
 # ---- Tables ----
 
@@ -55,8 +43,8 @@ function table(kind,    i, c, row, text) {
                        number(median(of_rounds(row, columns[c], "p99_nsec", 0.001)))
             else if (kind == "cpu")
                 text = row == "bare" || row == "allow-all" ? "-" : \
-                       number(mean_usec(row, "gate_ticks", columns[c])) " + " \
-                       number(mean_usec(row, "scanner_ticks", columns[c]))
+                       number(cpu_usec(row, "gate_nsec", columns[c])) " + " \
+                       number(cpu_usec(row, "scanner_nsec", columns[c]))
             else
                 text = spread(ratios(row, columns[c], kind, columns[c]))
             printf "  %-22s", text
