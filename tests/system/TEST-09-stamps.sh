@@ -128,8 +128,10 @@ for fstype in ext4 xfs btrfs tmpfs; do
     expect_readable "$mail/writer"
     expect_no_stamp "$mail/writer"
     exec {writer}>&-
+    before=$(counter stamps_written)
     expect_readable "$mail/writer"
     expect_stamp "$mail/writer" c
+    wait_until 10 counter_reaches stamps_written $((before + 1)) || fail 'the stamp was not kept'
 
     say 'forged, borrowed and foreign stamps'
     echo 'INFECTED message' >"$mail/forged" # as long as the harmless one, whose stamp is older than a tick

@@ -121,9 +121,10 @@ start_storescand
 wait_until 20 has_workers 3 || fail 'there are not three workers'
 for pid in $(worker_pids); do kill -STOP "$pid"; done
 make_mail "$root/user/cur/last" clean --seed 79
+events=$(counter events) # that it was written is one as well
 cat "$root/user/cur/last" >/dev/null 2>&1 &
 waiting=$!
-wait_until 10 counter_reaches events 1 || fail 'no event'
+wait_until 10 counter_reaches events $((events + 1)) || fail 'no event'
 stop_storescand
 status=0
 wait "$waiting" || status=$?

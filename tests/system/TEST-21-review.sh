@@ -23,9 +23,10 @@ start
 mkdir -p "$WORK/in/m/cur"
 echo SLOW >"$WORK/in/m/cur/slow"
 echo 'HANG INFECTED' >"$store/u/cur/hang"
+events=$(counter events) # that it was written is one as well
 read_file "$store/u/cur/hang" >"$WORK/got" 2>/dev/null &
 reader=$!
-wait_until 10 counter_reaches events 1 || fail 'no open'
+wait_until 10 counter_reaches events $((events + 1)) || fail 'no open'
 mv "$WORK/in/m" "$store/m"
 wait_until 10 counter_reaches found 1 || fail 'nothing was found'
 stop_storescand
