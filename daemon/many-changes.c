@@ -155,11 +155,13 @@ static bool is_early(const struct many *many, pid_t pid) {
 }
 
 void many_note_access(struct many_file *file, const struct gate_event *event) {
-        struct client *client = find_client(file, event->pid);
+        struct client *client;
 
-        /* Reads alone, on kernels that do not tell of writes. */
-        if (!event->has_range)
+        /* Reads alone, on kernels that do not tell of writes. What a process of another pid namespace (0)
+         * writes is a stranger's. */
+        if (!event->has_range || event->pid <= 0)
                 return;
+        client = find_client(file, event->pid);
         if (!client) {
                 client = find_place(file);
                 /* It may still have something under way. */
@@ -444,7 +446,8 @@ static bool locked_by(const struct many_file *file, pid_t pid, uint64_t offset) 
                 .l_start = (off_t)offset,
         };
 
-        return fcntl(file->fd, F_GETLK, &lock) >= 0 && lock.l_type == F_WRLCK && lock.l_pid == pid;
+        return pid > 0 && fcntl(file->fd, F_GETLK, &lock) >= 0 && lock.l_type == F_WRLCK &&
+               lock.l_pid == pid;
 }
 
 /* Whether a process moves messages, as when one is removed from an mbox: what it reads then is what was
@@ -466,7 +469,8 @@ bool many_goes_on_writing(struct many_file *file, const struct gate_event *event
         uint64_t tail_page = file->tail_from / PAGE * PAGE;
         struct spans_answer answer;
 
-        if (!event->has_range || event->size == 0)
+        /* Those of other pid namespaces can't be told from each other (0), nor from nobody. */
+        if (!event->has_range || event->size == 0 || event->pid <= 0)
                 return false;
         if (moves(file, event))
                 return true;

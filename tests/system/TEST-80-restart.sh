@@ -43,6 +43,8 @@ for seed in 1 2 3; do
     echo
 done >"$WORK/box/inbox"
 cp "$WORK/box/inbox" "$WORK/mail/inbox"
+mkdir "$WORK/box/locked"
+{ head -n 1 "$WORK/box/inbox"; "$MAKE_MAIL" eicar-text; } >"$WORK/box/locked/inbox"
 install_storescan
 install -d "$WORK/root/srv/"{mail,other,box}
 cat >"$WORK/root/etc/storescan/storescan.conf" <<END
@@ -55,6 +57,10 @@ on_infected = block
 [store box]
 path = /srv/box
 format = mbox
+[store locked]
+path = /srv/box/locked
+format = mbox
+scan_timeout = 4s
 [store folders]
 path = /srv/other/mail
 on_infected = block
@@ -114,6 +120,27 @@ kill -KILL "$GATE"
 wait_until 20 test ! -e "/proc/$READER" || fail 'the reader waits for ever'
 wait "$READER" || fail 'the reader was refused, or left waiting'
 cmp "$WORK/mail/got" "$WORK/mail/inbox" || fail 'it is not as it was'
+
+say 'killed while an infected message can not be replaced: its reader waits no longer for that'
+# Of somebody who has it locked all the time.
+echo 1:nobody >"$WORK/box/locked/inbox.lock"
+wait_until 60 is_active || fail 'it did not come back'
+GATE=$(gate_pid)
+began=$EPOCHREALTIME
+# By the path that storescand knows, without which it is blocked at once.
+nsenter --target "$LEADER" --mount -- cat /srv/box/locked/inbox >"$WORK/mail/got" 2>&1 &
+READER=$!
+PIDS+=("$READER")
+sleep 3
+[[ -e /proc/$READER ]] || fail "the reader has what nobody judged: $(<"$WORK/mail/got")"
+waits "$READER" || fail 'the reader does not wait for the lock'
+kill -KILL "$GATE"
+wait_until 20 test ! -e "/proc/$READER" || fail 'the reader waits for ever'
+! wait "$READER" || fail 'the reader was not refused'
+waited=$(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
+echo "   it waited for $waited ms"
+((waited < 6900)) || fail 'the kill gave it another 4 s'
+rm "$WORK/box/locked/inbox.lock"
 
 say 'systemctl restart'
 rounds "$WORK/store" --rounds 3 --command "nsenter -t $LEADER -a systemctl restart storescand.service"
