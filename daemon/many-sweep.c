@@ -122,7 +122,7 @@ void many_sweep_opened(struct many_file *file, const struct many_open *open) {
         file->strict = file->strict || open->sweep->strict;
         /* The own fd is the same description: a lease would outlive the event. */
         if (open->leased)
-                lease_drop(file->fd);
+                lease_drop(open->event->fd);
         if (open->stamped && open->leased) {
                 answer(file, open->event, true, VERDICT_CLEAN, VERDICT_CLEAN);
                 return;

@@ -665,8 +665,9 @@ void many_opened(struct many *many, const struct many_open *open) {
                 gate_answer(many->p.gate, open->event->fd, true, true);
                 return;
         }
+        /* It may wait, for a remedy that a lease keeps out. */
         if (open->leased)
-                lease_drop(file->fd);
+                lease_drop(open->event->fd);
         weigh_new(file, open->event);
 }
 

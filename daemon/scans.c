@@ -374,6 +374,10 @@ bool scans_join(struct scans *scans, const struct scan_subject *subject) {
         if (!w)
                 return false;
         scans->stats->joined++;
+        /* The scan's own says of the content what there is to say; this one would last until the answer,
+         * and keep out the remedy that the answer waits for. */
+        if (subject->leased)
+                lease_drop(subject->fd);
         if (!subject->sweep)
                 pool_raise(scans->pool, &scan->job, subject->pid);
         add_waiter(scan, w, subject);

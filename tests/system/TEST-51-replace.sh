@@ -191,6 +191,25 @@ read_file "$folder/hashes/one" | cmp - "$WORK/got" || fail 'sis: the other link 
 # By whatever name the kernel knows it.
 expect_equal "$({ quarantined "$folder/one-1" && quarantined "$folder/hashes/one"; } | wc -l)" 1 'sis: items in quarantine'
 
+say 'two readers of the same content: both get the notice, neither keeps the remedy out'
+make_originals maildir
+place maildir "$O/2.virus"
+READERS=()
+mapfile -t WORKERS < <(worker_pids)
+joined=$(counter joined)
+kill -STOP "${WORKERS[@]}"
+for n in 1 2; do
+    read_file "${FILE[0]}" >"$WORK/got-$n" &
+    READERS+=("$!")
+done
+wait_until 10 counter_reaches joined $((joined + 1)) || fail 'the second reader did not join the scan'
+kill -CONT "${WORKERS[@]}"
+for n in 1 2; do
+    wait "${READERS[n - 1]}" || fail "reader $n was refused"
+    expect_equal "$(stat -c %s "$WORK/got-$n")" "$(stat -c %s "${STORED[0]}")" "size that reader $n saw"
+    ! cmp -s "$WORK/got-$n" "${STORED[0]}" || fail "reader $n got what is infected"
+done
+
 say 'what can not be replaced is blocked'
 make_originals bzip2
 place bzip2 "$O/2.virus"
