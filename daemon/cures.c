@@ -271,6 +271,7 @@ static void plan(struct cure *cure) {
                 .from = s->many ? s->offset : 0,
                 .wanted = s->many ? s->offset : 0,
                 .to = s->many ? s->offset + s->size : 0,
+                .low = !s->awaited,
                 .pid = s->pid,
                 .planned_fd = cure->planned_fd,
                 .detached = s->store->format == STORE_FORMAT_SIS,
@@ -305,7 +306,12 @@ bool cures_unfinished(const struct cures *cures, dev_t dev, ino_t ino, uint64_t 
 void cures_awaited(struct cures *cures, dev_t dev, ino_t ino, uint64_t offset, pid_t pid) {
         struct cure *leader = find_leader(cures, dev, ino, offset);
 
-        if (!leader || leader->subject.pid == pid)
+        if (!leader)
+                return;
+        leader->subject.awaited = true;
+        if (leader->state == STATE_PLANNING)
+                pool_raise(cures->pool, &leader->job, pid);
+        if (pid <= 0 || leader->subject.pid == pid)
                 return;
         leader->subject.pid = pid;
         leader->retry_usec = 0;
@@ -341,7 +347,7 @@ int cures_begin(struct cures *cures, const struct cure_subject *subject) {
         cure->pause_usec = PAUSE_MIN_USEC;
         cure->state = find_leader(cures, st.st_dev, st.st_ino, subject->offset) ? STATE_FOLLOWING
                                                                                 : STATE_QUEUED;
-        if (cure->state == STATE_FOLLOWING)
+        if (cure->state == STATE_FOLLOWING && subject->awaited)
                 cures_awaited(cures, st.st_dev, st.st_ino, subject->offset, subject->pid);
         if (subject->size == 0 || subject->offset > cure->file_size ||
             subject->size > cure->file_size - subject->offset ||
@@ -354,11 +360,13 @@ int cures_begin(struct cures *cures, const struct cure_subject *subject) {
         return 0;
 }
 
-static void start_queued(struct cures *cures) {
+/* Of those that somebody waits for, or of the others. Whether all were started. */
+static bool start_some(struct cures *cures, bool awaited) {
         struct cure *cure;
+        bool all = true;
 
         TAILQ_FOREACH(cure, &cures->all, link) {
-                if (cure->state != STATE_QUEUED)
+                if (cure->state != STATE_QUEUED || cure->subject.awaited != awaited)
                         continue;
                 if (cures->stopping)
                         fail(cure, "Storescand ends.");
@@ -366,7 +374,15 @@ static void start_queued(struct cures *cures) {
                          (cures->n_active < ACTIVE_MAX &&
                           cures->active_bytes + cure->subject.size <= ACTIVE_BYTES_MAX))
                         plan(cure);
+                else
+                        all = false;
         }
+        return all;
+}
+
+static void start_queued(struct cures *cures) {
+        if (start_some(cures, true))
+                (void)start_some(cures, false);
 }
 
 /* done() may begin other cures, so that each time the list is looked at from its beginning. */

@@ -35,7 +35,8 @@ enum cure_outcome {
 /* What is to be cured, and who waits for it. */
 struct cure_subject {
         int fd;    /* of the file; stays the caller's, open until done(). No lease may be on it */
-        pid_t pid; /* who waits for it, and may hold its lock; 0: nobody */
+        bool awaited; /* by somebody, for whom it goes before those that nobody waits for */
+        pid_t pid;    /* who that is, and may hold its lock; 0: not known */
         const struct config_store *store;
         enum job_form form;
         bool many; /* it is the item at offset, of size bytes; else the whole file is the item */
@@ -100,7 +101,7 @@ bool cures_unfinished(const struct cures *cures, dev_t dev, ino_t ino, uint64_t 
 int cures_begin(struct cures *cures, const struct cure_subject *subject);
 
 /* Somebody else waits for it now: he may be the one who has it locked, and does nothing to it as long as he
- * waits. */
+ * waits. pid: 0: not known. */
 void cures_awaited(struct cures *cures, dev_t dev, ino_t ino, uint64_t offset, pid_t pid);
 
 /* Ends and tries again what is due. Called before answers are flushed; returns when it wants to be called

@@ -66,8 +66,9 @@ bool many_cure(struct many_file *file, struct wait *wait, const struct spans_ans
 
         wait->suspect = true;
         if (file->curing) {
-                cures_awaited(many->p.cures, file->dev, file->ino, file->cured.offset,
-                              wait->event.pid);
+                if (!wait->sweeps)
+                        cures_awaited(many->p.cures, file->dev, file->ino, file->cured.offset,
+                                      wait->event.pid);
                 return true;
         }
         if (file->verifying)
@@ -77,6 +78,7 @@ bool many_cure(struct many_file *file, struct wait *wait, const struct spans_ans
                 many->p.cures,
                 &(struct cure_subject){
                         .fd = file->fd,
+                        .awaited = !wait->sweeps,
                         .pid = wait->event.pid,
                         .store = file->store,
                         .form = stores_form(file->store->format),

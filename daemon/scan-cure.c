@@ -87,6 +87,8 @@ static bool is_half_replaced(struct scan *scan) {
 
 bool scan_cure(struct scan *scan) {
         struct scans *scans = scan->scans;
+        bool awaited;
+        pid_t pid;
         int r;
 
         if (is_half_replaced(scan))
@@ -97,6 +99,7 @@ bool scan_cure(struct scan *scan) {
         scan->cure_over = ++scan->n_cures > CURES_MAX;
         if (scan->cure_over)
                 return false;
+        awaited = scan_is_awaited(scan, &pid);
         /* It is ours, and would keep the remedy out. */
         scan_unhash(scan);
         lease_drop(scan->fd);
@@ -105,7 +108,8 @@ bool scan_cure(struct scan *scan) {
                 scans->cures,
                 &(struct cure_subject){
                         .fd = scan->fd,
-                        .pid = scan_pid(scan),
+                        .awaited = awaited,
+                        .pid = pid,
                         .store = scan->store,
                         .form = stores_form(scan->store->format),
                         .size = scan->size,

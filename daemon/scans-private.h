@@ -119,8 +119,8 @@ void scan_decided(struct scan *scan);
  * does. */
 void scan_start(struct scan *scan, bool fresh);
 
-/* Who waits for it; 0: nobody. */
-pid_t scan_pid(const struct scan *scan);
+/* Whether somebody waits for it who is no sweep, and who; 0: not known. */
+bool scan_is_awaited(const struct scan *scan, pid_t *ret_pid);
 
 /* From now on nobody else may wait for it. */
 void scan_unhash(struct scan *scan);

@@ -310,22 +310,30 @@ static void make_readable(const struct scan *scan) {
         (void)fcntl(scan->fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-pid_t scan_pid(const struct scan *scan) {
-        const struct waiter *first = STAILQ_FIRST(&scan->waiters);
+bool scan_is_awaited(const struct scan *scan, pid_t *ret_pid) {
+        const struct waiter *w;
 
-        return first ? first->pid : 0;
+        *ret_pid = 0;
+        STAILQ_FOREACH(w, &scan->waiters, sibling) {
+                if (w->answered || w->sweeps)
+                        continue;
+                *ret_pid = w->pid;
+                return true;
+        }
+        return false;
 }
 
 void scan_start(struct scan *scan, bool fresh) {
         struct scans *scans = scan->scans;
-        bool awaited = scan->is_event && !scan->sweeps;
+        pid_t pid;
+        bool awaited = scan_is_awaited(scan, &pid);
 
         scan->job = (struct pool_job){
                 .fd = scan->fd,
                 .size = scan->size,
                 .exact = scan->leased,
                 .low = !awaited,
-                .pid = awaited ? scan_pid(scan) : 0,
+                .pid = pid,
                 .has_known = !fresh && scan->stamp.has_digest,
                 .form = stores_form(scan->store->format),
                 .use_cache = !fresh && verdicts_fd(scans->verdicts) >= 0,
