@@ -42,6 +42,7 @@ struct gate_event {
                 size; /* READ: the bytes that it is about, widened to whole pages; writes and
                                 * mmap(2) are told alike. The whole file where ranges are not known */
         bool has_range;
+        uint64_t since_usec; /* when the process before was told of it (clock.h); 0: it is new */
 };
 
 /* The callee owns the event's fd until it hands it back with the answer. */

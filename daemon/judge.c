@@ -275,7 +275,12 @@ bool judge_is_own(const struct judge *judge, pid_t pid) {
 
 void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
-        struct scan_subject subject = { .fd = event->fd, .is_event = true, .pid = event->pid };
+        struct scan_subject subject = {
+                .fd = event->fd,
+                .is_event = true,
+                .pid = event->pid,
+                .since_usec = event->since_usec,
+        };
         struct sweep_manner manner;
         struct stamped stamped = { .stamp.verdict = VERDICT_UNKNOWN };
         struct stat st;

@@ -401,7 +401,7 @@ struct wait *many_wait_new(struct many_file *file, const struct gate_event *even
                 return NULL;
         wait->file = file;
         wait->event = *event;
-        wait->arrived_usec = now_usec();
+        wait->arrived_usec = event->since_usec ? event->since_usec : now_usec();
         wait->due_usec = due_usec;
         before = TAILQ_LAST(waiting, wait_list);
         while (before && before->due_usec > wait->due_usec)
@@ -415,8 +415,10 @@ struct wait *many_wait_new(struct many_file *file, const struct gate_event *even
 }
 
 static struct wait *wait_new(struct many_file *file, const struct gate_event *event) {
+        uint64_t since = event->since_usec ? event->since_usec : now_usec();
+
         return many_wait_new(file, event,
-                             now_usec() + config_scan_timeout(file->many->p.config, file->store));
+                             since + config_scan_timeout(file->many->p.config, file->store));
 }
 
 /* Who waits for something that was infected gets nothing but what is clean. */
@@ -742,7 +744,9 @@ static void deadline_passed(struct wait *wait) {
         }
         many->p.stats->timeouts++;
         stats_of(many->p.stats, file->store->name)->timeouts++;
-        scans_tell_late(many->p.scans, wait->arrived_usec);
+        /* What the process before took for it says nothing of the engine. */
+        if (wait->event.since_usec == 0)
+                scans_tell_late(many->p.scans, wait->arrived_usec);
         if (!wait->withdrawing) {
                 answer_wait(wait, VERDICT_UNKNOWN, REASON_TIMEOUT,
                             file->curing ? file->cured.offset : 0);

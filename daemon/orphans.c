@@ -16,8 +16,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "daemon/clock.h"
+
 #define MAGIC   "storescan-orphan"
-#define VERSION 1U
+#define VERSION 2U
 #define SEALS   (F_SEAL_SHRINK | F_SEAL_GROW)
 
 static_assert(sizeof(MAGIC) - 1 == sizeof(((struct orphans_table *)NULL)->magic), "fits exactly");
@@ -107,6 +109,7 @@ enum orphan_state orphans_look(const struct orphans *orphans, int number, struct
         /* Ours is a storescand's, and not waiting: it would be let through. */
         if (file.pid == getpid())
                 file.pid = 0;
+        file.since_usec = MIN(file.since_usec, now_usec());
         *ret = file;
         return ORPHAN_KNOWN;
 }
@@ -125,5 +128,6 @@ void orphans_identify(struct orphans *orphans, const struct gate_event *event) {
         file->offset = event->offset;
         file->size = event->size;
         file->has_range = event->has_range;
+        file->since_usec = event->since_usec ? event->since_usec : now_usec();
         orphans_set(orphans, event->fd, ORPHAN_KNOWN);
 }

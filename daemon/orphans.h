@@ -30,6 +30,7 @@ enum orphan_state {
 /* An event whose file is known. */
 struct orphan {
         uint64_t offset, size;
+        uint64_t since_usec; /* when it was read first, by whichever process (clock.h) */
         int32_t pid;
         uint16_t access; /* enum gate_access */
         uint16_t has_range;

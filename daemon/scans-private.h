@@ -22,6 +22,7 @@ struct waiter {
         pid_t pid;
         bool sweeps; /* has all the time in the world, and is told more */
         bool answered, allowed, logged;
+        bool inherited; /* has waited for the process before */
         uint64_t arrived_usec, due_usec, answered_usec;
 };
 

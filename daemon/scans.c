@@ -255,7 +255,8 @@ static void add_waiter(struct scan *scan, struct waiter *w, const struct scan_su
                 .fd = subject->fd,
                 .pid = subject->pid,
                 .sweeps = subject->sweep,
-                .arrived_usec = now_usec(),
+                .inherited = subject->since_usec > 0,
+                .arrived_usec = subject->since_usec ? subject->since_usec : now_usec(),
         };
         w->due_usec = subject->sweep ? USEC_INFINITY
                                      : w->arrived_usec + config_scan_timeout(scan->scans->config,
@@ -488,7 +489,8 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
 
         scans->stats->timeouts++;
         stats_of(scans->stats, scan->store->name)->timeouts++;
-        if (!scan->late)
+        /* What the process before took for it says nothing of the engine. */
+        if (!scan->late && !w->inherited)
                 scans_tell_late(scans, w->arrived_usec);
         scan->late = true;
         answer(w, scan_allowed_early(scan), now);

@@ -313,6 +313,7 @@ static void judge(struct settle *s, struct reopened *r) {
                 .offset = r->orphan.offset,
                 .size = r->orphan.size,
                 .has_range = r->orphan.has_range,
+                .since_usec = r->orphan.since_usec,
         };
 
         gate_adopt(s->parts.gate);

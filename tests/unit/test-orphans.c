@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "daemon/clock.h"
 #include "daemon/orphans.h"
 #include "tests/unit/unit.h"
 
@@ -56,6 +57,7 @@ START_TEST(test_life) {
         struct gate_event e = event();
         struct changes_key key;
         struct orphan orphan;
+        uint64_t began = now_usec();
 
         table = make();
         ck_assert_uint_eq(orphans_end(table), 1);
@@ -81,6 +83,8 @@ START_TEST(test_life) {
         ck_assert_uint_eq(orphan.offset, 4096);
         ck_assert_uint_eq(orphan.size, 8192);
         ck_assert(orphan.has_range);
+        ck_assert_uint_ge(orphan.since_usec, began);
+        ck_assert_uint_le(orphan.since_usec, now_usec());
         expect(next, 50, ORPHAN_TAKEN);
         expect(next, 51, ORPHAN_ALLOW);
         expect(next, 52, ORPHAN_DENY);
@@ -89,6 +93,26 @@ START_TEST(test_life) {
         orphans_set(next, 50, ORPHAN_NONE);
         expect(table, 50, ORPHAN_NONE);
         orphans_free(next);
+        orphans_free(table);
+        close(e.fd);
+}
+END_TEST
+
+/* However many processes an event waits for, it is told since when. */
+START_TEST(test_since) {
+        struct gate_event e = event();
+        struct orphan orphan;
+
+        table = make();
+        e.since_usec = 12345;
+        orphans_note(table, e.fd);
+        orphans_identify(table, &e);
+        ck_assert_int_eq(orphans_look(table, e.fd, &orphan), ORPHAN_KNOWN);
+        ck_assert_uint_eq(orphan.since_usec, 12345);
+        /* Nobody waits since a time that is to come. */
+        table->table->files[e.fd].since_usec = UINT64_MAX;
+        ck_assert_int_eq(orphans_look(table, e.fd, &orphan), ORPHAN_KNOWN);
+        ck_assert_uint_le(orphan.since_usec, now_usec());
         orphans_free(table);
         close(e.fd);
 }
@@ -204,4 +228,4 @@ START_TEST(test_hostile) {
 }
 END_TEST
 
-UNIT_MAIN("orphans", test_life, test_numbers, test_refused, test_hostile);
+UNIT_MAIN("orphans", test_life, test_since, test_numbers, test_refused, test_hostile);
