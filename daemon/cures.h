@@ -34,7 +34,7 @@ enum cure_outcome {
 
 /* What is to be cured, and who waits for it. */
 struct cure_subject {
-        int fd;    /* of the file; stays the caller's, open until done(). No lease may be on it */
+        int fd; /* of the file; stays the caller's, open until done(). No lease may be on it */
         bool awaited; /* by somebody, for whom it goes before those that nobody waits for */
         pid_t pid;    /* who that is, and may hold its lock; 0: not known */
         const struct config_store *store;
