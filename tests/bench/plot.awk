@@ -65,18 +65,31 @@ function count_rows(section,    i, n) {
     return n
 }
 
+# The number of the colour of a client; clients of Dovecot have those of as many other ones.
+function colour_of(c,    name, i) {
+    name = client[c]
+    sub(/^maildir-/, "", name)
+    if (name == 1)
+        name = "other"
+    for (i = 1; i <= n_openers; i++)
+        if (client[i] == name)
+            return (i - 1) % 6 + 1
+    return 1
+}
+
 # The clients' marks of one row, one below the other, with lines from the least to the most of the rounds.
-function draw_row(section, row, y,    c, list, n, at, middle, style) {
+function draw_row(section, row, y,    c, list, n, at, middle, style, colour) {
     for (c = 1; c <= n_clients; c++) {
         list = time_of(row, section "/" client[c])
         middle = median(list)
         n = sort_list(list)
         if (n == 0)
             continue
-        at = y + (c - (n_clients + 1) / 2) * 16 / n_clients
-        style = sprintf("stroke=\"%s\" stroke-width=\"1.5\"", colours[(c - 1) % 6 + 1])
+        colour = colour_of(c)
+        at = y + (colour - (n_openers + 1) / 2) * 16 / n_openers
+        style = sprintf("stroke=\"%s\" stroke-width=\"1.5\"", colours[colour])
         rule(x_of(sorted[1]), at, x_of(sorted[n]), at, style)
-        put(sprintf("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>", x_of(middle), at, colours[(c - 1) % 6 + 1]))
+        put(sprintf("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>", x_of(middle), at, colours[colour]))
     }
 }
 
@@ -107,7 +120,7 @@ function draw_section(section, y,    i, top) {
 
 function draw_legend(y,    c, x) {
     x = 10
-    for (c = 1; c <= n_clients; c++) {
+    for (c = 1; c <= n_openers; c++) {
         put(sprintf("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>", x + 4, y + 10, colours[(c - 1) % 6 + 1]))
         label(x + 14, y + 14, client_title(client[c]), "")
         x += 230

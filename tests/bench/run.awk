@@ -8,6 +8,7 @@
 
 BEGIN {
     FS = "\t"
+    n_openers = split(clients, client, " ")
     n_clients = split(clients " " fetchers, client, " ")
     n_rows = split("none ignored hot allow-all stamped nospin writable digest hub unscanned clamonacc-warm " \
                    "clamonacc-cold", rows, " ")
