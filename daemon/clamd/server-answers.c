@@ -16,8 +16,8 @@
 static_assert(SERVER_SCANS_MAX + SERVER_HELD_MAX + 4 <= SERVER_COMMANDS_MAX,
               "one of each probe beside, and of VERSION");
 
-/* How long what is held waits for more, so that one canary does for all of it. */
-#define HOLD_USEC (2 * USEC_PER_MSEC)
+/* How long what is held may wait for more, so that one canary does for all of it; and no longer than its scan took. */
+#define HOLD_USEC (20 * USEC_PER_MSEC)
 
 static const char limits_prefix[] = "Heuristics.Limits.Exceeded";
 
@@ -64,10 +64,11 @@ static const char *wrong(enum command_purpose purpose, const struct clamd_reply 
 
 /* What is called clean is so only where a canary, asked for behind that, is found. */
 static void hold(struct server *s, struct command *c, uint64_t now) {
+        uint64_t due = now + MIN(now - c->sent_usec, HOLD_USEC);
+
         close_fd(c->fd);
         s->held++;
-        if (s->held_usec == 0)
-                s->held_usec = now;
+        s->prove_usec = s->prove_usec == 0 ? due : MIN(s->prove_usec, due);
         *c = (struct command){
                 .purpose = HOLD_OK, .behind = s->last_id, .fd = -EBADF, .job = c->job
         };
@@ -91,14 +92,14 @@ static void release(struct server *s, uint32_t canary) {
         }
 }
 
-/* Now, where what is still being scanned is less than what waits for it already. */
+/* Now, where twice as much waits for it as is still being scanned. */
 uint64_t server_prove_held(struct server *s, uint64_t now) {
-        if (s->state != SERVER_UP || s->held_usec == 0 || server_asked(s, ASK_CANARY))
+        if (s->state != SERVER_UP || s->prove_usec == 0 || server_asked(s, ASK_CANARY))
                 return UINT64_MAX;
-        if (s->held * 2 < s->scans && now - s->held_usec < HOLD_USEC)
-                return s->held_usec + HOLD_USEC;
+        if (s->held * 3 < s->scans * 2 && now < s->prove_usec)
+                return s->prove_usec;
         server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
-        s->held_usec = 0;
+        s->prove_usec = 0;
         server_send(s, now);
         return UINT64_MAX;
 }

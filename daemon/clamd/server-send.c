@@ -30,7 +30,7 @@ void server_drop_all(struct server *s) {
                         s->owner->answered(s->owner->userdata, s, job, NULL);
         }
         s->scans = s->held = 0;
-        s->held_usec = 0;
+        s->prove_usec = 0;
 }
 
 struct command *server_ask(struct server *s, enum command_purpose purpose, int fd, uint64_t size) {

@@ -81,10 +81,9 @@ struct server {
         bool scanned; /* something, since the twin */
 
         struct command commands[SERVER_COMMANDS_MAX];
-        unsigned scans; /* of them, held ones too */
-        unsigned held;  /* HOLD_OK */
-        uint64_t
-                held_usec; /* since when the first of those is held that no canary was asked for behind */
+        unsigned scans;      /* of them, held ones too */
+        unsigned held;       /* HOLD_OK */
+        uint64_t prove_usec; /* when a canary is due behind those without one; 0: there are none */
         uint64_t turn;       /* the owner's: when it is to be asked next */
         uint32_t last_id;    /* of the command that was put in last */
         uint32_t sending;    /* the id of the one that is being sent; 0: the session is begun */
