@@ -51,8 +51,7 @@ struct fanotify_event_info_range {
 #define BATCH 64 /* events a read, answers a write */
 #define EVENT_SIZE_MAX \
         (sizeof(struct fanotify_event_metadata) + sizeof(struct fanotify_event_info_range))
-#define DEVICES_MAX    64 /* file systems with files of many items, beyond which these are slower */
-#define READS_PER_WAKE 8  /* further reads before the ring gets its turn */
+#define READS_PER_WAKE 8   /* further reads before the ring gets its turn */
 #define TURN_USEC      200 /* and how long reads that wait a little may keep it from that */
 
 struct gate {
@@ -76,8 +75,8 @@ struct gate {
         bool keep[BATCH];
         size_t n_answers;
 
-        _Atomic uint64_t
-                devices[DEVICES_MAX]; /* st_dev << 1 | whether it has range events; 0: none */
+        _Atomic uint64_t *devices; /* st_dev << 1 | whether it has range events; 0: none */
+        _Atomic uint64_t own_devices[GATE_DEVICES];
 
         uint8_t events[BATCH * EVENT_SIZE_MAX]
                 __attribute__((aligned(__alignof__(struct fanotify_event_metadata))));
@@ -167,6 +166,7 @@ int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
         gate->fd = open_group(&gate->kernel, errors);
         if (gate->fd < 0)
                 return gate->fd;
+        gate->devices = parts->devices ?: gate->own_devices;
         gate->kept = fdinfo_prefer(parts->kept, &gate->fd);
         *ret = TAKE_PTR(gate);
         return 0;
@@ -501,7 +501,7 @@ uint64_t gate_probe_access(const struct gate *gate, int fd) {
 }
 
 void gate_note_access(struct gate *gate, dev_t dev, uint64_t mask) {
-        for (size_t i = 0; i < DEVICES_MAX; i++) {
+        for (size_t i = 0; i < GATE_DEVICES; i++) {
                 uint64_t none = 0, wanted = (uint64_t)dev << 1 | (mask == FAN_PRE_ACCESS);
 
                 /* Only the marker writes here. The number may have been another file system's. */
@@ -516,7 +516,7 @@ void gate_note_access(struct gate *gate, dev_t dev, uint64_t mask) {
 
 /* 0: no accesses are told there, as far as is known. */
 static uint64_t access_mask(const struct gate *gate, dev_t dev) {
-        for (size_t i = 0; i < DEVICES_MAX; i++) {
+        for (size_t i = 0; i < GATE_DEVICES; i++) {
                 uint64_t d = atomic_load_explicit(&gate->devices[i], memory_order_relaxed);
 
                 if (d == 0)

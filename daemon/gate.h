@@ -19,6 +19,8 @@
 struct gate;
 struct orphans;
 
+#define GATE_DEVICES 64 /* file systems with files of many items, beyond which these are slower */
+
 /* What the probe found; printed once. */
 struct gate_kernel {
         bool pre_content; /* FAN_CLASS_PRE_CONTENT */
@@ -59,6 +61,8 @@ struct gate_parts {
         uint64_t spin_usec; /* how long the next event is looked for, where that pays; 0: not */
         int kept;           /* the group of the process before; -EBADF: there is none */
         struct orphans *orphans; /* where events without an answer are noted; NULL: nowhere */
+        _Atomic uint64_t
+                *devices; /* where gate_note_access() writes, GATE_DEVICES; NULL: of its own */
 };
 
 /* Opens the group, or takes over the kept one if it is as it would be opened now: its fd is the gate's

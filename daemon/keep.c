@@ -15,10 +15,8 @@
 #define BARRIER_USEC (5 * USEC_PER_SEC)
 
 static const char *const names[] = {
-        [KEEP_GATE] = "gate",
-        [KEEP_CHANGES] = "changes",
-        [KEEP_NEWS] = "news",
-        [KEEP_ORPHANS] = "orphans",
+        [KEEP_GATE] = "gate",       [KEEP_CHANGES] = "changes", [KEEP_NEWS] = "news",
+        [KEEP_ORPHANS] = "orphans", [KEEP_LEGACY] = "legacy",
 };
 
 void keep_take(struct keep *keep) {
@@ -59,6 +57,7 @@ void keep_put(struct keep *keep, enum keep_what what, int fd) {
 
         if (!keep->kept)
                 return;
+        keep->put = true;
         snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", names[what]);
         (void)sd_notify(0, state);
         snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", names[what]);
@@ -66,8 +65,9 @@ void keep_put(struct keep *keep, enum keep_what what, int fd) {
 }
 
 void keep_finish(struct keep *keep) {
-        if (keep->kept)
+        if (keep->kept && keep->put)
                 keep->kept = sd_notify_barrier(0, BARRIER_USEC) > 0;
+        keep->put = false;
 }
 
 void keep_done(struct keep *keep) {

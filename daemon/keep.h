@@ -14,10 +14,12 @@ enum keep_what {
         KEEP_CHANGES, /* groups M and N */
         KEEP_NEWS,
         KEEP_ORPHANS, /* orphans.h */
+        KEEP_LEGACY,  /* legacy.h */
         _KEEP_MAX
 };
 
 struct keep {
+        bool put;           /* it was given something since keep_finish() */
         bool kept;          /* there is a service manager, and it took what it was given */
         int fds[_KEEP_MAX]; /* of the process before; -EBADF: none. Whoever takes one sets that */
 };

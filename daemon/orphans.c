@@ -4,76 +4,61 @@
  * Owns: the memory, and what its content means. Must not own: what is done about an orphan (settle.c),
  * or the group.
  *
- * The memory is sealed against being cut, so that reading it raises no SIGBUS; pages that were never
- * written to take no memory. VERSION changes with every field and every meaning: a storescand that
+ * VERSION changes with every field and every meaning: a storescand that
  * was upgraded, or downgraded, does not take one table for the other.
  */
 
 #include "daemon/orphans.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "daemon/clock.h"
+#include "daemon/kept-memory.h"
 
 #define MAGIC   "storescan-orphan"
 #define VERSION 2U
-#define SEALS   (F_SEAL_SHRINK | F_SEAL_GROW)
 
 static_assert(sizeof(MAGIC) - 1 == sizeof(((struct orphans_table *)NULL)->magic), "fits exactly");
 static_assert(offsetof(struct orphans_table, states) == 64, "no gap that is not named");
 
-static int map(int fd, struct orphans **ret) {
+int orphans_new(struct orphans **ret) {
         _cleanup_free_ struct orphans *orphans = calloc(1, sizeof(*orphans));
+        void *memory;
+        int r;
 
         if (!orphans)
                 return -ENOMEM;
-        orphans->table =
-                mmap(NULL, sizeof(*orphans->table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (orphans->table == MAP_FAILED)
-                return -errno;
-        orphans->fd = fd;
+        r = kept_memory_new("storescan-orphans", sizeof(*orphans->table), &orphans->fd, &memory);
+        if (r < 0)
+                return r;
+        orphans->table = memory;
+        memcpy(orphans->table->magic, MAGIC, sizeof(orphans->table->magic));
+        orphans->table->numbers = ORPHANS_NUMBERS;
+        orphans->table->version = VERSION;
         *ret = TAKE_PTR(orphans);
         return 0;
 }
 
-int orphans_new(struct orphans **ret) {
-        _cleanup_close_ int fd = memfd_create("storescan-orphans", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+int orphans_take(int fd, struct orphans **ret) {
+        _cleanup_free_ struct orphans *orphans = calloc(1, sizeof(*orphans));
+        const struct orphans_table *t;
+        void *memory;
         int r;
 
-        if (fd < 0 || ftruncate(fd, sizeof(struct orphans_table)) < 0 ||
-            fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-                return -errno;
-        r = map(fd, ret);
+        if (!orphans)
+                return -ENOMEM;
+        r = kept_memory_take(fd, sizeof(*orphans->table), &memory);
         if (r < 0)
                 return r;
-        (void)TAKE_FD(fd);
-        memcpy((*ret)->table->magic, MAGIC, sizeof((*ret)->table->magic));
-        (*ret)->table->numbers = ORPHANS_NUMBERS;
-        (*ret)->table->version = VERSION;
-        return 0;
-}
-
-int orphans_take(int fd, struct orphans **ret) {
-        _cleanup_(orphans_freep) struct orphans *orphans = NULL;
-        const struct orphans_table *t;
-        struct stat st;
-        int seals, r;
-
-        seals = fcntl(fd, F_GET_SEALS);
-        if (fstat(fd, &st) < 0 || st.st_size != sizeof(*t) || seals < 0 || (seals & SEALS) != SEALS)
-                return -EBADMSG;
-        r = map(fd, &orphans);
-        if (r < 0 || !orphans)
-                return r < 0 ? r : -ENOMEM;
-        t = orphans->table;
+        t = memory;
         if (memcmp(t->magic, MAGIC, sizeof(t->magic)) != 0 || t->version != VERSION ||
             t->numbers != ORPHANS_NUMBERS || atomic_load(&t->top) >= ORPHANS_NUMBERS) {
-                orphans->fd = -EBADF; /* the caller's still */
+                (void)munmap(memory, sizeof(*t));
                 return -EBADMSG;
         }
+        orphans->table = memory;
+        orphans->fd = fd;
         *ret = TAKE_PTR(orphans);
         return 0;
 }
