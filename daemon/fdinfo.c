@@ -15,17 +15,25 @@
 #include <pthread.h>
 #include <stdio.h>
 
-int fdinfo_read(int group, char **ret) {
+#define HEAD_SIZE 512
+
+static int open_info(int group) {
         char path[sizeof("/proc/self/fdinfo/") + 3 * sizeof(int)];
-        _cleanup_free_ char *text = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        size_t size = 0, room = 0;
-        ssize_t n;
+        int fd;
 
         snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", group);
         fd = open(path, O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int fdinfo_read(int group, char **ret) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int fd = open_info(group);
+        size_t size = 0, room = 0;
+        ssize_t n;
+
         if (fd < 0)
-                return -errno;
+                return fd;
         do {
                 if (room - size < 4096) {
                         char *grown = realloc(text, room * 2 + 8192);
@@ -118,14 +126,21 @@ static const char *find_make(char *text) {
         return make;
 }
 
-static bool same_make(int a, int b) {
-        _cleanup_free_ char *text_a = NULL, *text_b = NULL;
-        const char *make_a, *make_b;
+/* It comes before the marks, of which there may be very many. */
+static const char *read_make(int group, char text[static HEAD_SIZE]) {
+        _cleanup_close_ int fd = open_info(group);
+        ssize_t n = fd >= 0 ? read(fd, text, HEAD_SIZE - 1) : -1;
 
-        if (fdinfo_read(a, &text_a) < 0 || fdinfo_read(b, &text_b) < 0 || !text_a || !text_b)
-                return false;
-        make_a = find_make(text_a);
-        make_b = find_make(text_b);
+        if (n <= 0)
+                return NULL;
+        text[n] = '\0';
+        return find_make(text);
+}
+
+static bool same_make(int a, int b) {
+        char text_a[HEAD_SIZE], text_b[HEAD_SIZE];
+        const char *make_a = read_make(a, text_a), *make_b = read_make(b, text_b);
+
         return make_a && make_b && strcmp(make_a, make_b) == 0;
 }
 
