@@ -177,6 +177,7 @@ in_namespace() { in_container nsenter --target "$pid" --mount -- "$@"; }
 expect_equal "$(in_namespace stat -f -c %T /run/storescan/scan)" tmpfs 'file system of the workers'
 in_namespace touch /usr/lib/intruder 2>/dev/null && fail '/usr is writable for storescand'
 in_namespace touch /etc/intruder 2>/dev/null && fail '/etc is writable for storescand'
+in_namespace mkdir /sys/fs/cgroup/intruder 2>/dev/null && fail 'control groups are writable for storescand'
 expect_equal "$(in_container awk 'NR > 2 { print $1 }' "/proc/$pid/net/dev")" 'lo:' 'network'
 workers=0
 for worker in $(in_container bash -c 'for exe in /proc/[0-9]*/exe; do
@@ -220,7 +221,8 @@ expect_equal "$(main_pid)" "$pid" 'process after work under the watchdog'
 
 say 'mistakes: refused once, not tried for ever'
 in_container bash -c 'printf "[store mail]\non_infected = perhaps\n" >/etc/storescan/conf.d/50-mistake.conf'
-ctl restart storescand.service 2>/dev/null && fail 'started with a mistake in its configuration'
+ctl stop storescand.service
+ctl start storescand.service 2>/dev/null && fail 'started with a mistake in its configuration'
 wait_until 20 is_failed || fail "it is $(ctl is-active storescand.service), not failed"
 expect_equal "$(show ExecMainStatus)" 78 'exit status'
 restarts=$(show NRestarts)
