@@ -113,7 +113,7 @@ static void check_database(struct config_builder *b) {
                 return;
         if (stat(path, &st) < 0) {
                 /* Whether it can be read is for the loader to say, in its own user's name. */
-                if (errno == ENOENT || errno == ENOTDIR)
+                if (!b->former && (errno == ENOENT || errno == ENOTDIR))
                         subject_error(b, s,
                                       "'%s'%s does not exist; install signatures there (freshclam "
                                       "fetches them) or correct the path",
@@ -154,6 +154,8 @@ static bool check_store(struct config_builder *b, size_t i) {
                 b->no_memory = true;
                 return false;
         }
+        if (!real && errno == ENOENT && b->former)
+                return true; /* its path was resolved before */
         if (!real && errno == ENOENT) {
                 subject_error(b, store_path(i),
                               "'%s' does not exist; mount or create it, or correct the path",

@@ -59,7 +59,8 @@ int config_read_notice(struct config_builder *b) {
                 r = read_template(path, &text, &size);
                 if (r == -ENOMEM)
                         return r;
-                if (r < 0 && (!streq(path, key->default_text) || (r != -ENOENT && r != -ENOTDIR)))
+                if (r < 0 && !b->former &&
+                    (!streq(path, key->default_text) || (r != -ENOENT && r != -ENOTDIR)))
                         config_error(b, origin->file ? origin->file : b->main_file, origin->line,
                                      "remedy", "notice", "'%s' can't be read: %s; %s", path,
                                      r == -EMEDIUMTYPE ? "not a regular file" : strerror(-r),

@@ -111,6 +111,19 @@ void config_print(const struct config *config, FILE *out) {
         }
 }
 
+int config_text(const struct config *config, char **ret, size_t *ret_size) {
+        FILE *out = open_memstream(ret, ret_size);
+
+        if (!out)
+                return -ENOMEM;
+        config_print(config, out);
+        if (fclose(out) == 0)
+                return 0;
+        free(*ret);
+        *ret = NULL;
+        return -ENOMEM;
+}
+
 bool config_key(size_t index, struct config_key_info *ret) {
         const struct config_key *key;
 

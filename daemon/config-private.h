@@ -177,7 +177,8 @@ struct config_builder {
         FILE *errors;
         size_t n_errors;
         bool no_memory;
-        bool hub; /* stores are not ours to look at */
+        bool hub;    /* stores are not ours to look at */
+        bool former; /* it was in force: what is not there now may come back */
         /* A file or a section was refused, and what it set is unknown: nothing is missed then. */
         bool incomplete;
         char *main_file; /* owned: where mistakes in defaults are reported; NULL: none read */

@@ -394,11 +394,12 @@ int config_load_dir(const char *confdir, FILE *errors, struct config **ret) {
         return load(NULL, confdir, false, errors, ret);
 }
 
-int config_load_text(const char *name, const char *data, size_t size, FILE *errors,
+static int load_text(const char *name, const char *data, size_t size, bool former, FILE *errors,
                      struct config **ret) {
         struct config_builder b;
         int r = config_builder_init(&b, errors);
 
+        b.former = former;
         if (r == 0)
                 r = remember_main_file(&b, name);
         if (r == 0)
@@ -407,6 +408,16 @@ int config_load_text(const char *name, const char *data, size_t size, FILE *erro
                 r = finish(&b, ret);
         config_builder_done(&b);
         return r;
+}
+
+int config_load_text(const char *name, const char *data, size_t size, FILE *errors,
+                     struct config **ret) {
+        return load_text(name, data, size, false, errors, ret);
+}
+
+int config_load_former(const char *name, const char *data, size_t size, FILE *errors,
+                       struct config **ret) {
+        return load_text(name, data, size, true, errors, ret);
 }
 
 int config_load(const char *path, FILE *errors, struct config **ret) {

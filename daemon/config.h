@@ -196,6 +196,11 @@ struct config {
  * -EINVAL after mistakes; -ENOMEM. */
 int config_load(const char *path, FILE *errors, struct config **ret);
 
+/* The same of config_text() of a configuration that was in force: signatures, stores and the notice need not
+ * be there now. name stands for a file in messages. */
+int config_load_former(const char *name, const char *data, size_t size, FILE *errors,
+                       struct config **ret);
+
 /* config_load(NULL), as if conf.d/NAME had this text, or with NULL as if it were not there; whatever is
  * there. */
 int config_load_with(const char *name, const char *text, FILE *errors, struct config **ret);
@@ -252,6 +257,9 @@ int config_find_formats(struct config *config, FILE *errors, FILE *notes);
 /* The effective values as a valid configuration file, each with its origin ("default" or
  * "FILE:LINE") as a comment behind it. */
 void config_print(const struct config *config, FILE *out);
+
+/* The same as text, the caller's. 0 or -ENOMEM. */
+int config_text(const struct config *config, char **ret, size_t *ret_size);
 
 #define CONFIG_PROBLEM_MAX 640 /* "what is wrong; the fix" of one value */
 

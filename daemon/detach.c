@@ -5,12 +5,17 @@
 
 #include "daemon/detach.h"
 
+static void set(struct detach *d, struct store_status *status, bool detached) {
+        store_states_detach(d->states, status, detached);
+        if (d->sweeps)
+                sweeps_detach(d->sweeps, status->name, detached);
+        legacy_note_detached(d->legacy, status->name, detached);
+}
+
 static void attach(struct detach *d, struct store_status *status) {
         if (!status->detached)
                 return;
-        store_states_detach(d->states, status, false);
-        if (d->sweeps)
-                sweeps_detach(d->sweeps, status->name, false);
+        set(d, status, false);
         journal_say(d->journal, EVENT_STORE_ATTACHED, status->name, "Store '%s' is attached again.",
                     status->name);
 }
@@ -18,9 +23,7 @@ static void attach(struct detach *d, struct store_status *status) {
 static int begin(struct detach *d, const struct config_store *store, struct store_status *status) {
         if (!marker_forget(d->marker, store->path))
                 return -EINPROGRESS;
-        store_states_detach(d->states, status, true);
-        if (d->sweeps)
-                sweeps_detach(d->sweeps, store->name, true);
+        set(d, status, true);
         hot_drop_all(d->hot);
         journal_say(d->journal, EVENT_STORE_DETACHED, store->name,
                     "Store '%s' is detached: nothing there is kept open. Its marks stay, and opens "
@@ -68,13 +71,31 @@ int detach_end(struct detach *d, const struct config_store *store) {
         }
 }
 
+void detach_again(struct detach *d, const struct config *config) {
+        for (size_t i = 0; i < config->n_stores; i++) {
+                const char *name = config->stores[i].name;
+                struct store_status *status = legacy_is_detached(d->legacy, name)
+                                                      ? store_states_of(d->states, name)
+                                                      : NULL;
+
+                if (!status)
+                        continue;
+                set(d, status, true);
+                journal_say(d->journal, EVENT_STORE_DETACHED, name,
+                            "Store '%s' is detached, as it was before the restart.", name);
+        }
+}
+
 void detach_state(struct detach *d, const char *store, enum store_state state, bool mounted) {
         struct store_status *status = store_states_of(d->states, store);
+        bool first;
 
         if (!status)
                 return;
+        /* At the first look all that is mounted is new. */
+        first = status->state == STORE_STATE_UNKNOWN;
         status->state = state;
-        if (mounted)
+        if (mounted && !first)
                 attach(d, status);
 }
 

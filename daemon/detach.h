@@ -8,6 +8,7 @@
 
 #include "daemon/hot.h"
 #include "daemon/journal.h"
+#include "daemon/legacy.h"
 #include "daemon/many.h"
 #include "daemon/marker.h"
 #include "daemon/scans.h"
@@ -24,7 +25,8 @@ struct detach {
         struct selftest *selftest;
         struct marker *marker; /* NULL: not yet */
         struct journal *journal;
-        unsigned looked; /* the last ticket of marker_look() that was answered */
+        struct legacy *legacy; /* which are detached over a restart; NULL: none */
+        unsigned looked;       /* the last ticket of marker_look() that was answered */
 };
 
 /* Detaches a store, for root. To be called again and again, in turns of the loop, until it returns other than
@@ -35,6 +37,9 @@ int detach_begin(struct detach *d, const struct config_store *store);
  * is there, and guarded. -ENOENT: its folder is not there. -ENODEV: its file system is not mounted. -EIO: it
  * could not be marked. */
 int detach_end(struct detach *d, const struct config_store *store);
+
+/* Detaches what the process before had detached; before anything is open. */
+void detach_again(struct detach *d, const struct config *config);
 
 /* The marker tells. */
 void detach_state(struct detach *d, const char *store, enum store_state state, bool mounted);

@@ -23,13 +23,28 @@ static bool put_off(struct hold *hold, const struct gate_event *event) {
 void hold_event(void *userdata, const struct gate_event *event) {
         struct hold *hold = userdata;
 
-        if (!hold->on || judge_is_own(hold->judge, event->pid)) {
+        if (!hold->on || judge_needs(hold->judge, event) <= hold->met) {
                 judge_event(hold->judge, event);
                 return;
         }
         /* No memory for forty bytes: nothing can be judged. */
         if (!put_off(hold, event))
                 gate_answer(hold->judge->gate, event->fd, false, false);
+}
+
+void hold_meet(struct hold *hold, enum judge_need need) {
+        size_t n = hold->n;
+
+        hold->met = need;
+        hold->n = 0;
+        for (size_t i = 0; i < n; i++) {
+                const struct gate_event event = hold->events[i];
+
+                if (judge_needs(hold->judge, &event) <= need)
+                        judge_event(hold->judge, &event);
+                else
+                        hold->events[hold->n++] = event;
+        }
 }
 
 void hold_let_go(struct hold *hold) {

@@ -273,6 +273,43 @@ bool judge_is_own(const struct judge *judge, pid_t pid) {
                remedies_is_own(judge->remedies, pid);
 }
 
+/* A clean stamp, and nobody writes: as judge_event() would find. */
+static bool stamp_decides(const struct judge *judge, int fd) {
+        int lease = -ENOLCK;
+        struct stamp stamp;
+        struct stat st;
+
+        if (!find_stamp(judge, fd, &stamp) || stamp.verdict != VERDICT_CLEAN)
+                return false;
+        if (take_lease_and_look(fd, &st, &lease) >= 0 && lease >= 0 &&
+            check_running(judge, &stamp, &st) == STAMP_VALID)
+                return true;
+        if (lease >= 0)
+                lease_drop(fd); /* no writer is to wait for who is put off */
+        return false;
+}
+
+enum judge_need judge_needs(const struct judge *judge, const struct gate_event *event) {
+        struct stores_answer found;
+        char path[PATH_MAX];
+        struct stat st;
+
+        if (judge_is_own(judge, event->pid) || fstat(event->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+            (event->access == GATE_OPEN && st.st_size == 0))
+                return JUDGE_NEEDS_NOTHING;
+        stores_ask(judge->config, event->fd, &st, path, &found);
+        if (!found.rooted)
+                return JUDGE_NEEDS_MARKS; /* it may be a file of many items */
+        if (found.place != PLACE_ITEM)
+                return JUDGE_NEEDS_NOTHING;
+        if (event->access == GATE_OPEN && stamp_decides(judge, event->fd))
+                return JUDGE_NEEDS_NOTHING;
+        if (format_items(found.store->format) == ITEMS_MANY)
+                return gate_mask_of(judge->gate, st.st_dev) == FAN_OPEN_PERM ? JUDGE_NEEDS_MARKS
+                                                                             : JUDGE_NEEDS_REMEDY;
+        return event->access == GATE_OPEN ? JUDGE_NEEDS_REMEDY : JUDGE_NEEDS_NOTHING;
+}
+
 void judge_event(void *userdata, const struct gate_event *event) {
         struct judge *judge = userdata;
         struct scan_subject subject = {

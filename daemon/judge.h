@@ -36,6 +36,14 @@ struct judge {
 /* Whether a process is one of ours, which are let through. */
 bool judge_is_own(const struct judge *judge, pid_t pid);
 
+/* What judge_event() needs for an event beside stamps and paths: it may be put off until that is there. */
+enum judge_need {
+        JUDGE_NEEDS_NOTHING,
+        JUDGE_NEEDS_REMEDY, /* what was interrupted: a scan of what is half replaced would say nothing */
+        JUDGE_NEEDS_MARKS, /* of accesses and changes */
+};
+enum judge_need judge_needs(const struct judge *judge, const struct gate_event *event);
+
 /* gate_event_fn, userdata is a judge: somebody waits for an answer. */
 void judge_event(void *userdata, const struct gate_event *event);
 

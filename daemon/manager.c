@@ -40,6 +40,7 @@
 #include "daemon/judge.h"
 #include "daemon/keep.h"
 #include "daemon/keys.h"
+#include "daemon/legacy.h"
 #include "daemon/marker.h"
 #include "daemon/names.h"
 #include "daemon/notify.h"
@@ -83,6 +84,7 @@ struct manager {
         struct notify notify;
         struct keep keep;
         struct orphans *orphans;
+        struct legacy *legacy; /* NULL: there is no memory for it */
         struct settle *settle; /* what the process before has left */
         struct hold hold;
         struct journal *journal;
@@ -121,6 +123,10 @@ struct manager {
         int error;       /* why it can't go on */
         bool taken_over; /* there are marks and openers of the process before */
         bool workers_ready, guarding, ending;
+        struct config *former;            /* of the process before, if it was another one */
+        const char *refused;              /* the configuration on disk, and why; NULL: it was not */
+        struct generation noted;          /* in legacy */
+        bool without_engine, engine_told; /* as it was told */
         uint64_t pinged_usec, pressure_told_usec;
         uint64_t pressure_told; /* of stats.pressure */
 };
@@ -298,7 +304,34 @@ static uint64_t run_cures(struct manager *m, uint64_t now) {
 }
 
 static bool is_config_refused(const struct manager *m) {
-        return reload_refused_config(m->reload) || reconfigure_refused(m->reconfigure);
+        return m->refused || reload_refused_config(m->reload) ||
+               reconfigure_refused(m->reconfigure);
+}
+
+static bool are_signatures_refused(const struct manager *m) {
+        return reload_refused_signatures(m->reload) || pool_is_without_engine(m->pool);
+}
+
+/* By what is judged from now on; before an answer that it brings about is out. */
+static void note_engine(struct manager *m) {
+        const struct generation *own = pool_own_generation(m->pool);
+
+        if (!own || memcmp(own, &m->noted, sizeof(*own)) == 0)
+                return;
+        m->noted = *own;
+        legacy_note_engine(m->legacy, &(struct legacy_engine){
+                                              .generation = *own,
+                                              .database_version = pool_database_version(m->pool),
+                                              .database_usec = pool_database_usec(m->pool),
+                                      });
+}
+
+static void note_config(struct manager *m) {
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+
+        if (m->legacy && config_text(m->config, &text, &size) >= 0)
+                legacy_note_config(m->legacy, text, size);
 }
 
 static bool tell_bus(const struct manager *m) {
@@ -307,7 +340,7 @@ static bool tell_bus(const struct manager *m) {
         return bus_tell(m->bus, &(struct bus_state){
                                         .guarding = m->guarding,
                                         .paused = pause_is_on(&m->pause),
-                                        .refused_signatures = reload_refused_signatures(m->reload),
+                                        .refused_signatures = are_signatures_refused(m),
                                         .refused_config = is_config_refused(m),
                                         .breaker = m->breaker.state,
                                         .generation = pool_generation(m->pool),
@@ -315,6 +348,8 @@ static bool tell_bus(const struct manager *m) {
                                         .hook_changes = selftest_changes(m->selftest),
                                 });
 }
+
+static void tell_engine(struct manager *m);
 
 /* One turn: sleep, dispatch, answer, and then everything that comes after the answers. */
 static int turn(struct manager *m, uint64_t *due) {
@@ -337,6 +372,7 @@ static int turn(struct manager *m, uint64_t *due) {
         if (m->guarding && !m->ending)
                 reconfigure_run(m->reconfigure);
         *due = MIN(*due, pool_run(m->pool, now));
+        note_engine(m);
         /* A job that ended in pool_run() has its answers in the batch. */
         gate_flush(m->gate);
         *due = MIN(*due, many_run(m->many, now));
@@ -351,12 +387,16 @@ static int turn(struct manager *m, uint64_t *due) {
         if (m->sweeps)
                 *due = MIN(*due, sweeps_run(m->sweeps, now));
         *due = MIN(*due, pause_run(&m->pause, now));
-        *due = MIN(*due, history_run(m->history, m->pool ? pool_generation(m->pool) : NULL, now));
-        *due = MIN(*due, poisons_run(m->poisons, m->pool ? pool_generation(m->pool) : NULL, now));
+        *due = MIN(*due,
+                   history_run(m->history, m->pool ? pool_own_generation(m->pool) : NULL, now));
+        *due = MIN(*due,
+                   poisons_run(m->poisons, m->pool ? pool_own_generation(m->pool) : NULL, now));
         if (m->guarding && !m->ending)
                 *due = MIN(*due, selftest_run(m->selftest, now));
         *due = MIN(*due, today_run(&m->today, &m->stats, now));
         *due = MIN(*due, feed_watchdog(m, now));
+        if (m->guarding && !m->ending)
+                tell_engine(m);
         gate_resume(m->gate);
         tell_pressure(m, now);
         if (tell_bus(m))
@@ -397,6 +437,8 @@ static void on_placed(void *userdata, int error) {
                 return;
         settle_retire(m->settle);
         many_guards(m->many);
+        note_config(m);
+        legacy_note_failed(m->legacy, false);
         if (m->sweeps)
                 sweeps_guarding(m->sweeps);
 }
@@ -473,6 +515,9 @@ static void on_reconfigured(void *userdata, bool engine) {
         store_states_follow(&m->states, m->config);
         if (m->sweeps)
                 sweeps_follow_config(m->sweeps);
+        if (!reconfigure_refused(m->reconfigure))
+                m->refused = NULL;
+        note_config(m);
         reload_config_done(m->reload, engine);
 }
 
@@ -485,17 +530,35 @@ static void on_found_done(void *userdata) {
 
 /* Tells the service manager how things are; ready: for the first time. */
 static void tell_status(const struct manager *m, bool ready) {
-        char status[256];
+        char status[512];
 
-        snprintf(status, sizeof(status), "%sSTATUS=%sGuarding %zu store%s.%s",
+        snprintf(status, sizeof(status), "%sSTATUS=%sGuarding %zu store%s.%s%s%s",
                  ready ? "READY=1\n" : "",
                  pause_is_on(&m->pause) ? "PAUSED, every open passes unscanned. " : "",
                  m->config->n_stores, m->config->n_stores == 1 ? "" : "s",
+                 is_config_refused(m)
+                         ? " The configuration on disk has mistakes: the one before is in force."
+                         : "",
+                 pool_is_without_engine(m->pool) ? " There is no engine: what needs a scan waits."
+                 : pool_own_generation(m->pool)
+                         ? ""
+                         : " Signatures are being loaded: what needs a scan waits.",
                  m->breaker.state != BREAKER_CLOSED
                          ? " The engine fails again and again: opens that need a scan are answered "
                            "at once."
                          : "");
         (void)notify_send(&m->notify, status);
+}
+
+/* That the first engine is there, or can't be had. */
+static void tell_engine(struct manager *m) {
+        bool own = pool_own_generation(m->pool), without = pool_is_without_engine(m->pool);
+
+        if (own == m->engine_told && without == m->without_engine)
+                return;
+        m->engine_told = own;
+        m->without_engine = without;
+        tell_status(m, false);
 }
 
 static void warn_of_policies(struct manager *m);
@@ -618,7 +681,7 @@ static void look(void *userdata, struct bus_view *ret) {
                 .database_usec = pool_database_usec(m->pool),
                 .guarding = m->guarding && !m->ending,
                 .paused = pause_is_on(&m->pause),
-                .refused_signatures = reload_refused_signatures(m->reload),
+                .refused_signatures = are_signatures_refused(m),
                 .refused_config = is_config_refused(m),
                 .breaker = m->breaker.state,
                 .today = &m->today,
@@ -709,38 +772,63 @@ static int admit_kernel(struct manager *m) {
         return -ENOEXEC;
 }
 
-/* Files of many items are judged by what their marks tell of changes and accesses, which the marker finds
- * out when it places them. */
-static bool needs_marks_first(const struct config *config) {
-        for (size_t i = 0; i < config->n_stores; i++)
-                if (format_items(config->stores[i].format) == ITEMS_MANY)
-                        return true;
-        return false;
-}
-
-/* All that a start brings about is there: openers may come, those of the process before first. */
-static int let_go(struct manager *m) {
-        hold_let_go(&m->hold);
+/* Openers may come, those of the process before first. */
+static int start_gate(struct manager *m) {
         gate_start(m->gate);
         return settle_start(m->settle, &(struct settle_parts){
                                                .config = m->config,
                                                .ring = m->ring,
                                                .gate = m->gate,
-                                               .judge = judge_event,
-                                               .judge_userdata = &m->judge,
+                                               .judge = hold_event,
+                                               .judge_userdata = &m->hold,
                                                .stats = &m->stats,
                                                .journal = m->journal,
                                        });
+}
+
+/* One that can't be read any more says nothing. */
+static void parse_former(struct manager *m, const char *text, size_t size) {
+        _cleanup_free_ char *mistakes = NULL;
+        size_t n = 0;
+        FILE *errors = open_memstream(&mistakes, &n);
+
+        if (!errors)
+                return;
+        (void)config_load_former("former", text, size, errors, &m->former);
+        (void)fclose(errors);
+}
+
+/* What the process before left beside its group counts for a group that is gone on with; where accesses are
+ * told, if that has stayed as the configuration was. */
+static void take_legacy(struct manager *m) {
+        _cleanup_free_ char *before = NULL, *now = NULL;
+        _Atomic uint64_t *devices = legacy_devices(m->legacy);
+        size_t size_before = 0, size = 0;
+        struct legacy_engine engine;
+
+        if (gate_is_kept(m->gate) && legacy_engine(m->legacy, &engine))
+                pool_borrow(m->pool, &engine.generation, engine.database_version,
+                            engine.database_usec);
+        if (gate_is_kept(m->gate) && legacy_config(m->legacy, &before, &size_before) >= 0 &&
+            config_text(m->config, &now, &size) >= 0 && size == size_before &&
+            memcmp(before, now, size) == 0)
+                return;
+        if (before)
+                parse_former(m, before, size_before);
+        for (size_t i = 0; devices && i < GATE_DEVICES; i++)
+                atomic_store(&devices[i], 0);
 }
 
 /* Those of the process before serve on, with their marks, if they are as they would be made now: P only
  * with M, or changes would go unnoticed until M has its marks. */
 static int open_groups(struct manager *m, unsigned held) {
         bool new_table = !m->orphans, goes_on;
-        int *kept = m->keep.fds, changes, r;
+        int *kept = m->keep.fds, legacy = -EBADF, changes, r;
 
         if (new_table)
                 (void)orphans_new(&m->orphans);
+        if (!m->legacy)
+                (void)legacy_new(&m->legacy, &legacy);
         changes = changes_new(kept[KEEP_CHANGES], &m->changes);
         goes_on = changes >= 0 && changes_is_kept(m->changes);
         if (goes_on)
@@ -756,10 +844,17 @@ static int open_groups(struct manager *m, unsigned held) {
                         .spin_usec = m->config->spin_usec,
                         .kept = goes_on ? kept[KEEP_GATE] : -EBADF,
                         .orphans = m->orphans,
+                        .devices = legacy_devices(m->legacy),
                 },
                 m->errors, &m->gate);
-        if (r < 0)
+        if (r < 0) {
+                close_fd(legacy);
                 return r;
+        }
+        take_legacy(m);
+        if (legacy >= 0)
+                keep_put(&m->keep, KEEP_LEGACY, legacy);
+        close_fd(legacy);
         /* Behind it, which knows more to say of a kernel that refuses both. */
         if (changes < 0) {
                 fprintf(m->errors, "Failed to open a fanotify group for changes: %s.\n",
@@ -939,7 +1034,9 @@ static int start(struct manager *m) {
                 .sweeps = m->sweeps,
                 .selftest = m->selftest,
                 .journal = m->journal,
+                .legacy = m->legacy,
         };
+        detach_again(&m->detach, m->config);
         hot_ask(m->hot, may_be_hot, m);
         m->judge = (struct judge){
                 .config = m->config,
@@ -958,6 +1055,11 @@ static int start(struct manager *m) {
                 .own_pid = getpid(),
         };
         log_kernel(m);
+        if (m->refused)
+                journal_say(m->journal, EVENT_CONFIG_REFUSED, NULL,
+                            "The configuration on disk has mistakes, the one that ran before this "
+                            "restart goes on: %s Correct it, and: systemctl reload storescand.",
+                            m->refused);
         (void)bus_new(m->ring, m->journal,
                       &(struct bus_calls){
                               .look = look,
@@ -981,21 +1083,20 @@ static int start(struct manager *m) {
         r = turn_until(m, &m->workers_ready);
         if (r < 0 || m->ending)
                 return r;
-        m->hold.on = true;
-        if (gate_is_kept(m->gate))
-                gate_start(m->gate);
-        r = finish_interrupted(m);
+        /* Where marks are there already, openers are: who can be is answered. */
+        m->hold.on = gate_is_kept(m->gate);
+        if (!m->hold.on)
+                r = finish_interrupted(m);
+        if (r >= 0 && !m->ending)
+                r = start_gate(m);
         if (r < 0 || m->ending)
                 return r;
         (void)notify_send(&m->notify, "STATUS=Marking stores.");
-        if (!gate_is_kept(m->gate) || !needs_marks_first(m->config))
-                r = let_go(m);
-        if (r < 0)
-                return r;
         r = marker_new(
                 &(struct marker_parts){
                         .ring = m->ring,
                         .config = m->loaded,
+                        .former = m->former,
                         .gate = m->gate,
                         .changes = m->changes,
                         .news = m->news,
@@ -1023,8 +1124,17 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         m->loaded = NULL;
+        if (m->hold.on) {
+                r = finish_interrupted(m);
+                if (r < 0 || m->ending)
+                        return r;
+                hold_meet(&m->hold, JUDGE_NEEDS_REMEDY);
+                gate_flush(m->gate);
+        }
         r = turn_until(m, &m->guarding);
-        return r >= 0 && !m->ending && m->hold.on ? let_go(m) : r;
+        if (r >= 0 && !m->ending)
+                hold_let_go(&m->hold);
+        return r;
 }
 
 /* Turns until nothing is left to do, for a limited time. */
@@ -1115,6 +1225,7 @@ static void end(struct manager *m) {
         m->keys = keys_free(m->keys);
         m->gate = gate_free(m->gate);
         m->orphans = orphans_free(m->orphans);
+        m->legacy = legacy_free(m->legacy);
 }
 
 static void tell_end(struct manager *m, int error) {
@@ -1144,22 +1255,36 @@ static void warn_of_policies(struct manager *m) {
         }
 }
 
-int manager_run(struct config *config, const char *config_path, FILE *errors) {
+/* Whether the next process, that the service manager starts at once, is to go by the configuration that ran
+ * before: openers wait for it, and not to be started again would open the stores. */
+static bool may_fall_back(struct manager *m) {
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+
+        if (!m->taken_over || m->refused || legacy_config(m->legacy, &text, &size) < 0)
+                return false;
+        legacy_note_failed(m->legacy, true);
+        return true;
+}
+
+int manager_run(const struct manager_start *begin, FILE *errors) {
         struct manager m = {
-                .live = *config,
-                .loaded = config,
-                .config_path = config_path,
+                .live = *begin->config,
+                .loaded = begin->config,
+                .config_path = begin->config_path,
                 .errors = errors,
+                .keep = *begin->keep,
+                .legacy = begin->legacy,
+                .refused = begin->refused,
                 .signal_fd = -EBADF,
                 .news = -EBADF,
         };
         int r;
 
         m.config = &m.live;
-        keep_take(&m.keep);
         m.taken_over = m.keep.fds[KEEP_GATE] >= 0;
         (void)file_fds();
-        r = settle_begin(&m.keep, config, &m.orphans, &m.settle);
+        r = settle_begin(&m.keep, m.config, &m.orphans, &m.settle);
         notify_open(&m.notify);
         if (r >= 0)
                 r = start(&m);
@@ -1173,7 +1298,7 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
                 r = turn_until(&m, &never);
         }
         if (r < 0 && !m.guarding && r != -EPIPE && r != -ENOMEM)
-                r = -ENOEXEC;
+                r = may_fall_back(&m) ? -EAGAIN : -ENOEXEC;
         end(&m);
         if (m.journal) {
                 print_stats(&m);
@@ -1195,6 +1320,7 @@ int manager_run(struct config *config, const char *config_path, FILE *errors) {
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS); /* threads still use what is ours */
         m.ring = ring_free(m.ring);
         m.reconfigure = reconfigure_free(m.reconfigure);
+        config_free(m.former);
         config_free(m.loaded);
         close_fd(m.news);
         keep_done(&m.keep);

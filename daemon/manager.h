@@ -9,15 +9,23 @@
 #include <stdio.h>
 
 #include "daemon/config.h"
+#include "daemon/keep.h"
+#include "daemon/legacy.h"
 
 struct manager;
 
 /* Looks at signatures and configuration on disk; the log tells what came of it. */
 void manager_reload(struct manager *manager);
 
-/* Runs until SIGTERM or SIGINT. config is taken; config_path is what is read again (NULL: the standard
- * places). What
- * keeps it from starting goes to errors as sentences with the fix. 0 after an orderly end; -ENOEXEC
- * when this configuration, these signatures or this kernel can't do, so that trying again is of no
- * use; another negative errno for failures that may pass. */
-int manager_run(struct config *config, const char *config_path, FILE *errors);
+struct manager_start {
+        struct config *config;   /* taken */
+        const char *config_path; /* what is read again; NULL: the standard places */
+        const char *refused; /* why config is not what is there, but the one before; NULL: it is */
+        struct keep *keep;   /* what was kept, as keep_take() found it; taken */
+        struct legacy *legacy; /* of that, or NULL; taken */
+};
+
+/* Runs until SIGTERM or SIGINT. What keeps it from starting goes to errors as sentences with the fix. 0
+ * after an orderly end; -ENOEXEC when this configuration, these signatures or this kernel can't do, so
+ * that trying again is of no use; another negative errno for failures that may pass. */
+int manager_run(const struct manager_start *begin, FILE *errors);

@@ -418,7 +418,7 @@ static struct wait *wait_new(struct many_file *file, const struct gate_event *ev
         uint64_t since = event->since_usec ? event->since_usec : now_usec();
 
         return many_wait_new(file, event,
-                             since + config_scan_timeout(file->many->p.config, file->store));
+                             since + pool_scan_timeout(file->many->p.pool, file->store));
 }
 
 /* Who waits for something that was infected gets nothing but what is clean. */

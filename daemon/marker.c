@@ -70,6 +70,7 @@ struct marker {
         _Atomic(unsigned) max_at_gate, max_found_at_gate; /* found ones leave room for new mail */
 
         /* The thread's. */
+        const struct config *former;
         struct places *places;
         STAILQ_HEAD(, found) found;
         unsigned n_found;
@@ -263,7 +264,7 @@ static void *marker_thread(void *userdata) {
 
         send_message(m, &placed);
         if (placed.error >= 0)
-                places_drop_left(m->places);
+                places_drop_left(m->places, m->former);
         while (!atomic_load(&m->stop)) {
                 struct pollfd fds[] = {
                         { .fd = places_group_fd(m->places), .events = POLLIN },
@@ -403,6 +404,7 @@ int marker_new(const struct marker_parts *parts, FILE *errors, struct marker **r
         if (!m)
                 return -ENOMEM;
         m->events = parts->events;
+        m->former = parts->former;
         m->errors = errors;
         m->ring = parts->ring;
         m->receive_op.done = received;

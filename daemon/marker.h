@@ -42,6 +42,8 @@ struct marker_events {
 struct marker_parts {
         struct ring *ring;
         const struct config *config;
+        const struct config
+                *former; /* of the process before, until the marker ends; NULL: not known */
         struct gate *gate;
         const struct changes *changes;
         int news; /* places_open_news(); its owner's */

@@ -98,14 +98,28 @@ static int unmark_folder(void *userdata, int fd, const char *path) {
 
         if (places_belong(m, path).store)
                 return -EEXIST; /* nor is what lies below it ours to unmark */
-        (void)gate_mark(m->gate, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR,
-                        m->walking_mask | FAN_EVENT_ON_CHILD, fd, NULL);
+        if (gate_mark(m->gate, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR,
+                      m->walking_mask | FAN_EVENT_ON_CHILD, fd, NULL) >= 0)
+                m->marked++;
         (void)fanotify_mark(m->group, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR,
                             MASK_N | MASK_NEWS | FAN_EVENT_ON_CHILD, fd, NULL);
         return 0;
 }
 
 static void unmark_error(void *userdata, const char *path, int error) {
+}
+
+unsigned places_unmark_tree(struct places *m, const struct config_store *store, const char *path) {
+        const struct walk walk = {
+                .folder = unmark_folder,
+                .error = unmark_error,
+                .userdata = m,
+        };
+
+        m->marked = 0;
+        places_walk_store(m, store, path);
+        (void)walk_tree(&walk, AT_FDCWD, path, path);
+        return m->marked;
 }
 
 static bool is_btrfs(const char *path) {
@@ -136,12 +150,6 @@ static bool may_be_shared(const struct places *m, const struct guarded *g) {
 /* remains: the store is only kept in another way, and its folders have marks that are needed. */
 static void unmark_place(struct places *m, const struct config_store *store,
                          const struct guarded *g, bool remains) {
-        const struct walk walk = {
-                .folder = unmark_folder,
-                .error = unmark_error,
-                .userdata = m,
-        };
-
         if (may_be_shared(m, g)) {
                 if (remains)
                         return;
@@ -153,11 +161,11 @@ static void unmark_place(struct places *m, const struct config_store *store,
         }
         if (remains && !g->filesystem)
                 return;
-        places_walk_store(m, store, g->path);
         if (!g->filesystem) {
-                (void)walk_tree(&walk, AT_FDCWD, g->path, g->path);
+                (void)places_unmark_tree(m, store, g->path);
                 return;
         }
+        places_walk_store(m, store, g->path);
         (void)gate_mark(m->gate, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, m->walking_mask, AT_FDCWD,
                         g->path);
         (void)fanotify_mark(m->group, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, MASK_NEWS, AT_FDCWD,
@@ -173,7 +181,7 @@ static void forget(struct places *m, struct guarded *g) {
         place_forget(m, g);
 }
 
-static bool stays(const struct places *m, const struct config_store *store) {
+bool places_stays(const struct places *m, const struct config_store *store) {
         for (size_t i = 0; i < m->n_stores; i++)
                 if (streq(m->stores[i].config->path, store->path))
                         return true;
@@ -186,7 +194,7 @@ void places_let_go(struct places *m) {
         m->n_stores = m->config->n_stores;
         for (size_t i = m->n_stores; i < n; i++) {
                 struct marked_store *s = &m->stores[i];
-                bool remains = stays(m, s->config);
+                bool remains = places_stays(m, s->config);
 
                 for (size_t k = 0; k < s->n; k++) {
                         unmark_place(m, s->config, &s->places[k], remains);

@@ -17,6 +17,7 @@ struct left {
         struct places *places;
         struct scope_mounts mounts;
         unsigned n;
+        bool nameless; /* there are folders that can't be opened by what the kernel tells of them (overlayfs) */
 };
 
 static uint64_t dev_of(const struct left *left, const char *path) {
@@ -82,12 +83,31 @@ static void on_mark(void *userdata, const struct fdinfo_mark *mark) {
                 if (belongs(left, mark, mount->path, &fd))
                         return;
         }
-        if (fd < 0)
+        if (fd < 0) {
+                left->nameless = true;
                 return;
+        }
         unmark(left, FAN_MARK_INODE, mark, proc_fd_link(fd, link));
 }
 
-void places_drop_left(struct places *m) {
+/* By their paths, then: in the stores that are no more. */
+static void drop_nameless(struct places *m, const struct config *former) {
+        for (size_t i = 0; i < former->n_stores; i++) {
+                const struct config_store *store = &former->stores[i];
+                unsigned n;
+
+                if (places_stays(m, store))
+                        continue;
+                n = places_unmark_tree(m, store, store->path);
+                if (n > 0)
+                        journal_say(m->journal, EVENT_STORE_LEFT, NULL,
+                                    "Store '%s' is not guarded any more: it is in the "
+                                    "configuration no longer (%u folders).",
+                                    store->name, n);
+        }
+}
+
+void places_drop_left(struct places *m, const struct config *former) {
         struct left left = { .places = m };
         _cleanup_free_ char *text = NULL;
 
@@ -101,4 +121,6 @@ void places_drop_left(struct places *m) {
                             "%u marks of the storescand before were taken off: no store has them "
                             "in this configuration.",
                             left.n);
+        if (left.nameless && former)
+                drop_nameless(m, former);
 }

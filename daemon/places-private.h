@@ -108,5 +108,15 @@ struct belongs {
         const char *mount;                /* the place it is in */
 };
 
+/* ---- places-change.c ---- */
+
+/* Takes the marks off the folders from path down that belong to no store; how many had some. */
+unsigned places_unmark_tree(struct places *m, const struct config_store *store, const char *path);
+
+/* Whether there is a store in that place still. */
+bool places_stays(const struct places *m, const struct config_store *store);
+
+/* ---- places.c ---- */
+
 /* By its path: the innermost store above it, as for files (stores.c); none that leaves. */
 struct belongs places_belong(const struct places *m, const char *path);

@@ -64,8 +64,9 @@ int places_mounts_fd(const struct places *places);
  * logged. Negative: a store can't be guarded at all; explained in errors, or logged if NULL. */
 int places_round(struct places *places, FILE *errors);
 
-/* Takes off what a process before has marked in the gate's group, and nothing needs: after a round. */
-void places_drop_left(struct places *places);
+/* Takes off what a process before has marked in the gate's group, and nothing needs: after a round. former:
+ * the configuration it had; NULL: that is not known. */
+void places_drop_left(struct places *places, const struct config *former);
 
 /* Goes over to another configuration, which must live on: marks stores that are new or kept in another
  * way, before those that are in it no more lose their marks. Negative: a store can't be guarded;

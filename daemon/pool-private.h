@@ -111,7 +111,8 @@ struct pool {
         LIST_HEAD(, team) retired; /* with their last jobs */
         struct pool_reload reload; /* the one under way */
         bool reloading;
-        bool alone;          /* what ran is being let go before the next one is loaded */
+        bool alone;    /* what ran is being let go before the next one is loaded */
+        bool borrowed; /* the generation is that of the process before: no engine is loaded yet */
         bool has_generation; /* of the last engine that was loaded: its stamps stay good while
                               * another loader starts */
         struct generation generation;

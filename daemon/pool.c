@@ -12,7 +12,8 @@
 
 #include "daemon/clock.h"
 
-#define RESTART_USEC (5 * USEC_PER_SEC) /* pause between failing loaders */
+#define RESTART_USEC    (5 * USEC_PER_SEC)   /* pause between failing loaders */
+#define FIRST_LOAD_USEC (180 * USEC_PER_SEC) /* as TimeoutStartSec= of the unit */
 
 /* ---- Jobs ---- */
 
@@ -187,17 +188,33 @@ void pool_loader_failed(struct pool *pool, int error, const char *text) {
         pool_reload_settled(pool, POOL_FAILED, text);
 }
 
+static void no_loader(struct pool *pool, int error) {
+        char text[PATH_MAX + 128];
+
+        if (error == -ENOENT)
+                snprintf(text, sizeof(text),
+                         "[scanner] database: '%s' does not exist; install signatures there "
+                         "(freshclam fetches them) or correct the path.",
+                         config_signatures(pool->config));
+        else
+                snprintf(text, sizeof(text), "Failed to start the loader process: %s.",
+                         error_text(-error));
+        pool_loader_failed(pool, error, text);
+}
+
 void pool_take_generation(struct pool *pool, const struct team *team) {
         pool->generation = team->generation;
         pool->database_version = team->database_version;
         pool->database_usec = team->database_usec;
         pool->has_generation = true;
+        pool->borrowed = false;
         pool->stale = team->stale;
         pool->stats->clamd_usable = team->servers.usable;
 }
 
 uint64_t pool_run(struct pool *pool, uint64_t now) {
         uint64_t next;
+        int r;
 
         if (pool->ending)
                 return USEC_INFINITY;
@@ -206,8 +223,9 @@ uint64_t pool_run(struct pool *pool, uint64_t now) {
                 if (now < pool->restart_usec)
                         return MIN(next, pool->restart_usec);
                 pool->restart_usec = 0;
-                if (team_load(pool->running, NULL) < 0)
-                        pool_loader_failed(pool, -EPIPE, "Failed to start the loader process.");
+                r = team_load(pool->running, NULL);
+                if (r < 0)
+                        no_loader(pool, r);
                 return pool->restart_usec ? MIN(next, pool->restart_usec) : next;
         }
         next = MIN(next, team_run(pool->running, now));
@@ -240,13 +258,13 @@ int pool_new(struct ring *ring, const struct config *config, struct stats *stats
         if (r < 0)
                 return r;
         pool->running = team_new(pool);
-        r = pool->running ? team_load(pool->running, NULL) : -ENOMEM;
-        if (r < 0) {
-                fprintf(errors, "Failed to start the loader process: %s.\n", strerror(-r));
+        if (!pool->running) {
                 close_fd(pool->settings.program_fd);
-                team_free(pool->running);
-                return r;
+                return -ENOMEM;
         }
+        /* What fails is tried once more, and told, when somebody may have lent a generation. */
+        if (team_load(pool->running, NULL) < 0)
+                pool->restart_usec = now_usec();
         *ret = TAKE_PTR(pool);
         return 0;
 }
@@ -286,8 +304,33 @@ void pool_set_poisons(struct pool *pool, struct poisons *poisons) {
         pool->poisons = poisons;
 }
 
+void pool_borrow(struct pool *pool, const struct generation *generation, uint32_t database_version,
+                 uint64_t database_usec) {
+        if (pool->ready)
+                return;
+        pool->generation = *generation;
+        pool->database_version = database_version;
+        pool->database_usec = database_usec;
+        pool->has_generation = pool->borrowed = true;
+        pool_set_ready(pool, 0);
+}
+
 const struct generation *pool_generation(const struct pool *pool) {
         return pool->has_generation ? &pool->generation : NULL;
+}
+
+const struct generation *pool_own_generation(const struct pool *pool) {
+        return pool->borrowed ? NULL : pool_generation(pool);
+}
+
+bool pool_is_without_engine(const struct pool *pool) {
+        return pool->borrowed && pool->failures > 0;
+}
+
+uint64_t pool_scan_timeout(const struct pool *pool, const struct config_store *store) {
+        uint64_t usec = config_scan_timeout(pool->config, store);
+
+        return pool->borrowed && pool->failures == 0 ? MAX(usec, FIRST_LOAD_USEC) : usec;
 }
 
 bool pool_take_stale(struct pool *pool) {

@@ -157,8 +157,24 @@ bool pool_take_stale(struct pool *pool);
 /* Whether an engine is being loaded at this moment, for this or another reason. */
 bool pool_is_loading(const struct pool *pool);
 
+/* Behind pool_new(): stamps are judged by this generation, of the process before, until the first engine is
+ * loaded, as by an engine that runs while the next one is loaded beside it. Who needs a scan waits for that
+ * one; nobody else does, so that the pool is ready now, and a loader that fails is tried again. */
+void pool_borrow(struct pool *pool, const struct generation *generation, uint32_t database_version,
+                 uint64_t database_usec);
+
 /* The running engine's generation; NULL while there is none. */
 const struct generation *pool_generation(const struct pool *pool);
+
+/* The same; NULL also while it is a borrowed one, which the options in force need not belong to. */
+const struct generation *pool_own_generation(const struct pool *pool);
+
+/* Whether the generation is borrowed, and no engine could be loaded so far. */
+bool pool_is_without_engine(const struct pool *pool);
+
+/* How long an opener waits for his answer at most. While the first engine is loaded behind his back, that
+ * is not his scan's fault. */
+uint64_t pool_scan_timeout(const struct pool *pool, const struct config_store *store);
 
 /* The version of its signatures, as it stands in a hub's stamp; 0 while there is none. */
 uint32_t pool_database_version(const struct pool *pool);

@@ -258,9 +258,9 @@ static void add_waiter(struct scan *scan, struct waiter *w, const struct scan_su
                 .inherited = subject->since_usec > 0,
                 .arrived_usec = subject->since_usec ? subject->since_usec : now_usec(),
         };
-        w->due_usec = subject->sweep ? USEC_INFINITY
-                                     : w->arrived_usec + config_scan_timeout(scan->scans->config,
-                                                                             scan->store);
+        w->due_usec = subject->sweep
+                              ? USEC_INFINITY
+                              : w->arrived_usec + pool_scan_timeout(scan->scans->pool, scan->store);
         STAILQ_INSERT_TAIL(&scan->waiters, w, sibling);
         list_waiter(&scan->scans->waiting, w);
 }

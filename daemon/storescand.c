@@ -57,6 +57,98 @@ static int parse_argv(int argc, char *argv[], const char **ret_config) {
         return action;
 }
 
+static int load(const char *path, FILE *errors, struct config **ret) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        int r = config_load(path, errors, &config);
+
+        if (r >= 0)
+                r = config_find_formats(config, errors, errors);
+        if (r >= 0)
+                *ret = TAKE_PTR(config);
+        return r;
+}
+
+/* A restart must not open the stores for a mistake: as with a reload, what ran goes on. */
+static int load_former(const struct legacy *legacy, struct config **ret) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        int r = legacy_config(legacy, &text, &size);
+
+        if (r >= 0)
+                r = config_load_former("(the configuration that ran before)", text, size, stderr,
+                                       &config);
+        if (r >= 0)
+                r = config_find_formats(config, stderr, stderr);
+        if (r >= 0)
+                *ret = TAKE_PTR(config);
+        return r;
+}
+
+/* On one line, as the log has it. */
+static const char *flatten(char *text) {
+        size_t n = strlen(text);
+
+        while (n > 0 && text[n - 1] == '\n')
+                text[--n] = '\0';
+        for (char *p = text; *p; p++)
+                if (*p == '\n')
+                        *p = ' ';
+        return text;
+}
+
+static int run(const char *path) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        _cleanup_free_ char *mistakes = NULL;
+        struct legacy *legacy = NULL;
+        size_t size = 0;
+        struct keep keep;
+        FILE *errors;
+        int r;
+
+        keep_take(&keep);
+        if (keep.fds[KEEP_LEGACY] >= 0 && keep.fds[KEEP_GATE] >= 0 &&
+            legacy_take(keep.fds[KEEP_LEGACY], &legacy) >= 0)
+                keep.fds[KEEP_LEGACY] = close_fd(keep.fds[KEEP_LEGACY]);
+        errors = open_memstream(&mistakes, &size);
+        if (!errors)
+                return -ENOMEM;
+        r = load(path, errors, &config);
+        if (r < 0 && r != -EINVAL)
+                fprintf(errors, "storescand: failed to read the configuration: %s.\n",
+                        strerror(-r));
+        if (r >= 0 && legacy_has_failed(legacy)) {
+                fputs("storescand could not start by it, as its last messages say.\n", errors);
+                config = config_free(config);
+                r = -EINVAL;
+        }
+        if (fclose(errors) != 0 || !mistakes)
+                return -ENOMEM;
+        (void)fputs(mistakes, stderr);
+        if (r < 0) {
+                int k = load_former(legacy, &config);
+
+                /* What the service manager has kept goes with a service that is not started again. */
+                if (k < 0 && keep.fds[KEEP_GATE] >= 0)
+                        fprintf(stderr, "storescand: its stores are OPEN from here on, until it is "
+                                        "started without mistakes.\n");
+                if (k < 0) {
+                        legacy_free(legacy);
+                        return r == -EINVAL ? -ENOEXEC : r;
+                }
+        }
+        remedies_reserve_privileges();
+        return manager_run(
+                &(struct manager_start){
+                        .config = TAKE_PTR(config),
+                        .config_path = path,
+                        .refused = r < 0 ? flatten(mistakes) : NULL,
+                        .keep = &keep,
+                        .legacy = legacy,
+                },
+                stderr);
+}
+
 int main(int argc, char *argv[]) {
         _cleanup_(config_freep) struct config *config = NULL;
         const char *path = NULL;
@@ -67,26 +159,19 @@ int main(int argc, char *argv[]) {
                 return 2;
         if (action == ACTION_DONE)
                 return EXIT_SUCCESS;
+        if (action == ACTION_RUN) {
+                r = run(path);
+                return r >= 0 ? EXIT_SUCCESS : r == -ENOEXEC ? EX_CONFIG : EXIT_FAILURE;
+        }
 
-        r = config_load(path, stderr, &config);
-        if (r >= 0)
-                r = config_find_formats(config, stderr, stderr);
+        r = load(path, stderr, &config);
         if (r < 0) {
                 if (r != -EINVAL)
                         fprintf(stderr, "storescand: failed to read the configuration: %s.\n",
                                 strerror(-r));
-                /* What the service manager has kept goes with a service that is not started again. */
-                if (action == ACTION_RUN && getenv("LISTEN_FDS"))
-                        fprintf(stderr, "storescand: its stores are OPEN from here on, until it is "
-                                        "started without mistakes.\n");
                 return r == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
         }
         if (action == ACTION_PRINT)
                 config_print(config, stdout);
-        if (action != ACTION_RUN)
-                return EXIT_SUCCESS;
-
-        remedies_reserve_privileges();
-        r = manager_run(TAKE_PTR(config), path, stderr);
-        return r >= 0 ? EXIT_SUCCESS : r == -ENOEXEC ? EX_CONFIG : EXIT_FAILURE;
+        return EXIT_SUCCESS;
 }

@@ -64,7 +64,12 @@ scan_timeout = 4s
 [store folders]
 path = /srv/other/mail
 on_infected = block
+[store layered]
+path = /srv/layered
+on_infected = block
 END
+make_maildir "$WORK/root/srv/layered"
+cp "$WORK/mail/infected" "$WORK/root/srv/layered/cur/infected"
 # With a store whose infected mail is replaced there is a storescan-remedy to be killed.
 if [[ -n ${REMEDY:-} ]]; then
     make_maildir "$WORK/other/replaced"
@@ -91,7 +96,7 @@ in_log() {
 }
 rounds() { "$SOURCE/tests/system/kill-rounds" "$LEADER" --logs "$WORK/mail" "$@"; }
 
-expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept'
+expect_equal "$(show NFileDescriptorStore)" 5 'fds that are kept'
 in_log 'one mark on the file system of /srv/mail' || fail 'the store is not marked as a file system'
 in_log 'folders marked from /srv/other/mail' || fail 'the folders of the other store are not marked'
 
@@ -157,7 +162,7 @@ in_log 'atchdog timeout' || fail 'the watchdog did not act'
 say 'the service manager executes itself anew'
 ctl daemon-reexec
 wait_until 20 has_booted || fail 'the service manager did not come back'
-expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept, after daemon-reexec'
+expect_equal "$(show NFileDescriptorStore)" 5 'fds that are kept, after daemon-reexec'
 rounds "$WORK/store" --rounds 1
 
 say 'killed, and its table is of another version: what it says is not believed'
@@ -172,10 +177,101 @@ END
 chmod +x "$WORK/mail/corrupt"
 cp "$WORK/mail/corrupt" "$WORK/root/usr/local/bin/corrupt"
 rounds "$WORK/store" --rounds 1 --command "nsenter -t $LEADER -a corrupt"
-expect_equal "$(show NFileDescriptorStore)" 4 'fds that are kept, with a new table'
+expect_equal "$(show NFileDescriptorStore)" 5 'fds that are kept, with a new table'
 in_container journalctl --sync
 in_container journalctl --no-pager -b -u storescand -o cat STORESCAN_EVENT=taken-over | tail -n 1 >"$WORK/journal"
 grep -q ' 0 are judged again' "$WORK/journal" || fail "a table of another version was believed: $(<"$WORK/journal")"
+
+say 'restarted with mistakes in the configuration: what ran goes on, and says so'
+CONFD=$WORK/root/etc/storescan/conf.d
+log_of() { # what the running process has logged
+    in_container journalctl --sync
+    in_container journalctl --no-pager -b -u storescand -o cat "_PID=$(show MainPID)" >"$WORK/journal"
+}
+its_log_has() { log_of && grep -q -- "$1" "$WORK/journal"; }
+expect_guarded() {
+    is_active || fail "storescand.service is $(ctl is-active storescand.service)"
+    expect_equal "$(show NFileDescriptorStore)" 5 'fds that are kept'
+    expect_denied "$WORK/store/infected/cur/fixed-0" "$WORK/other/mail/infected/cur/fixed-0"
+    read_file "$WORK/store/clean/cur/fixed-0" >/dev/null || fail 'clean mail can not be read'
+    cmp "$WORK/box/inbox" "$WORK/mail/inbox" || fail 'the mailbox can not be read'
+}
+printf '[store mail]\non_infected = perhaps\n' >"$CONFD/50-mistake.conf"
+rounds "$WORK/store" --rounds 1 --command "nsenter -t $LEADER -a systemctl restart storescand.service"
+expect_guarded
+its_log_has 'the one that ran before this restart goes on: .*50-mistake.conf:2: .*on_infected' ||
+    fail "the log does not tell of the mistake: $(<"$WORK/journal")"
+[[ $(show StatusText) == *'The configuration on disk has mistakes'* ]] || fail "status text is $(show StatusText)"
+status_says() { [[ $(in_container storescanctl status || true) == *"$1"* ]]; }
+status_says 'the configuration on disk was refused' || fail 'status says nothing of the mistake'
+# As often as it is killed.
+kill -KILL "$(gate_pid)"
+wait_until 20 status_says 'the configuration on disk was refused' || fail 'it did not come back'
+expect_guarded
+rm "$CONFD/50-mistake.conf"
+ctl reload storescand.service
+corrected() { [[ $(show StatusText) != *mistakes* ]]; }
+wait_until 20 corrected || fail "status text is $(show StatusText)"
+
+say 'restarted with what can not be started with: the same'
+printf '[scanner]\nuser = nosuchuser\n' >"$CONFD/50-mistake.conf"
+ctl restart storescand.service || true
+wait_until 20 is_active || fail 'it was given up'
+expect_guarded
+its_log_has 'could not start by it' || fail 'the log does not tell that it could not start'
+rm "$CONFD/50-mistake.conf"
+ctl restart storescand.service
+expect_guarded
+corrected || fail "status text is $(show StatusText)"
+
+say 'killed, and the signatures are gone: stamps are believed, what needs a scan waits'
+cp "$WORK/mail/clean" "$WORK/store/clean/new/unscanned"
+in_container bash -c 'mkdir /srv/away && mv /srv/signatures/* /srv/away/'
+kill -KILL "$(gate_pid)"
+without_engine() { [[ $(show StatusText) == *'There is no engine'* ]]; }
+wait_until 20 without_engine || fail "status text is $(show StatusText)"
+timeout 10 cat "$WORK/store/clean/cur/fixed-0" >/dev/null || fail 'stamped mail can not be read without an engine'
+expect_denied "$WORK/store/infected/cur/fixed-1"
+cat "$WORK/store/clean/new/unscanned" >"$WORK/mail/got" &
+READER=$!
+PIDS+=("$READER")
+wait_until 10 waits "$READER" || fail 'the reader of new mail does not wait'
+in_container bash -c 'mv /srv/away/* /srv/signatures/'
+wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of new mail waits for ever'
+wait "$READER" || fail 'the reader of new mail was refused'
+cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'new mail is not as it was'
+with_engine() { [[ $(show StatusText) == 'Guarding 4 stores.' ]]; }
+wait_until 20 with_engine || fail "status text is $(show StatusText)"
+
+say 'a store that is detached stays so'
+in_container storescanctl store detach mail
+kill -KILL "$(gate_pid)"
+wait_until 20 status_says "store 'mail' is detached" || fail "it is attached: $(in_container storescanctl status)"
+expect_guarded
+in_container storescanctl store attach mail
+ctl restart storescand.service
+wait_until 20 status_says 'guards its stores' || fail "no status: $(in_container storescanctl status)"
+! status_says 'is detached' || fail 'a store that was attached is detached again'
+
+say 'mail services that are to stop with it do so when it is stopped on purpose, and not when it is killed'
+in_container mkdir -p /etc/systemd/system/storescand.service.d
+in_container cp /usr/share/storescan/stop-mail.conf /etc/systemd/system/storescand.service.d/
+# It reads infected mail as its last act: the stores are still guarded then.
+in_container bash -c 'cat >/etc/systemd/system/dovecot.service' <<'END'
+[Service]
+ExecStart=/bin/sleep infinity
+ExecStop=/bin/sh -c 'cat /srv/mail/infected/cur/fixed-0 >/run/read-at-end; echo end >>/run/read-at-end'
+END
+ctl daemon-reload
+ctl start dovecot.service
+serves() { [[ $(ctl is-active dovecot.service) == active ]]; }
+rounds "$WORK/store" --rounds 1
+serves || fail 'mail services were stopped by a kill'
+ctl restart storescand.service
+serves || fail 'mail services were stopped by a restart'
+ctl kill --signal=TERM --kill-whom=main storescand.service
+wait_until 20 status_says 'guards its stores' || fail 'it did not come back'
+serves || fail 'mail services were stopped by a signal'
 
 say 'restarted with another configuration: marks of a store that is gone are taken off, others stay'
 # marks KIND: what the kernel tells of the group's marks of that kind.
@@ -185,12 +281,15 @@ marks() {
     grep -c "$1" "$WORK/marks" || true
 }
 before=$(marks ' ino:')
-((before >= 9)) || fail "$before marks of folders"
+((before >= 13)) || fail "$before marks of folders"
+expect_denied "$WORK/root/srv/layered/cur/infected"
 sed -i '/^\[store folders\]/,$d' "$WORK/root/etc/storescan/storescan.conf"
 ctl restart storescand.service
-wait_until 20 in_log "$before marks of the storescand before were taken off" || fail 'no marks were taken off'
-expect_equal "$(marks ' ino:')" 0 'marks of folders after'
+wait_until 20 in_log '9 marks of the storescand before were taken off' || fail 'no marks were taken off'
+no_marks() { [[ $(marks ' ino:') == 0 ]]; }
+wait_until 20 no_marks || fail "there are still marks on folders: $(<"$WORK/marks")"
 read_file "$WORK/other/mail/infected/cur/fixed-0" >/dev/null || fail 'the store that is gone is still guarded'
+in_container cat /srv/layered/cur/infected >/dev/null || fail 'the store on overlayfs that is gone is still guarded'
 expect_denied "$WORK/store/infected/cur/fixed-0"
 
 say 'stopped: the stores are open, and the log says so'
@@ -198,6 +297,8 @@ ctl stop storescand.service
 expect_equal "$(show NFileDescriptorStore)" 0 'fds that are kept, after a stop'
 read_file "$WORK/store/infected/cur/fixed-0" >/dev/null || fail 'the store is not open'
 in_log 'After systemctl stop the stores are open' || fail 'the log does not tell of it'
+! serves || fail 'mail services go on'
+expect_equal "$(in_container cat /run/read-at-end)" end 'what a mail service could read while it was stopped'
 
 say 'the container ends'
 end_container
