@@ -178,6 +178,17 @@ run_block() {
     cat "$BLOCK" >>"$RAW"
 }
 
+# find_client WHO: in CLIENT the options of opener and mboxer, in LISTENER_CPU where the listener's main thread
+# belongs. same: one client on the CPU of that, other: on another one; else so many, wherever the kernel puts them.
+find_client() {
+    LISTENER_CPU=
+    case $1 in
+    same) CLIENT=(--cpu 0) LISTENER_CPU=0 ;;
+    other) CLIENT=(--cpu "$((CPUS > 1 ? 1 : 0))") LISTENER_CPU=0 ;;
+    *) CLIENT=(--clients "$1") ;;
+    esac
+}
+
 # place PID: only its main thread; on all CPUs without LISTENER_CPU.
 place() { taskset --pid --cpu-list "${LISTENER_CPU:-0-$((CPUS - 1))}" "$1" >/dev/null; }
 

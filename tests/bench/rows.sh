@@ -23,13 +23,8 @@ LISTENERS=() # that belong on the CPU of the column
 set_client() {
     local pid
     COLUMN=$SECTION/$1
-    LISTENER_CPU=
-    case $1 in
-    same) CLIENT=(--cpu 0) LISTENER_CPU=0 ;;
-    maildir-*) mapfile -t CLIENT < <(users_of "$1") ;;
-    other) CLIENT=(--cpu "$((CPUS > 1 ? 1 : 0))") LISTENER_CPU=0 ;;
-    *) CLIENT=(--clients "$1") ;;
-    esac
+    find_client "$1"
+    [[ $1 != maildir-* ]] || mapfile -t CLIENT < <(users_of "$1")
     for pid in "${LISTENERS[@]}"; do place "$pid"; done
 }
 

@@ -84,10 +84,14 @@ function best(row, section,    i, column, x, found, least) {
 function section_title(section, part, unit) {
     split(section, part, "/")
     unit = part[1] == "mbox" ? "us a mailbox of " box_messages " messages" : "us a message"
-    return names_of[part[1]] " on " part[2] ", " signatures_of(section) " signatures, " unit
+    return names_of[part[1]] " on " part[2] ", " signatures_of(section, part[3]) ", " unit
 }
 
-function signatures_of(section) { return median(of_rounds("engine", section "/any", "signatures", 1)) }
+# Known where something was scanned.
+function signatures_of(section, set,    n) {
+    n = median(of_rounds("engine", section "/any", "signatures", 1))
+    return n > 0 ? n " signatures" : set " set of signatures"
+}
 
 function client_title(column, name) {
     name = column
