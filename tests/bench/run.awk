@@ -109,11 +109,14 @@ function ratio_text(row, column, base) {
 function line(i, column,    row, us) {
     row = rows[i]
     us = median(time_of(row, column))
-    printf "  %-31s  %-24s %9s %9s %9s %11.0f %8s %8s %8s %6.0f%%\n", names[i], spread(time_of(row, column)),
+    printf "  %-31s  %-24s %9s %9s %9s %11.0f %8s %8s %8s %7s\n", names[i], spread(time_of(row, column)),
         ratio_text(row, column, "none"), ratio_text(row, column, "ignored"), ratio_text(row, column, "allow-all"),
         1e6 / us, number(cpu_of(row, column, "client") + cpu_of(row, column, "server")),
-        cpu_text(row, column, "gate_nsec"), cpu_text(row, column, "scanner_nsec"), idle(row, column)
+        cpu_text(row, column, "gate_nsec"), cpu_text(row, column, "scanner_nsec"), idle_text(row, column)
 }
+
+# Sessions begin and end outside of the time that is measured.
+function idle_text(row, column) { return column ~ /^imap/ ? "-" : sprintf("%.0f%%", idle(row, column)) }
 
 function cpu_text(row, column, who,    list) {
     list = each(row, column, "each_" who)
@@ -245,6 +248,7 @@ END {
     printf "%d workers, %d rounds, median [least-most] of them; %d min %d s of at most %d min\n", workers, rounds, \
         seconds / 60, seconds % 60, minutes
     printf "client, listener, scanner: their CPU time a file in us; idle: the share of the machine that none of them used\n"
+    printf "IMAP: what Dovecot takes, logins too, is the client's\n"
     for (s = 1; s <= n_sections; s++)
         table(sections[s])
     targets()
