@@ -5,6 +5,8 @@
  * ever believed: not a flipped bit, a mixture of two entries, or one of another key.
  */
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -257,6 +259,26 @@ START_TEST(another_key_finds_nothing) {
         ck_assert_int_eq(cache_file_check(key, header, sizeof(header), &n), 0);
         ck_assert_int_eq(cache_file_check(other, header, sizeof(header), &n), -EKEYREJECTED);
         cache_key_free(other);
+        close_region();
+}
+END_TEST
+
+/* A file outlives the program that wrote it, whatever that one makes its MACs with. */
+START_TEST(macs_are_those_of_rfc_2104) {
+        struct cache_entry e = { .generation = gen_a, .verdict = VERDICT_CLEAN };
+        uint8_t expected[DIGEST_SIZE], mac[CACHE_MAC_SIZE];
+        unsigned n;
+
+        open_bucket();
+        for (unsigned i = 0; i < 100; i++) {
+                memcpy(e.digest, digest_of(i), DIGEST_SIZE);
+                e.time_msec = i;
+                ck_assert_ptr_nonnull(HMAC(EVP_sha256(), secret, CACHE_KEY_SIZE, (const void *)&e,
+                                           offsetof(struct cache_entry, mac), expected, &n));
+                ck_assert_uint_eq(n, DIGEST_SIZE);
+                ck_assert_int_eq(cache_entry_mac(key, &e, mac), 0);
+                ck_assert_mem_eq(mac, expected, CACHE_MAC_SIZE);
+        }
         close_region();
 }
 END_TEST
@@ -551,6 +573,6 @@ END_TEST
 
 UNIT_MAIN("cache", what_is_stored_is_found, generations, only_two_verdicts_are_kept,
           other_generations_go_first_then_the_oldest, every_flipped_bit_is_a_miss,
-          every_torn_entry_is_a_miss, another_key_finds_nothing, a_good_mac_is_not_enough,
-          region_sizes, digests_at_the_ends, hints, export_and_import, file_headers,
-          readers_beside_the_writer, costs);
+          every_torn_entry_is_a_miss, another_key_finds_nothing, macs_are_those_of_rfc_2104,
+          a_good_mac_is_not_enough, region_sizes, digests_at_the_ends, hints, export_and_import,
+          file_headers, readers_beside_the_writer, costs);
