@@ -11,10 +11,16 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "store/util.h"
+
+#ifndef XFS_SUPER_MAGIC
+#        define XFS_SUPER_MAGIC 0x58465342
+#endif
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME)
 
@@ -27,7 +33,8 @@ struct state {
         const struct walk *walk;
         struct level *levels;
         size_t n, allocated;
-        uint64_t mount; /* btrfs subvolumes differ in st_dev, yet are no mounts of their own */
+        uint64_t mount;  /* btrfs subvolumes differ in st_dev, yet are no mounts of their own */
+        bool links_tell; /* a folder without others in it can be told by its links */
         char path[PATH_MAX];
 };
 
@@ -38,6 +45,22 @@ static uint64_t mount_of(int fd) {
         return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) == 0 && stx.stx_mask & STATX_MNT_ID
                        ? stx.stx_mnt_id
                        : 0;
+}
+
+/* Where a folder has two links and one more for each folder in it, or 1 if these are too many to count;
+ * others, as btrfs and overlayfs, have 1 always, or what their server says. */
+static bool counts_links(int fd) {
+        struct statfs fs;
+
+        return fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC ||
+                                         fs.f_type == XFS_SUPER_MAGIC || fs.f_type == TMPFS_MAGIC);
+}
+
+/* No folder is in it. A mailbox of 100,000 messages need not be read for that. */
+static bool is_leaf(const struct state *s, int fd) {
+        struct stat st;
+
+        return s->links_tell && !s->walk->file && fstat(fd, &st) == 0 && st.st_nlink == 2;
 }
 
 static int open_folder(int parent, const char *name) {
@@ -89,6 +112,12 @@ static void enter(struct state *s, int parent, const char *name, size_t path_len
                 return;
         }
         if (mount_of(fd) != s->mount || walk->folder(walk->userdata, fd, s->path) < 0) {
+                close_fd(fd);
+                return;
+        }
+        /* Asked behind the announcement, as it would be read: who wants to know of folders that come
+         * from then on does. */
+        if (is_leaf(s, fd)) {
                 close_fd(fd);
                 return;
         }
@@ -149,6 +178,7 @@ int walk_tree(const struct walk *walk, int parent, const char *name, const char 
         if (fd < 0)
                 return fd;
         s->mount = mount_of(fd);
+        s->links_tell = counts_links(fd);
         r = walk->folder(walk->userdata, fd, path);
         if (r < 0) {
                 close_fd(fd);

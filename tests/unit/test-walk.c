@@ -2,10 +2,14 @@
 
 /* walk.c: every folder is announced before it is listed, at any depth, and nothing else is. */
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "daemon/walk.h"
 #include "store/util.h"
@@ -13,7 +17,18 @@
 
 static char base[] = "/tmp/storescan-walk.XXXXXX";
 static unsigned folders, files, errors;
-static const char *refuse;
+static unsigned names_read;
+static const char *refuse, *grow;
+
+/* In place of libc's. */
+struct dirent *readdir(DIR *dir) {
+        static struct dirent *(*next)(DIR *);
+
+        if (!next)
+                *(void **)&next = dlsym(RTLD_NEXT, "readdir64");
+        names_read++;
+        return next(dir);
+}
 
 static int on_folder(void *userdata, int fd, const char *path) {
         struct stat st;
@@ -24,6 +39,10 @@ static int on_folder(void *userdata, int fd, const char *path) {
         if (refuse && strstr(path, refuse))
                 return -EPERM;
         folders++;
+        if (grow && strstr(path, grow)) {
+                grow = NULL;
+                ck_assert_int_eq(mkdirat(fd, "late", 0755), 0);
+        }
         return 0;
 }
 
@@ -97,6 +116,56 @@ START_TEST(test_deep) {
 }
 END_TEST
 
+static void make_mailboxes(int fd, unsigned n, unsigned messages) {
+        char name[32];
+
+        for (unsigned i = 0; i < n; i++) {
+                int box, file;
+
+                (void)snprintf(name, sizeof(name), "box%u", i);
+                ck_assert_int_eq(mkdirat(fd, name, 0755), 0);
+                box = openat(fd, name, O_RDONLY | O_DIRECTORY);
+                ck_assert_int_ge(box, 0);
+                for (unsigned k = 0; k < messages; k++) {
+                        (void)snprintf(name, sizeof(name), "message%u", k);
+                        file = openat(box, name, O_CREAT | O_WRONLY, 0600);
+                        ck_assert_int_ge(file, 0);
+                        close(file);
+                }
+                close(box);
+        }
+}
+
+/* Where files are not asked for, those of folders that have no other in them are not even read. */
+START_TEST(test_leaves) {
+        const struct walk no_files = { .folder = on_folder, .error = on_error };
+        int fd = begin();
+        struct statfs fs;
+
+        make_mailboxes(fd, 20, 50);
+        ck_assert_int_eq(walk_tree(&no_files, AT_FDCWD, base, base), 0);
+        ck_assert_uint_eq(folders, 21);
+        ck_assert_int_eq(fstatfs(fd, &fs), 0);
+        if (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == TMPFS_MAGIC)
+                ck_assert_uint_lt(names_read, 50);
+        ck_assert_int_eq(walk_tree(&walk, AT_FDCWD, base, base), 0);
+        ck_assert_uint_eq(files, 1000);
+        ck_assert_uint_eq(errors, 0);
+}
+END_TEST
+
+/* What comes into one that had none, between its announcement and the look into it. */
+START_TEST(test_late) {
+        const struct walk no_files = { .folder = on_folder, .error = on_error };
+        int fd = begin();
+
+        make_mailboxes(fd, 3, 1);
+        grow = "box1";
+        ck_assert_int_eq(walk_tree(&no_files, AT_FDCWD, base, base), 0);
+        ck_assert_uint_eq(folders, 5);
+}
+END_TEST
+
 START_TEST(test_refused_below) {
         int fd = begin();
 
@@ -137,4 +206,4 @@ START_TEST(test_out_of_fds) {
 END_TEST
 
 UNIT_MAIN("walk", test_kinds, test_deep, test_refused_below, test_refused_top, test_no_folder,
-          test_out_of_fds);
+          test_out_of_fds, test_leaves, test_late);
