@@ -54,8 +54,9 @@ struct marker {
         /* The gate thread's. */
         struct ring *ring;
         struct ring_op receive_op;
-        bool receiving, freed, ended;
-        unsigned ticket; /* the last that was given */
+        bool receiving, freed;
+        bool over, ended; /* the thread: is about to end, has ended */
+        unsigned ticket;  /* the last that was given */
         struct message message;
         int gate_sock;
 
@@ -291,6 +292,8 @@ static void *marker_thread(void *userdata) {
                 tell_overflow(m);
                 hand_over(m);
         }
+        /* The gate thread may be asleep, and waits for this. */
+        (void)shutdown(m->sock, SHUT_WR);
         return NULL;
 }
 
@@ -328,8 +331,10 @@ static void received(struct ring_op *op, int res) {
                 marker_destroy(m);
                 return;
         }
-        if (res == 0)
+        if (res == 0) {
+                m->over = true;
                 return;
+        }
         receive(m);
         if (res != sizeof(message))
                 return;
@@ -450,8 +455,8 @@ void marker_stop(struct marker *m) {
 }
 
 bool marker_ended(struct marker *m) {
-        if (!m->ended)
-                m->ended = pthread_tryjoin_np(m->thread, NULL) == 0;
+        if (!m->ended && m->over)
+                m->ended = pthread_join(m->thread, NULL) == 0;
         return m->ended;
 }
 

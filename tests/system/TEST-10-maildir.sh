@@ -124,4 +124,8 @@ expect_stamp "$root/alice/cur/deep" l
 expect_stamp "$root/bob/cur/encrypted" e
 wait_for_line "unscannable: Allowed open of '$root/alice/cur/encrypted'.*encrypted"
 wait_for_line "unscannable: Denied open of '$root/bob/cur/deep'.*limits"
+
+say 'nobody is left who asks, so an end takes no time'
+before=$SECONDS
 stop_storescand
+((SECONDS - before < 4)) || fail "the end took $((SECONDS - before)) s"
