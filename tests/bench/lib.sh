@@ -220,8 +220,14 @@ begin_allow_all() {
 
 all_workers_run() { (($(counter workers_started) >= WORKERS)); }
 
+# begin_storescand [PREFIX-COMMAND...]
 begin_storescand() {
-    start_storescand
+    start_storescand "$@"
+    find_workers
+}
+
+# Of the storescand that was started.
+find_workers() {
     wait_until 60 all_workers_run || fail "not all of the $WORKERS workers started"
     place "$DAEMON_PID"
     mapfile -t SCANNERS < <(worker_pids)

@@ -2,7 +2,8 @@
 
 /*
  * Makes a Maildir store of generated mail (mail.h), messages of about 20 KB with numbers from --first
- * on, or with --empty as many files of nothing. They are spread over 20 mailboxes:
+ * on, or with --empty as many files of nothing. They are spread over 20 mailboxes, or as many as are said,
+ * beside what is in these already:
  *
  *     FOLDER/box07/cur/1700000007.M000007P1.bench:2,S
  */
@@ -17,25 +18,25 @@
 
 #define BOXES 20
 
-static int make_boxes(const char *folder) {
+static int make_boxes(const char *folder, unsigned boxes) {
         static const char *const parts[] = { "", "/cur", "/new", "/tmp" };
 
-        for (unsigned box = 0; box < BOXES; box++)
+        for (unsigned box = 0; box < boxes; box++)
                 for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
                         char path[PATH_MAX];
 
                         (void)snprintf(path, sizeof(path), "%s/box%02u%s", folder, box, parts[i]);
-                        if (mkdir(path, 0755) < 0)
+                        if (mkdir(path, 0755) < 0 && errno != EEXIST)
                                 return -errno;
                 }
         return 0;
 }
 
-static int make_message(const char *folder, unsigned i, bool empty) {
+static int make_message(const char *folder, unsigned boxes, unsigned i, bool empty) {
         char path[PATH_MAX];
         FILE *f;
 
-        (void)snprintf(path, sizeof(path), "%s/box%02u/cur/%u.M%06uP1.bench:2,S", folder, i % BOXES,
+        (void)snprintf(path, sizeof(path), "%s/box%02u/cur/%u.M%06uP1.bench:2,S", folder, i % boxes,
                        1700000000 + i, i);
         f = fopen(path, "wxe");
         if (!f)
@@ -50,9 +51,10 @@ int main(int argc, char *argv[]) {
                 { "messages", required_argument, NULL, 'm' },
                 { "first", required_argument, NULL, 'f' },
                 { "empty", no_argument, NULL, 'e' },
+                { "boxes", required_argument, NULL, 'b' },
                 {},
         };
-        unsigned n = 2000, first = 0;
+        unsigned n = 2000, first = 0, boxes = BOXES;
         bool empty = false;
         int c, r;
 
@@ -60,17 +62,19 @@ int main(int argc, char *argv[]) {
                 switch (c) {
                 case 'm': n = parse_number("--messages", optarg, 1, 1000000); break;
                 case 'e': empty = true; break;
+                case 'b': boxes = parse_number("--boxes", optarg, 1, 100); break;
                 case 'f': first = parse_number("--first", optarg, 0, 100000000); break;
                 default: return EXIT_FAILURE;
                 }
         if (optind + 1 != argc) {
                 fprintf(stderr,
-                        "Usage: make-store [--messages N] [--first N] [--empty] EMPTY-FOLDER\n");
+                        "Usage: make-store [--messages N] [--first N] [--empty] [--boxes N] "
+                        "FOLDER\n");
                 return EXIT_FAILURE;
         }
-        r = make_boxes(argv[optind]);
+        r = make_boxes(argv[optind], boxes);
         for (unsigned i = 0; i < n && r >= 0; i++)
-                r = make_message(argv[optind], first + i, empty);
+                r = make_message(argv[optind], boxes, first + i, empty);
         if (r < 0)
                 fprintf(stderr, "Failed to make messages in %s: %s.\n", argv[optind], strerror(-r));
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

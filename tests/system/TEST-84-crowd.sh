@@ -7,12 +7,12 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
+source "$(dirname "$0")/../crowd.sh"
 need_program prlimit
 GATE_CONF="hot_files = 0" # each of which holds a descriptor
 OPENERS=${OPENERS:-4000}
 DESCRIPTORS=2000
 FILES=200 # a tenth of them infected
-CROWD=$BUILD/tests/system/crowd
 make_fs store ext4
 make_maildir "$WORK/store/user"
 CUR=$WORK/store/user/cur
@@ -26,20 +26,7 @@ scan_timeout = 10min
 worker_timeout = 11min"
 add_store store "$WORK/store"
 
-# More processes than the system has room for, else.
-make_room() {
-    local key
-    for key in kernel/pid_max kernel/threads-max; do
-        WAS+=("$key=$(</proc/sys/$key)")
-        (($(</proc/sys/$key) > OPENERS + 20000)) || echo $((OPENERS + 40000)) >"/proc/sys/$key"
-    done
-}
-put_back() {
-    local setting
-    for setting in "${WAS[@]}"; do echo "${setting#*=}" >"/proc/sys/${setting%%=*}"; done
-}
-WAS=()
-make_room
+make_room "$OPENERS"
 
 has_workers() { (($(worker_pids | wc -l) == 3)); }
 fds() { find "/proc/$DAEMON_PID/fd" -mindepth 1 | wc -l; }

@@ -5,10 +5,11 @@
  * there; then each opens one of the files of a folder, reads its beginning and closes it. A file whose
  * name has "virus" in it is infected. Must not own: what storescand ought to make of it.
  *
- *     crowd FOLDER N
+ *     crowd FOLDER N [keys]
  *
  * Prints "opening" when all have gone into their open, and at the end what they saw, in one line of
- * name=value. Exit status 1: not all of them could be made, or some saw an error other than EPERM.
+ * name=value; or, with keys, only a line of what benchmarks want to know. Exit status 1: not all of them
+ * could be made, or some saw an error other than EPERM.
  */
 
 #include <dirent.h>
@@ -32,7 +33,8 @@ enum seen { SEEN_READ, SEEN_REFUSED, SEEN_ERROR, _SEEN_MAX };
 struct crowd {
         _Atomic(unsigned) opening, failed;
         _Atomic(unsigned) seen[2][_SEEN_MAX]; /* of clean files and of infected ones */
-        _Atomic(uint64_t) slowest_usec;
+        _Atomic(uint64_t) begin_nsec;         /* when the first one opened */
+        uint64_t took_nsec[];                 /* of each opener */
 };
 
 static struct crowd *crowd; /* shared by all processes */
@@ -40,11 +42,11 @@ static char *files[FILES_MAX];
 static unsigned n_files;
 static int start[2], made[2]; /* pipes: closed when all shall start; a byte from each process */
 
-static uint64_t now_usec(void) {
+static uint64_t now_nsec(void) {
         struct timespec ts;
 
         (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
+        return (uint64_t)ts.tv_sec * NSEC_PER_USEC * USEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 static int fail(const char *what) {
@@ -62,21 +64,19 @@ static enum seen look(const char *path) {
 }
 
 static void *opener(void *userdata) {
-        const char *path = userdata;
-        uint64_t begin, took, slowest;
+        size_t number = (size_t)(uintptr_t)userdata;
+        const char *path = files[number % n_files];
+        uint64_t begin, none = 0;
         enum seen seen;
         char byte;
 
         (void)!read(start[0], &byte, 1);
-        begin = now_usec();
+        begin = now_nsec();
+        (void)atomic_compare_exchange_strong(&crowd->begin_nsec, &none, begin);
         atomic_fetch_add(&crowd->opening, 1);
         seen = look(path);
-        took = now_usec() - begin;
+        crowd->took_nsec[number] = now_nsec() - begin;
         atomic_fetch_add(&crowd->seen[strstr(path, "virus") != NULL][seen], 1);
-        slowest = atomic_load(&crowd->slowest_usec);
-        while (took > slowest &&
-               !atomic_compare_exchange_weak(&crowd->slowest_usec, &slowest, took))
-                ;
         return NULL;
 }
 
@@ -91,7 +91,7 @@ static _Noreturn void take_part(unsigned first, unsigned n) {
         (void)pthread_attr_setstacksize(&attr, STACK_SIZE);
         for (; started < n; started++)
                 if (pthread_create(&threads[started], &attr, opener,
-                                   files[(first + started) % n_files]) != 0)
+                                   (void *)(uintptr_t)(first + started)) != 0)
                         break;
         atomic_fetch_add(&crowd->failed, n - started);
         (void)!write(made[1], "", 1);
@@ -118,15 +118,34 @@ static unsigned count(bool infected, enum seen seen) {
         return atomic_load(&crowd->seen[infected][seen]);
 }
 
-static int report(unsigned wanted) {
+static int compare(const void *a, const void *b) {
+        const uint64_t *x = a, *y = b;
+
+        return *x < *y ? -1 : *x > *y;
+}
+
+/* keys: what was said on the command line, or NULL. */
+static int report(unsigned wanted, const char *keys, uint64_t end_nsec) {
         unsigned missing = atomic_load(&crowd->failed), errors;
+        uint64_t *took = crowd->took_nsec;
 
         errors = count(false, SEEN_ERROR) + count(true, SEEN_ERROR);
-        (void)printf("openers=%u clean_read=%u clean_refused=%u infected_read=%u "
-                     "infected_refused=%u errors=%u slowest_ms=%u\n",
-                     wanted - missing, count(false, SEEN_READ), count(false, SEEN_REFUSED),
-                     count(true, SEEN_READ), count(true, SEEN_REFUSED), errors,
-                     (unsigned)(atomic_load(&crowd->slowest_usec) / USEC_PER_MSEC));
+        qsort(took, wanted, sizeof(*took), compare);
+        if (keys)
+                (void)printf("openers %u read %u refused %u errors %u wall_nsec %llu p50_nsec %llu "
+                             "p99_nsec %llu most_nsec %llu\n",
+                             wanted - missing, count(false, SEEN_READ) + count(true, SEEN_READ),
+                             count(false, SEEN_REFUSED) + count(true, SEEN_REFUSED), errors,
+                             (unsigned long long)(end_nsec - atomic_load(&crowd->begin_nsec)),
+                             (unsigned long long)took[wanted / 2],
+                             (unsigned long long)took[(size_t)wanted * 99 / 100],
+                             (unsigned long long)took[wanted - 1]);
+        else
+                (void)printf("openers=%u clean_read=%u clean_refused=%u infected_read=%u "
+                             "infected_refused=%u errors=%u slowest_ms=%u\n",
+                             wanted - missing, count(false, SEEN_READ), count(false, SEEN_REFUSED),
+                             count(true, SEEN_READ), count(true, SEEN_REFUSED), errors,
+                             (unsigned)(took[wanted - 1] / NSEC_PER_USEC / USEC_PER_MSEC));
         if (missing > 0)
                 (void)fprintf(stderr, "%u openers could not be made\n", missing);
         return missing > 0 || errors > 0;
@@ -134,15 +153,20 @@ static int report(unsigned wanted) {
 
 int main(int argc, char **argv) {
         unsigned wanted, processes = 0;
+        const char *keys;
+        uint64_t end;
         char byte;
 
-        if (argc != 3)
+        if (argc != 3 && (argc != 4 || !streq(argv[3], "keys")))
                 return 2;
+        keys = argv[3];
         wanted = (unsigned)strtoul(argv[2], NULL, 10);
+        if (wanted == 0)
+                return 2;
         if (list_files(argv[1]) != 0 || pipe2(start, O_CLOEXEC) < 0 || pipe2(made, O_CLOEXEC) < 0)
                 return fail(argv[1]);
-        crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                     0);
+        crowd = mmap(NULL, sizeof(*crowd) + wanted * sizeof(crowd->took_nsec[0]),
+                     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (crowd == MAP_FAILED)
                 return fail("mmap");
         for (unsigned first = 0; first < wanted; first += THREADS_MAX, processes++) {
@@ -156,11 +180,14 @@ int main(int argc, char **argv) {
         for (unsigned i = 0; i < processes; i++)
                 (void)!read(made[0], &byte, 1);
         start[1] = close_fd(start[1]);
-        while (atomic_load(&crowd->opening) < wanted - atomic_load(&crowd->failed))
+        while (!keys && atomic_load(&crowd->opening) < wanted - atomic_load(&crowd->failed))
                 (void)usleep(10000);
-        (void)printf("opening\n");
-        (void)fflush(stdout);
+        if (!keys) {
+                (void)printf("opening\n");
+                (void)fflush(stdout);
+        }
         while (wait(NULL) > 0)
                 ;
-        return report(wanted);
+        end = now_nsec();
+        return report(wanted, keys, end);
 }
