@@ -48,7 +48,8 @@ struct fanotify_event_info_range {
 };
 #endif
 
-#define BATCH 64 /* events a read, answers a write */
+#define BATCH   64   /* events a read */
+#define ANSWERS 1024 /* at most a write (IOV_MAX) */
 #define EVENT_SIZE_MAX \
         (sizeof(struct fanotify_event_metadata) + sizeof(struct fanotify_event_info_range))
 #define READS_PER_WAKE 8   /* further reads before the ring gets its turn */
@@ -71,8 +72,8 @@ struct gate {
         unsigned held, max_held;
         struct spin spin;
 
-        struct fanotify_response answers[BATCH];
-        bool keep[BATCH];
+        struct fanotify_response answers[ANSWERS];
+        bool keep[ANSWERS];
         size_t n_answers;
 
         _Atomic uint64_t *devices; /* st_dev << 1 | whether it has range events; 0: none */
@@ -313,7 +314,10 @@ static bool read_now(struct gate *gate) {
         if (n <= 0)
                 return false;
         take_events(gate, (size_t)n);
-        gate_flush(gate);
+        /* A crowd waits, all of which each write wakes: the others that it is read with are answered
+         * with these. */
+        if (size - (size_t)n >= EVENT_SIZE_MAX)
+                gate_flush(gate);
         return true;
 }
 
@@ -409,14 +413,14 @@ void gate_answer(struct gate *gate, int fd, bool allow, bool keep) {
                 gate->stats->allowed++;
         else
                 gate->stats->denied++;
-        if (gate->n_answers == BATCH)
+        if (gate->n_answers == ANSWERS)
                 gate_flush(gate);
 }
 
 /* Writes the answers from the first on; every one is tried, one that the kernel refuses is left
  * behind: there is nobody to answer (ENOENT). */
 static void write_answers(struct gate *gate) {
-        struct iovec iov[BATCH];
+        struct iovec iov[ANSWERS];
         size_t n = gate->n_answers;
 
         for (size_t i = 0; i < n; i++)

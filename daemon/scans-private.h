@@ -57,6 +57,7 @@ struct scan {
         enum reason reason;
         enum log_tier tier;
         bool by_hub;
+        bool allow;                 /* what its waiters are told */
         bool released;              /* infected, but allowed */
         enum hub_check hub_refused; /* GOOD: no stamp was */
         bool has_digest;
@@ -91,7 +92,10 @@ struct scans {
         void *userdata;
 
         struct waiter_list waiting;
-        STAILQ_HEAD(, scan) done; /* answered; logging, stamping and closing are due */
+        unsigned n_waiting;
+        STAILQ_HEAD(scan_list, scan) done; /* answered; logging, stamping and closing are due */
+        struct scan_list put_off;          /* decided; in a crowd, to be answered with others */
+        uint64_t put_off_until;
         LIST_HEAD(, scan) buckets[BUCKETS];
         LIST_HEAD(, scan) all;
         unsigned n_scans;

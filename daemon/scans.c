@@ -4,7 +4,8 @@
  * Owns: every open that waits for its answer (waiter), every content being judged (scan), from the
  * event to the close of its fd. Who may answer and close:
  *
- *     scan_decided()  answers the waiters by verdict; puts the scan on the list of the done
+ *     scan_decided()  answers the waiters by verdict; puts the scan on the list of the done. In a crowd,
+ *                     puts it on the list of those whose waiters scans_run() answers a moment later
  *     scans_run()     answers waiters whose deadline passed (the scan goes on); after the gate has
  *                     flushed, logs, hands the scan's fd to the stamper or closes it
  *
@@ -25,6 +26,12 @@
 #include "daemon/policy.h"
 #include "daemon/scans-private.h"
 #include "daemon/stores.h"
+
+/* From so many waiters on answers are put off, by so much for each, at most. Waking one that must sleep again
+ * takes 2 us here: a tenth of two CPUs. */
+#define CROWD          100
+#define CROWD_USEC     UINT64_C(10)
+#define CROWD_MAX_USEC (100 * USEC_PER_MSEC)
 
 bool scans_can_know_writers(int fd, const struct stat *st) {
         struct statfs fs;
@@ -149,6 +156,7 @@ static void answer(struct waiter *w, bool allow, uint64_t now) {
                             scan->was_infected ? VERDICT_INFECTED : scan->verdict);
         gate_answer(scan->scans->gate, w->fd, allow, w->fd == scan->fd);
         TAILQ_REMOVE(&scan->scans->waiting, w, link);
+        scan->scans->n_waiting--;
         w->answered = true;
         w->allowed = allow;
         w->answered_usec = now;
@@ -177,24 +185,55 @@ static bool scan_allowed_early(const struct scan *scan) {
                (scan->verdict != VERDICT_INFECTED || policy_allows(scan->store, VERDICT_INFECTED));
 }
 
+static void answer_waiters(struct scan *scan, uint64_t now) {
+        struct waiter *w;
+
+        STAILQ_FOREACH(w, &scan->waiters, sibling)
+        if (!w->answered)
+                answer(w, scan->allow, now);
+        STAILQ_INSERT_TAIL(&scan->scans->done, scan, done_link);
+}
+
+/* With each answer the kernel wakes all who wait for any answer of the group, and all but one go to sleep
+ * again: with ten thousand that took 100 times what their scans take. A crowd is answered many at a time,
+ * so that this takes a bounded share of the machine. */
+static bool put_off(struct scan *scan, uint64_t now) {
+        struct scans *scans = scan->scans;
+
+        if (scans->n_waiting < CROWD || !scan->leased)
+                return false;
+        if (STAILQ_EMPTY(&scans->put_off))
+                scans->put_off_until = now + MIN(scans->n_waiting * CROWD_USEC, CROWD_MAX_USEC);
+        STAILQ_INSERT_TAIL(&scans->put_off, scan, done_link);
+        return true;
+}
+
+static void answer_put_off(struct scans *scans, uint64_t now) {
+        struct scan *scan;
+
+        if (STAILQ_EMPTY(&scans->put_off))
+                return;
+        while ((scan = STAILQ_FIRST(&scans->put_off))) {
+                STAILQ_REMOVE_HEAD(&scans->put_off, done_link);
+                answer_waiters(scan, now);
+        }
+        gate_flush(scans->gate);
+}
+
 void scan_decided(struct scan *scan) {
         struct stats *stats = scan->scans->stats;
-        struct waiter *w;
-        bool allow;
 
         if (scan_cure(scan))
                 return;
         scan->released = scan_is_released(scan);
-        allow = scan->released || scan_allowed(scan);
+        scan->allow = scan->released || scan_allowed(scan);
         stats->released += scan->released;
         if (scan->released)
                 stats_of(stats, scan->store->name)->released++;
         scan->done_usec = now_usec();
         scan_unhash(scan);
-        STAILQ_FOREACH(w, &scan->waiters, sibling)
-        if (!w->answered)
-                answer(w, allow, scan->done_usec);
-        STAILQ_INSERT_TAIL(&scan->scans->done, scan, done_link);
+        if (!put_off(scan, scan->done_usec))
+                answer_waiters(scan, scan->done_usec);
 }
 
 static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
@@ -263,6 +302,7 @@ static void add_waiter(struct scan *scan, struct waiter *w, const struct scan_su
                               : w->arrived_usec + pool_scan_timeout(scan->scans->pool, scan->store);
         STAILQ_INSERT_TAIL(&scan->waiters, w, sibling);
         list_waiter(&scan->scans->waiting, w);
+        scan->scans->n_waiting++;
 }
 
 static struct scan *scan_new(struct scans *scans, const struct scan_subject *subject) {
@@ -512,9 +552,14 @@ static void deadline_passed(struct scans *scans, struct waiter *w, uint64_t now)
 
 uint64_t scans_run(struct scans *scans, uint64_t now) {
         uint64_t next = stamper_run(scans->stamper, now);
+        struct waiter *w = TAILQ_FIRST(&scans->waiting);
         struct scan *scan;
-        struct waiter *w;
 
+        /* None of them is late who was decided in time. */
+        if (now >= scans->put_off_until || (w && w->due_usec <= now))
+                answer_put_off(scans, now);
+        else if (!STAILQ_EMPTY(&scans->put_off))
+                next = MIN(next, scans->put_off_until);
         while ((scan = STAILQ_FIRST(&scans->done))) {
                 STAILQ_REMOVE_HEAD(&scans->done, done_link);
                 scan_finish(scan);
@@ -532,6 +577,7 @@ uint64_t scans_run(struct scans *scans, uint64_t now) {
 void scans_give_up(struct scans *scans, enum reason reason) {
         struct waiter *w;
 
+        answer_put_off(scans, now_usec());
         while ((w = TAILQ_FIRST(&scans->waiting))) {
                 answer(w, scan_allowed_early(w->scan), now_usec());
                 if (w->scan->verdict != VERDICT_INFECTED) {
@@ -545,6 +591,7 @@ void scans_give_up(struct scans *scans, enum reason reason) {
 void scans_let_go(struct scans *scans) {
         struct waiter *w;
 
+        answer_put_off(scans, now_usec());
         while ((w = TAILQ_FIRST(&scans->waiting))) {
                 scans->stats->paused++;
                 w->sweeps = false; /* nothing was found out that it could be told */
@@ -666,6 +713,7 @@ int scans_new(const struct config *config, struct pool *pool, struct ring *ring,
         scans->userdata = userdata;
         TAILQ_INIT(&scans->waiting);
         STAILQ_INIT(&scans->done);
+        STAILQ_INIT(&scans->put_off);
         r = stamper_new(ring, stats, journal, on_stamper_close, on_stamper_keep, scans,
                         &scans->stamper);
         if (r < 0)

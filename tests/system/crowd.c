@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -128,7 +129,9 @@ static int compare(const void *a, const void *b) {
 static int report(unsigned wanted, const char *keys, uint64_t end_nsec) {
         unsigned missing = atomic_load(&crowd->failed), errors;
         uint64_t *took = crowd->took_nsec;
+        struct rusage usage;
 
+        (void)getrusage(RUSAGE_CHILDREN, &usage);
         errors = count(false, SEEN_ERROR) + count(true, SEEN_ERROR);
         qsort(took, wanted, sizeof(*took), compare);
         if (keys)
@@ -142,10 +145,11 @@ static int report(unsigned wanted, const char *keys, uint64_t end_nsec) {
                              (unsigned long long)took[wanted - 1]);
         else
                 (void)printf("openers=%u clean_read=%u clean_refused=%u infected_read=%u "
-                             "infected_refused=%u errors=%u slowest_ms=%u\n",
+                             "infected_refused=%u errors=%u slowest_ms=%u sleeps=%ld\n",
                              wanted - missing, count(false, SEEN_READ), count(false, SEEN_REFUSED),
                              count(true, SEEN_READ), count(true, SEEN_REFUSED), errors,
-                             (unsigned)(took[wanted - 1] / NSEC_PER_USEC / USEC_PER_MSEC));
+                             (unsigned)(took[wanted - 1] / NSEC_PER_USEC / USEC_PER_MSEC),
+                             usage.ru_nvcsw);
         if (missing > 0)
                 (void)fprintf(stderr, "%u openers could not be made\n", missing);
         return missing > 0 || errors > 0;
