@@ -446,13 +446,11 @@ END_TEST
 /* ---- Printing ---- */
 
 static char *print(const struct config *config) {
-        char *out = NULL;
-        size_t size;
-        FILE *f = open_memstream(&out, &size);
+        size_t size = 0;
+        char *out;
 
-        ck_assert_ptr_nonnull(f);
-        config_print(config, f);
-        ck_assert_int_eq(fclose(f), 0);
+        ck_assert_int_eq(config_text(config, &out, &size), 0);
+        ck_assert_uint_eq(size, strlen(out));
         return out;
 }
 
@@ -462,8 +460,6 @@ START_TEST(lists) {
                 VALID "[allow]\nsignature = One.UNOFFICIAL Two\nsignature = Three\n";
         _cleanup_free_ char *printed = NULL;
         struct config *c;
-        size_t size;
-        FILE *f;
 
         c = load_good(VALID);
         ck_assert_str_eq(c->allowed_signatures, "none");
@@ -471,10 +467,7 @@ START_TEST(lists) {
         write_file("@/conf.d/1.conf", "[allow]\nsignature = Four\n");
         c = load_good(text);
         ck_assert_str_eq(c->allowed_signatures, "One.UNOFFICIAL Two Three Four");
-        f = open_memstream(&printed, &size);
-        ck_assert_ptr_nonnull(f);
-        config_print(c, f);
-        ck_assert_int_eq(fclose(f), 0);
+        printed = print(c);
         ck_assert_ptr_nonnull(strstr(printed, "\nsignature = One.UNOFFICIAL ; "));
         ck_assert_ptr_nonnull(strstr(printed, "\nsignature = Four ; "));
         config_free(c);
@@ -488,6 +481,42 @@ START_TEST(lists) {
         c = load_good(printed);
         ck_assert_str_eq(c->allowed_signatures, "One.UNOFFICIAL Two Three Four");
         config_free(c);
+}
+END_TEST
+
+/* What was in force loads again though what it names is not there; not though it is something else now, nor
+ * any text. */
+START_TEST(former) {
+        _cleanup_(config_freep) struct config *c = NULL, *again = NULL, *none = NULL;
+        _cleanup_free_ char *text = NULL, *path = NULL, *said = NULL;
+        size_t size = 0;
+        FILE *errors;
+
+        write_file("@/notice", "Something was here.\n");
+        c = load_good(VALID "on_infected = block\n[remedy]\nnotice = @/notice\n");
+        text = print(c);
+        for (const char *const *gone =
+                     (const char *const[]){ "@/db", "@/a/sub", "@/a", "@/notice", NULL };
+             *gone; gone++) {
+                free(path);
+                path = expand(*gone);
+                ck_assert_int_eq(remove(path), 0);
+        }
+        errors = open_memstream(&said, &size);
+        ck_assert_ptr_nonnull(errors);
+        ck_assert_int_eq(config_load_text("former", text, strlen(text), errors, &none), -EINVAL);
+        ck_assert_int_eq(config_load_former("former", text, strlen(text), errors, &again), 0);
+        ck_assert_str_eq(again->database, c->database);
+        ck_assert_uint_eq(again->n_stores, 1);
+        ck_assert_str_eq(again->stores[0].path, c->stores[0].path);
+        ck_assert_int_eq(again->stores[0].on_infected, ON_INFECTED_BLOCK);
+        ck_assert_str_ne(again->notice_text, "");
+
+        write_file("@/a", "no folder\n");
+        ck_assert_int_eq(config_load_former("former", text, strlen(text), errors, &none), -EINVAL);
+        ck_assert_int_eq(config_load_former("former", "\n", 1, errors, &none), -EINVAL);
+        ck_assert_ptr_null(none);
+        ck_assert_int_eq(fclose(errors), 0);
 }
 END_TEST
 
@@ -761,6 +790,7 @@ int main(void) {
                 overriding,
                 dropins_alone,
                 one_file,
+                former,
                 printed_text,
                 lists,
                 round_trip,
