@@ -415,10 +415,8 @@ struct wait *many_wait_new(struct many_file *file, const struct gate_event *even
 }
 
 static struct wait *wait_new(struct many_file *file, const struct gate_event *event) {
-        uint64_t since = event->since_usec ? event->since_usec : now_usec();
-
         return many_wait_new(file, event,
-                             since + pool_scan_timeout(file->many->p.pool, file->store));
+                             pool_due(file->many->p.pool, file->store, event->since_usec));
 }
 
 /* Who waits for something that was infected gets nothing but what is clean. */

@@ -327,10 +327,13 @@ bool pool_is_without_engine(const struct pool *pool) {
         return pool->borrowed && pool->failures > 0;
 }
 
-uint64_t pool_scan_timeout(const struct pool *pool, const struct config_store *store) {
+uint64_t pool_due(const struct pool *pool, const struct config_store *store, uint64_t since_usec) {
         uint64_t usec = config_scan_timeout(pool->config, store);
 
-        return pool->borrowed && pool->failures == 0 ? MAX(usec, FIRST_LOAD_USEC) : usec;
+        if (since_usec > 0)
+                return since_usec + usec;
+        return now_usec() +
+               (pool->borrowed && pool->failures == 0 ? MAX(usec, FIRST_LOAD_USEC) : usec);
 }
 
 bool pool_take_stale(struct pool *pool) {

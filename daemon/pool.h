@@ -172,9 +172,10 @@ const struct generation *pool_own_generation(const struct pool *pool);
 /* Whether the generation is borrowed, and no engine could be loaded so far. */
 bool pool_is_without_engine(const struct pool *pool);
 
-/* How long an opener waits for his answer at most. While the first engine is loaded behind his back, that
- * is not his scan's fault. */
-uint64_t pool_scan_timeout(const struct pool *pool, const struct config_store *store);
+/* When an opener must have his answer who comes now, or (unless 0) has waited since then for processes before.
+ * That the first engine is being loaded when he comes is not his scan's fault; but who has waited before is
+ * given no more time by each process anew. */
+uint64_t pool_due(const struct pool *pool, const struct config_store *store, uint64_t since_usec);
 
 /* The version of its signatures, as it stands in a hub's stamp; 0 while there is none. */
 uint32_t pool_database_version(const struct pool *pool);

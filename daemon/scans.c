@@ -299,7 +299,7 @@ static void add_waiter(struct scan *scan, struct waiter *w, const struct scan_su
         };
         w->due_usec = subject->sweep
                               ? USEC_INFINITY
-                              : w->arrived_usec + pool_scan_timeout(scan->scans->pool, scan->store);
+                              : pool_due(scan->scans->pool, scan->store, subject->since_usec);
         STAILQ_INSERT_TAIL(&scan->waiters, w, sibling);
         list_waiter(&scan->scans->waiting, w);
         scan->scans->n_waiting++;

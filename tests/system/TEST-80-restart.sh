@@ -240,7 +240,7 @@ in_container bash -c 'mv /srv/away/* /srv/signatures/'
 wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of new mail waits for ever'
 wait "$READER" || fail 'the reader of new mail was refused'
 cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'new mail is not as it was'
-with_engine() { [[ $(show StatusText) == 'Guarding 4 stores.' ]]; }
+with_engine() { [[ $(show StatusText) == Guarding* && $(show StatusText) != *engine* ]]; }
 wait_until 20 with_engine || fail "status text is $(show StatusText)"
 
 say 'a store that is detached stays so'
