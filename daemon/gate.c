@@ -8,8 +8,9 @@
  * of stores, stamps or scans; must never block, open a path or log.
  *
  * Facts relied on, each with a system test (tests/system/kernel-*):
- * - FAN_NONBLOCK: an io_uring READ on the group waits for an event; with a blocking group a write
- *   of an answer through a ring would hang for ever.
+ * - FAN_NONBLOCK: the group is read until nothing is left.
+ * - The ring only polls it. A READ that waits in the ring is still carried out for a process that has been
+ *   killed, which never sees the events that it takes off the queue: those opens would be refused (TEST-80).
  * - One write(2) takes one answer, a writev(2) of n answers takes n.
  * - FAN_UNLIMITED_QUEUE: a limited queue lets opens pass unseen when it is full (fanotify(7)).
  * - An answer names its event by the fd's number: the fd is closed after the answer, never before,
@@ -20,6 +21,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/fanotify.h>
 #include <sys/uio.h>
@@ -65,8 +67,8 @@ struct gate {
 
         int fd;
         bool kept; /* it was the process before's */
-        struct ring_op read_op, cancel_op;
-        bool reading, cancelling; /* a READ, its cancellation, is in the ring */
+        struct ring_op poll_op, cancel_op;
+        bool polling, cancelling; /* a POLL_ADD, its cancellation, is in the ring */
         bool paused;              /* max_held was reached */
         bool stopped, to_next;
         unsigned held, max_held;
@@ -147,7 +149,7 @@ static int open_group(struct gate_kernel *kernel, FILE *errors) {
         return fd;
 }
 
-static void read_done(struct ring_op *op, int res);
+static void polled(struct ring_op *op, int res);
 
 int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
         _cleanup_free_ struct gate *gate = calloc(1, sizeof(*gate));
@@ -160,7 +162,7 @@ int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
                 .userdata = parts->userdata,
                 .stats = parts->stats,
                 .orphans = parts->orphans,
-                .read_op.done = read_done,
+                .poll_op.done = polled,
                 .max_held = MAX(parts->max_held, 2U * BATCH),
                 .spin.most_usec = parts->spin_usec,
         };
@@ -276,23 +278,22 @@ static size_t read_size(const struct gate *gate) {
                                EVENT_SIZE_MAX);
 }
 
-static void submit_read(struct gate *gate) {
+static void submit_poll(struct gate *gate) {
         struct io_uring_sqe *sqe;
-        size_t size = read_size(gate);
 
-        if (gate->stopped || gate->to_next || gate->reading)
+        if (gate->stopped || gate->to_next || gate->polling)
                 return;
-        if (size == 0) {
+        if (read_size(gate) == 0) {
                 if (!gate->paused)
                         gate->stats->pressure++;
                 gate->paused = true;
                 return;
         }
         gate->paused = false;
-        gate->reading = true;
+        gate->polling = true;
         sqe = ring_entry(gate->ring);
-        io_uring_prep_read(sqe, gate->fd, gate->events, (unsigned)size, 0);
-        ring_bind(sqe, &gate->read_op);
+        io_uring_prep_poll_add(sqe, gate->fd, POLLIN);
+        ring_bind(sqe, &gate->poll_op);
 }
 
 /* Before FAN_REPORT_FD_ERROR (6.13), the event that no fd could be made for is all that is read. */
@@ -301,8 +302,8 @@ static void count_lost(struct gate *gate, int error) {
                 gate->stats->lost++;
 }
 
-/* Reads without sleeping; whether there was something. */
-static bool read_now(struct gate *gate) {
+/* Reads without sleeping; whether there was something. ret_left: bytes that were asked for beyond. */
+static bool read_events(struct gate *gate, size_t *ret_left) {
         size_t size = read_size(gate);
         ssize_t n;
 
@@ -314,9 +315,18 @@ static bool read_now(struct gate *gate) {
         if (n <= 0)
                 return false;
         take_events(gate, (size_t)n);
+        *ret_left = size - (size_t)n;
+        return true;
+}
+
+static bool read_now(struct gate *gate) {
+        size_t left;
+
+        if (!read_events(gate, &left))
+                return false;
         /* A crowd waits, all of which each write wakes: the others that it is read with are answered
          * with these. */
-        if (size - (size_t)n >= EVENT_SIZE_MAX)
+        if (left >= EVENT_SIZE_MAX)
                 gate_flush(gate);
         return true;
 }
@@ -338,15 +348,14 @@ static bool read_soon(struct gate *gate, uint64_t until) {
         return came;
 }
 
-static void read_done(struct ring_op *op, int res) {
-        struct gate *gate = container_of(op, struct gate, read_op);
+static void polled(struct ring_op *op, int res) {
+        struct gate *gate = container_of(op, struct gate, poll_op);
+        size_t left;
 
-        gate->reading = false;
-        count_lost(gate, res);
-        if (res > 0) {
+        gate->polling = false;
+        if (res > 0 && read_events(gate, &left)) {
                 uint64_t until = now_usec() + TURN_USEC;
 
-                take_events(gate, (size_t)res);
                 /* One alone: most likely nobody else is about to come, who could be answered with it. */
                 if (gate->n_answers == 1)
                         gate_flush(gate);
@@ -356,11 +365,11 @@ static void read_done(struct ring_op *op, int res) {
                      (i < READS_PER_WAKE && read_now(gate)) || read_soon(gate, until); i++)
                         ;
         }
-        submit_read(gate);
+        submit_poll(gate);
 }
 
 void gate_start(struct gate *gate) {
-        submit_read(gate);
+        submit_poll(gate);
 }
 
 static void cancelled(struct ring_op *op, int res) {
@@ -377,18 +386,18 @@ void gate_stop(struct gate *gate, bool to_next) {
                 return;
         gate->stopped = !to_next;
         gate->to_next = to_next;
-        if (!gate->reading)
+        if (!gate->polling)
                 return;
-        /* A READ that stays would keep the group open, and all who wait in it. */
+        /* A poll that stays would keep the group open, and all who wait in it. */
         gate->cancel_op.done = cancelled;
         gate->cancelling = true;
         sqe = ring_entry(gate->ring);
-        io_uring_prep_cancel(sqe, &gate->read_op, 0);
+        io_uring_prep_cancel(sqe, &gate->poll_op, 0);
         ring_bind(sqe, &gate->cancel_op);
 }
 
 bool gate_stopped(const struct gate *gate) {
-        return (gate->stopped || gate->to_next) && !gate->reading && !gate->cancelling;
+        return (gate->stopped || gate->to_next) && !gate->polling && !gate->cancelling;
 }
 
 void gate_drain(struct gate *gate) {
@@ -398,7 +407,7 @@ void gate_drain(struct gate *gate) {
 
 void gate_resume(struct gate *gate) {
         if (gate->paused && gate->held + BATCH <= gate->max_held)
-                submit_read(gate);
+                submit_poll(gate);
 }
 
 void gate_answer(struct gate *gate, int fd, bool allow, bool keep) {

@@ -4,8 +4,8 @@
  * Owns: the numbers of orphans, as fds of /dev/null, until each is an event of the gate's again; the
  * thread that opens their files. Must not own: verdicts.
  *
- * The number sweep goes beyond what the table knows: a READ of the ring may have taken events off the
- * queue when the process died, which nobody has seen. Fds get the lowest number that is free, so these
+ * The number sweep goes beyond what the table knows: the process may have died while it took events off
+ * the queue, which nobody has seen. Fds get the lowest number that is free, so these
  * lie not far above the highest that was used.
  */
 
