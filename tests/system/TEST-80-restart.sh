@@ -194,7 +194,8 @@ log_of() { # what the running process has logged
 }
 its_log_has() { log_of && grep -q -- "$1" "$WORK/journal"; }
 expect_guarded() {
-    is_active || fail "storescand.service is $(ctl is-active storescand.service)"
+    # It answers before it says that it is up.
+    wait_until 20 is_active || fail "storescand.service is $(ctl is-active storescand.service)"
     expect_equal "$(show NFileDescriptorStore)" 5 'fds that are kept'
     expect_denied "$WORK/store/infected/cur/fixed-0" "$WORK/other/mail/infected/cur/fixed-0"
     read_file "$WORK/store/clean/cur/fixed-0" >/dev/null || fail 'clean mail can not be read'
