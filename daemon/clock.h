@@ -19,6 +19,11 @@ static inline uint64_t now_usec(void) {
         return clock_usec(CLOCK_MONOTONIC);
 }
 
+/* When something began: since_usec, or unless that is known (0) now. */
+static inline uint64_t since_or_now(uint64_t since_usec) {
+        return since_usec > 0 ? since_usec : now_usec();
+}
+
 /* Joins a thread that ends before now_usec() is until. 0, or an error number: it goes on. (By the wall
  * clock, as with pthread_timedjoin_np(3), this would wait for as long as somebody sets it back.) */
 static inline int join_until(pthread_t thread, void **ret_result, uint64_t until) {

@@ -296,12 +296,6 @@ static void submit_poll(struct gate *gate) {
         ring_bind(sqe, &gate->poll_op);
 }
 
-/* Before FAN_REPORT_FD_ERROR (6.13), the event that no fd could be made for is all that is read. */
-static void count_lost(struct gate *gate, int error) {
-        if (error < 0 && error != -EAGAIN && error != -EINTR && error != -ECANCELED)
-                gate->stats->lost++;
-}
-
 /* Reads without sleeping; whether there was something. ret_left: bytes that were asked for beyond. */
 static bool read_events(struct gate *gate, size_t *ret_left) {
         size_t size = read_size(gate);
@@ -310,8 +304,9 @@ static bool read_events(struct gate *gate, size_t *ret_left) {
         if (size == 0 || gate->to_next)
                 return false;
         n = read(gate->fd, gate->events, size);
-        if (n < 0)
-                count_lost(gate, -errno);
+        /* Before FAN_REPORT_FD_ERROR (6.13), the event that no fd could be made for is all that is read. */
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+                gate->stats->lost++;
         if (n <= 0)
                 return false;
         take_events(gate, (size_t)n);

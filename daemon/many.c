@@ -401,7 +401,7 @@ struct wait *many_wait_new(struct many_file *file, const struct gate_event *even
                 return NULL;
         wait->file = file;
         wait->event = *event;
-        wait->arrived_usec = event->since_usec ? event->since_usec : now_usec();
+        wait->arrived_usec = since_or_now(event->since_usec);
         wait->due_usec = due_usec;
         before = TAILQ_LAST(waiting, wait_list);
         while (before && before->due_usec > wait->due_usec)

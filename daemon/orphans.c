@@ -113,6 +113,6 @@ void orphans_identify(struct orphans *orphans, const struct gate_event *event) {
         file->offset = event->offset;
         file->size = event->size;
         file->has_range = event->has_range;
-        file->since_usec = event->since_usec ? event->since_usec : now_usec();
+        file->since_usec = since_or_now(event->since_usec);
         orphans_set(orphans, event->fd, ORPHAN_KNOWN);
 }

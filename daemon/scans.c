@@ -295,7 +295,7 @@ static void add_waiter(struct scan *scan, struct waiter *w, const struct scan_su
                 .pid = subject->pid,
                 .sweeps = subject->sweep,
                 .inherited = subject->since_usec > 0,
-                .arrived_usec = subject->since_usec ? subject->since_usec : now_usec(),
+                .arrived_usec = since_or_now(subject->since_usec),
         };
         w->due_usec = subject->sweep
                               ? USEC_INFINITY
