@@ -53,6 +53,13 @@ workers = $WORKERS"
     GATE_CONF='hot_files = 0'
 }
 
+# add_signatures FOLDER: SYNTHETIC ones, beside those that are in it.
+add_signatures() {
+    say "making $SYNTHETIC signatures"
+    "$BENCH/make-signatures" "$1" "$SYNTHETIC"
+    chmod -R a+rX "$1"
+}
+
 # Once the stores are configured.
 count_workers() {
     write_config

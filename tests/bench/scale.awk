@@ -62,29 +62,48 @@ function line(name, row, key, scale, per, aside,    i, list, n) {
 
 function bound(name, value) { printf "limit\t%s\t%s\n", name, value >curves }
 
+# Starts with what a part has, and ends.
+function starts(part, ended) {
+    line("start, cold", part "-cold", "ready_nsec", MS)
+    line("start, warm", part "-warm", "ready_nsec", MS)
+    line("start, taken over", part "-taken-over", "ready_nsec", MS)
+    line("end", part "-" ended, "end_nsec", MS)
+}
+
+function marks(part, name) {
+    printf "%-32s  %s\n", name, spread(of_rounds(part, size[n_sizes], "marks", 1))
+}
+
+# What readers of a crowd wait.
+function waits(key) {
+    line("nobody listens", "crowd-bare", key, MS)
+    line("unscanned", "crowd-unscanned", key, MS)
+    line("stamped", "crowd-stamped", key, MS)
+}
+
+# What storescand has meanwhile.
+function takes(key, factor) {
+    line("unscanned", "crowd-unscanned", key, factor)
+    line("stamped", "crowd-stamped", key, factor)
+}
+
 # ---- Parts ----
 
 function files() {
     table("Starts, messages under one mark", "messages", "ms", "files-cold", "logx,logy")
-    line("start, cold", "files-cold", "ready_nsec", MS)
-    line("start, warm", "files-warm", "ready_nsec", MS)
-    line("start, taken over", "files-taken-over", "ready_nsec", MS)
-    line("end", "files-cold", "end_nsec", MS)
+    starts("files", "cold")
     bound("target", 1000)
     table("Opens of " sample " of the messages", "messages", "us each", "files-unscanned", "logx,logy")
     line("unscanned", "files-unscanned", "wall_nsec", 1e-3 / sample)
     line("stamped", "files-stamped", "wall_nsec", 1e-3 / sample)
     table("Memory, messages under one mark", "messages", "MiB", "files", "logx")
     line("storescand", "files", "VmRSS", MIB)
-    printf "%-32s  %s\n", "marks of all groups", spread(of_rounds("files", size[n_sizes], "marks", 1))
+    marks("files", "marks of all groups")
 }
 
 function folders() {
     table("Starts, folders marked one by one", "folders", "ms", "folders-cold", "logx,logy")
-    line("start, cold", "folders-cold", "ready_nsec", MS)
-    line("start, warm", "folders-warm", "ready_nsec", MS)
-    line("start, taken over", "folders-taken-over", "ready_nsec", MS)
-    line("end", "folders-taken-over", "end_nsec", MS)
+    starts("folders", "taken-over")
     table("Until a new mailbox is guarded", "folders", "ms", "folders-new", "logx,logy")
     line("half of " mailboxes, "folders-new", "p50_nsec", MS)
     line("slowest of " mailboxes, "folders-new", "most_nsec", MS)
@@ -92,24 +111,18 @@ function folders() {
     table("Memory, folders marked one by one", "folders", "MiB", "folders", "logx,logy")
     line("storescand", "folders", "VmRSS", MIB)
     line("kernel, slab", "folders", "slab", MIB)
-    printf "%-32s  %s\n", "marks of all groups, the last", spread(of_rounds("folders", size[n_sizes], "marks", 1))
+    marks("folders", "marks of all groups, the last")
 }
 
 function crowd() {
     table("All readers through", "readers at once", "ms", "crowd-bare", "logx,logy")
-    line("nobody listens", "crowd-bare", "wall_nsec", MS)
-    line("unscanned", "crowd-unscanned", "wall_nsec", MS)
-    line("stamped", "crowd-stamped", "wall_nsec", MS)
+    waits("wall_nsec")
     table("Longest wait but for 1 of 100", "readers at once", "ms", "crowd-bare", "logx,logy")
-    line("nobody listens", "crowd-bare", "p99_nsec", MS)
-    line("unscanned", "crowd-unscanned", "p99_nsec", MS)
-    line("stamped", "crowd-stamped", "p99_nsec", MS)
+    waits("p99_nsec")
     table("Memory of storescand at its height", "readers at once", "MiB", "crowd-unscanned", "logx,logy")
-    line("unscanned", "crowd-unscanned", "VmHWM", MIB)
-    line("stamped", "crowd-stamped", "VmHWM", MIB)
+    takes("VmHWM", MIB)
     table("Descriptors of storescand", "readers at once", "number", "crowd-unscanned", "logx,logy")
-    line("unscanned", "crowd-unscanned", "descriptors", 1)
-    line("stamped", "crowd-stamped", "descriptors", 1)
+    takes("descriptors", 1)
     bound("limit", descriptors)
 }
 
