@@ -308,10 +308,13 @@ worker_pids() {
     local loader
     for loader in $(children "$DAEMON_PID"); do children "$loader"; done
 }
-loader_pid() { children "$DAEMON_PID" | head -n 1; }
+loader_pid() { children "$DAEMON_PID" | sed -n 1p; }
 children() { cat "/proc/$1/task/"*/children 2>/dev/null | tr ' ' '\n' | sed '/^$/d'; }
 
 # ---- Questions about files ----
+
+# first FILE...: of a pattern.
+first() { printf '%s\n' "$1"; }
 
 # read_file FILE: its content, or the reason why not; never for ever.
 read_file() { timeout --kill-after=5 "${READ_TIMEOUT:-60}" cat -- "$1"; }

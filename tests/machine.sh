@@ -36,7 +36,7 @@ find_kernel() {
     if [[ -z $package || ! -d $CACHE/$package/lib/modules/${package#linux-image-}/kernel/${1:-fs} ]]; then
         need_program apt-get apt-cache dpkg-deb
         package=$(apt-cache depends linux-image-amd64 2>/dev/null |
-            sed -n 's/^ *Depends: \(linux-image-6\.1\.[^ ]*\)$/\1/p' | head -n 1)
+            sed -n 's/^ *Depends: \(linux-image-6\.1\.[^ ]*\)$/\1/p' | sed -n 1p)
         [[ -n $package ]] || skip 'no package linux-image-amd64 with Linux 6.1 here (apt-get update?)'
         say "fetching $package"
         mkdir "$WORK/kernel"

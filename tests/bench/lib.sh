@@ -70,7 +70,7 @@ count_workers() {
 heading() {
     [[ -z $RAW_COPY ]] || cp "$RAW" "$RAW_COPY"
     printf '\n%s\n' "$(date --utc '+%Y-%m-%d %H:%M UTC'), Linux $(uname -r), $CPUS CPUs ($(
-        sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $("$STORESCAND" --version | head -n 1)"
+        sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sed -n 1p)), $("$STORESCAND" --version | sed -n 1p)"
 }
 
 # make_memory_fs NAME FSTYPE SIZE [OPTION-OF-MKFS...]: a file system of its own at $WORK/NAME; its image is in memory.

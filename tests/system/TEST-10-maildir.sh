@@ -53,7 +53,7 @@ one_file_system() {
     expect_equal "$(counter scans)" "$before" 'scans after a second read'
 
     # A flag is a rename: the change time moves, the content does not.
-    file=$(printf '%s\n' "$root"/alice/cur/*clean* | head -n 1)
+    file=$(first "$root"/alice/cur/*clean*)
     n=$(counter digest_hits)
     mv "$file" "${file/:2,S/:2,FS}"
     expect_readable "${file/:2,S/:2,FS}"

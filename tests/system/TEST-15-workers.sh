@@ -110,7 +110,7 @@ wait_until 20 has_workers 3 || fail 'hung workers were not replaced'
 (($(counter retries) >= 3)) || fail "retries is $(counter retries)"
 
 say 'one of three workers hangs: the others do the work, the one job is late'
-for pid in $(worker_pids | head -n 1); do kill -STOP "$pid"; done
+for pid in $(worker_pids | sed -n 1p); do kill -STOP "$pid"; done
 "$MAKE_MAIL" clean --seed 2000 -n 50 -o "$root/lax/user/new" >/dev/null
 read_all "$root/lax" >"$WORK/wrong"
 ! grep -q denied "$WORK/wrong" || fail "on_error = allow: $(cat "$WORK/wrong")"

@@ -70,7 +70,7 @@ read_inside /srv/memory/cur/virus
 
 say 'the journal: fields, MESSAGE_ID, catalog'
 in_container journalctl --sync
-record=$(in_container journalctl --no-pager -b -o json STORESCAN_EVENT=blocked | head -n 1)
+record=$(in_container journalctl --no-pager -b -o json STORESCAN_EVENT=blocked | sed -n 1p)
 [[ -n $record ]] || fail 'nothing about the blocked open in the journal'
 expect_field() { expect_equal "$(jq -r ".$1" <<<"$record")" "$2" "journal field $1"; }
 expect_field STORESCAN_STORE mail
@@ -114,7 +114,7 @@ jq -e '.event == "blocked" and .priority == 4 and .time_usec > 0' "$WORK/logged"
 ! grep 'Forged' "$WORK/logged" >&2 || fail 'a record of somebody else is shown'
 for key in store path verdict action size comm uid signature generation message; do
     field=STORESCAN_${key^^}
-    expect_equal "$(jq -r ".$key" "$WORK/logged" | head -n 1)" "$(jq -r ".${field/STORESCAN_MESSAGE/MESSAGE}" <<<"$record")" \
+    expect_equal "$(jq -r ".$key" "$WORK/logged" | sed -n 1p)" "$(jq -r ".${field/STORESCAN_MESSAGE/MESSAGE}" <<<"$record")" \
         "$key of a record"
 done
 blocked=$(wc -l <"$WORK/logged")
@@ -295,7 +295,7 @@ replaced=$(in_container bash -c 'basename "$(grep -l "^state: replaced" \
 ! cmp -s "$WORK/store/user/cur/virus" "$WORK/infected" || fail 'it was not replaced'
 in_container cat "/var/lib/storescan/quarantine/$replaced.item" | cmp - "$WORK/infected" ||
     fail 'the original is not in quarantine'
-in_container storescanctl quarantine release "$replaced" | grep -q 'allowed, and put back' || fail 'not put back'
+[[ $(in_container storescanctl quarantine release "$replaced") == *'allowed, and put back'* ]] || fail 'not put back'
 wait_until 10 in_container cmp /srv/mail/user/cur/virus "/var/lib/storescan/quarantine/$replaced.item" ||
     fail 'the original can not be read'
 in_container rm /etc/storescan/conf.d/65-replace.conf
@@ -411,7 +411,7 @@ ctl stop storescand.service
 expect_equal "$(show Result)" success 'result'
 expect_equal "$(show ExecMainStatus)" 0 'exit status'
 read_inside /srv/mail/user/cur/virus
-! ctl show --value -p TasksCurrent storescand.service | grep -qx '[1-9][0-9]*' ||
+[[ ! $(ctl show --value -p TasksCurrent storescand.service) =~ ^[1-9][0-9]*$ ]] ||
     fail 'processes were left behind'
 [[ -z $(in_container bash -c 'ls /run/storescan 2>/dev/null') ]] || fail '/run/storescan was left behind'
 

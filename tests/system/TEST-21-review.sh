@@ -10,7 +10,7 @@ cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
 chmod 0755 "$WORK/fake-worker"
 SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}
 SCANNER_CONF+="
-scan_timeout = 2s
+scan_timeout = 4s
 worker_timeout = 30s
 low_queue = 24" # half of them for what is found
 start() { start_storescand env STORESCAN_WORKER="$WORK/fake-worker"; }
@@ -53,7 +53,7 @@ rm -rf "$store"
 make_maildir "$store/u"
 start
 readers=()
-for n in {1..20}; do
+for n in {1..24}; do
     echo "SLOW $n" >"$store/u/cur/slow-$n"
     read_file "$store/u/cur/slow-$n" >/dev/null 2>&1 &
     readers+=($!)

@@ -49,7 +49,7 @@ for ((round = 0; round < 10; round++)); do
     read_each "$cur/crash-$round" "$cur/fine-$round"-* "$cur/infected-$round"-* >"$WORK/times"
     # Two workers die of each crash; others that were begun lose at most these two.
     awk '/^fine/ && $2 != 0 || !/^fine/ && $2 == 0 { exit 1 }' "$WORK/times" ||
-        fail "round $round: $(grep -E '^fine.* [^0] |^(crash|infected).* 0 ' "$WORK/times" | head -n 3)"
+        fail "round $round: $(grep -E '^fine.* [^0] |^(crash|infected).* 0 ' "$WORK/times" | sed -n 1,3p)"
 done
 (($(counter workers_died) >= 20)) || fail "only $(counter workers_died) workers died"
 

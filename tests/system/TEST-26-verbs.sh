@@ -93,7 +93,7 @@ expect_readable "$clean" "$bad"
 wait_until 20 counter_reaches clean 2 || fail "$(counter clean) are clean"
 expect_stamp "$clean" c
 # shellcheck disable=SC2317 # wait_until calls it
-is_hooked() { "$STORESCANCTL" status | grep -q 'Hooked *yes'; }
+is_hooked() { grep -q 'Hooked *yes' <<<"$("$STORESCANCTL" status)"; }
 wait_until 20 is_hooked || fail 'not hooked'
 expect status 0 status
 expect status-json 0 --json status

@@ -29,7 +29,7 @@ expect_named() {
     wait_for_line "blocked: Denied open of '$path' by [a-z]+\[[0-9]+\] \(uid $USER_ID\): $*"
 }
 
-field_of() { sed -n "s/^$2: //p" "$1" | head -n 1; }
+field_of() { sed -n "s/^$2: //p" "$1" | sed -n 1p; }
 
 make_fs ext4 ext4
 MAIL=$WORK/ext4/mail/user

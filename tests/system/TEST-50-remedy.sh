@@ -80,7 +80,11 @@ make() {
     touch -a -d '2020-01-02 03:04:05.123456789' "$2"
     touch -m -d '2021-02-03 04:05:06.987654321' "$2"
 }
-place() { tail -c "+$((OFFSET + 1))" "$1" | head -c "$(stat -c %s "$WORK/item")"; }
+place() {
+    local size
+    size=$(stat -c %s "$WORK/item")
+    head -c "$((OFFSET + size))" "$1" | tail -c "$size"
+}
 
 say 'every format: bytes, times, owner, quarantine'
 for fs in store xfs; do
@@ -520,8 +524,8 @@ says "^note completed $ID"
 place "$F" | cmp - "$WORK/plan" || fail 'not completed'
 
 say 'what it is'
-"$REMEDY" --help | grep -q 'storescan-remedy(8)'
-"$REMEDY" --version | grep -q '^storescan-remedy '
+grep -q 'storescan-remedy(8)' <<<"$("$REMEDY" --help)"
+grep -q '^storescan-remedy ' <<<"$("$REMEDY" --version)"
 for arguments in '' '--release' '--release a b c' 'nonsense'; do
     # shellcheck disable=SC2086
     if OUTPUT=$("$REMEDY" $arguments 2>&1 </dev/null); then fail "it took '$arguments'"; fi
@@ -563,7 +567,7 @@ for format in maildir sdbox mdbox mbox; do
     expect_readable "$file"
     digest=$("$BUILD/tests/system/canon-digest" --full "$WORK/bad")
     sed -i "s/^content: .*/content: $digest/" "$QUARANTINE/$ID.meta"
-    "$STORESCANCTL" --config "$CONF" quarantine release --forever "$ID" | grep -q "$ID: allowed, and put back" ||
+    grep -q "$ID: allowed, and put back" <<<"$("$STORESCANCTL" --config "$CONF" quarantine release --forever "$ID")" ||
         fail "$format: not put back"
     # Allowed as soon as storescand has read the list.
     wait_until 10 cmp "$file" "$WORK/$format.before" || fail "$format: not what it was, or blocked"

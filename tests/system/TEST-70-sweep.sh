@@ -89,7 +89,7 @@ expect_equal "$(counter swept)" 0 'opens of the third sweep'
 
 say 'what is new or changed is opened'
 make_mail "$MAIL/new/later" eicar-text
-changed=$(printf '%s\n' "$MAIL"/cur/*clean* | head -n 1)
+changed=$(first "$MAIL"/cur/*clean*)
 make_mail "$WORK/evil" eicar-text
 truncate -s "$(stat -c %s "$changed")" "$WORK/evil"
 touch --reference="$changed" "$WORK/evil"
@@ -97,7 +97,7 @@ again mail 'schedule = never'
 dd if="$WORK/evil" of="$changed" conv=notrunc status=none || true
 stop_storescand
 touch --reference="$WORK/evil" "$changed"
-moved=$(printf '%s\n' "$MAIL"/.Sent/cur/*clean* | head -n 1)
+moved=$(first "$MAIL"/.Sent/cur/*clean*)
 mv "$moved" "$MAIL/.Sent/cur/moved:2,FS"
 again mail 'schedule = boot'
 swept mail

@@ -118,14 +118,14 @@ expect_goes_on() {
 }
 printf 'ClamAV-VDB:this is none' >"$SETS/main.cvd"
 expect_goes_on 10 'a broken .cvd'
-grep '^storescand: reload-failed: ' "$LOG" | tail -n 1 | grep -q 'main.cvd' || fail 'the broken file is not named'
+[[ $(grep '^storescand: reload-failed: ' "$LOG" | tail -n 1) == *main.cvd* ]] || fail 'the broken file is not named'
 looks=$(count_lines '^storescand: signatures-unchanged: ')
 rm "$SETS/main.cvd"
 wait_unchanged $((looks + 1))
 expect_equal "$(generations)" 10 'changes of generation: the set as it was'
 head -c -10 "$SETS/own.ndb" >"$SETS/half.ndb"
 expect_goes_on 10 'a half-written .ndb'
-grep '^storescand: reload-failed: ' "$LOG" | tail -n 1 | grep -q 'half.ndb' || fail 'the half file is not named'
+[[ $(grep '^storescand: reload-failed: ' "$LOG" | tail -n 1) == *half.ndb* ]] || fail 'the half file is not named'
 rm "$SETS/half.ndb"
 wait_unchanged $((looks + 2))
 mv "$SETS" "$SETS.away"

@@ -198,7 +198,7 @@ say 'unmounted lazily while somebody reads: mounted again, it is guarded at the 
 exec {reader}<"$WORK/own/user/cur/mail"
 umount --lazy "$WORK/own"
 wait_until 10 is_state own unmounted || fail "the state is $(state own)"
-device=$(losetup --noheadings --output NAME --associated "$WORK/own.image" | head -n 1)
+device=$(losetup --noheadings --output NAME --associated "$WORK/own.image" | sed -n 1p)
 python3 - "$device" "$WORK/own" "$WORK/own/user/cur/virus" <<'END' || fail 'not at the first open'
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)

@@ -273,7 +273,8 @@ clock_steps() {
 # It waits for who writes its log, for a second, by a clock that nobody sets back.
 end_with_a_stuck_log() {
     mkfifo /run/stuck
-    cat /run/stuck >$LOG &
+    : >$LOG # now: what the one before said would be taken for what this one says
+    cat /run/stuck >>$LOG &
     reader=$!
     /storescan/storescand --config $CONF </dev/null 2>/run/stuck &
     pid=$!

@@ -48,7 +48,7 @@ run_test() {
     took="$(($(cut -d . -f 1 /proc/uptime) - begin)) s"
     case $status in
     0) say "ok $1 ($took)" ;;
-    77) say "skipped $1: $(reason | head -n 1 | cut -c 1-200)" ;;
+    77) say "skipped $1: $(reason | sed -n 1p | cut -c 1-200)" ;;
     *)
         say "not ok $1 ($took, status $status)"
         reason | cut -c 1-300 | sed 's/^/guest: # /'
