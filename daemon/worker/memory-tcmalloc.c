@@ -6,8 +6,12 @@
 #include <gperftools/malloc_extension_c.h>
 
 #include "daemon/worker/memory.h"
+#include "daemon/worker/small-maps.h"
 
 void memory_tune(void) {
+#ifdef HAVE_MMAP_REPLACEMENT
+        small_maps_keep();
+#endif
 }
 
 void memory_trim(void) {
