@@ -8,14 +8,18 @@
  *
  * --accesses: also every access to a file that is open (FAN_PRE_ACCESS), as mailboxes that are one
  * file need it. --ignore PATH: a bare ignore mark on that file, or on each below that folder, for all
- * of it: what the kernel alone costs where nobody has to be asked.
+ * of it: what the kernel alone costs where nobody has to be asked. --stamps: asks the kernel what
+ * nobody can leave out who believes stamps (the stamp, its file's times, by a lease whether somebody
+ * writes), and allows every open all the same.
  */
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <sys/fanotify.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 
 #include "store/util.h"
 #include "tests/bench/files.h"
@@ -31,6 +35,16 @@
 static struct fanotify_event_metadata events[BATCH];
 static struct fanotify_response answers[BATCH];
 static struct iovec iov[BATCH];
+static bool stamps;
+
+/* The lease goes with the descriptor. A file without a stamp, or with a writer, is not what is measured. */
+static bool ask(int fd) {
+        char stamp[256];
+        struct stat st;
+
+        return fgetxattr(fd, "trusted.avstamp", stamp, sizeof(stamp)) > 0 && fstat(fd, &st) >= 0 &&
+               fcntl(fd, F_SETLEASE, F_RDLCK) >= 0;
+}
 
 /* Answers the events read; -EBADMSG if the kernel speaks of them otherwise than we know. */
 static int answer(int group, ssize_t size) {
@@ -41,6 +55,8 @@ static int answer(int group, ssize_t size) {
         for (ssize_t left = size; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left)) {
                 if (event->vers != FANOTIFY_METADATA_VERSION || event->fd < 0)
                         return -EBADMSG;
+                if (stamps && !ask(event->fd))
+                        return -ENODATA;
                 run = run && (n == 0 || event->fd == answers[n - 1].fd + 1);
                 answers[n] = (struct fanotify_response){ .fd = event->fd, .response = FAN_ALLOW };
                 iov[n] = (struct iovec){ &answers[n], sizeof(answers[n]) };
@@ -80,6 +96,7 @@ int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "accesses", no_argument, NULL, 'a' },
                 { "ignore", required_argument, NULL, 'i' },
+                { "stamps", no_argument, NULL, 's' },
                 {},
         };
         unsigned class = FAN_CLASS_CONTENT;
@@ -98,10 +115,11 @@ int main(int argc, char *argv[]) {
                         if (n_ignored < IGNORED_MAX)
                                 ignored[n_ignored++] = optarg;
                         break;
+                case 's': stamps = true; break;
                 default: return EXIT_FAILURE;
                 }
         if (optind + 1 != argc) {
-                fprintf(stderr, "Usage: allow-all [--accesses] [--ignore PATH]... "
+                fprintf(stderr, "Usage: allow-all [--accesses] [--stamps] [--ignore PATH]... "
                                 "FOLDER-ON-THE-FILE-SYSTEM\n");
                 return EXIT_FAILURE;
         }

@@ -117,6 +117,14 @@ block_allow_all() {
     end_allow_all
 }
 
+# What a listener that believes stamps has to ask of the kernel.
+block_asking() {
+    know
+    allow_all --stamps
+    measure_passes asking
+    end_allow_all
+}
+
 # ---- storescand ----
 
 # begin_row HOT-FILES [LINE-OF-[gate]...]
