@@ -343,8 +343,13 @@ static bool read_soon(struct gate *gate, uint64_t until) {
         return came;
 }
 
+static unsigned unanswered(const struct gate *gate) {
+        return gate->held - (unsigned)gate->n_answers;
+}
+
 static void polled(struct ring_op *op, int res) {
         struct gate *gate = container_of(op, struct gate, poll_op);
+        unsigned before = unanswered(gate);
         size_t left;
 
         gate->polling = false;
@@ -355,9 +360,11 @@ static void polled(struct ring_op *op, int res) {
                 if (gate->n_answers == 1)
                         gate_flush(gate);
                 /* What is answered by its stamp goes out now, with all verdicts that came before; else
-                 * the turn's end is soon enough: each write wakes everybody who waits. */
-                for (unsigned i = 1;
-                     (i < READS_PER_WAKE && read_now(gate)) || read_soon(gate, until); i++)
+                 * the turn's end is soon enough: each write wakes everybody who waits. Who was put off
+                 * just now does not come again, and what is done for him begins with the turn's end. */
+                for (unsigned i = 1; (i < READS_PER_WAKE && read_now(gate)) ||
+                                     (unanswered(gate) <= before && read_soon(gate, until));
+                     i++)
                         ;
         }
         submit_poll(gate);
