@@ -222,8 +222,25 @@ static void find_range(const struct gate *gate, const struct fanotify_event_meta
 }
 
 void gate_waits(struct gate *gate, const struct gate_event *event) {
+        gate_waits_as(gate, event, NULL);
+}
+
+void gate_waits_as(struct gate *gate, const struct gate_event *event,
+                   const struct changes_key *key) {
         if (gate->orphans && orphans_waits(gate->orphans, event->fd))
-                orphans_identify(gate->orphans, event);
+                orphans_identify(gate->orphans, event, key);
+}
+
+void gate_key(const struct gate *gate, const struct gate_event *event, struct changes_key *ret) {
+        const struct changes_key *noted = NULL;
+
+        /* What a process before has noted is not relied on. */
+        if (gate->orphans && event->since_usec == 0)
+                noted = orphans_key(gate->orphans, event->fd);
+        if (noted)
+                *ret = *noted;
+        else
+                changes_key(event->fd, ret);
 }
 
 static void take_event(struct gate *gate, const struct fanotify_event_metadata *event) {

@@ -16,6 +16,7 @@
 #include "daemon/stats.h"
 #include "store/util.h"
 
+struct changes_key;
 struct gate;
 struct orphans;
 
@@ -92,6 +93,11 @@ void gate_drain(struct gate *gate);
 /* This event will wait for longer: should we end before it is answered, its file must be known. Needed only
  * where much is done before gate_event_fn returns. */
 void gate_waits(struct gate *gate, const struct gate_event *event);
+
+/* The same, where the key of its file is known; and that key, as far as it was asked for before. */
+void gate_waits_as(struct gate *gate, const struct gate_event *event,
+                   const struct changes_key *key);
+void gate_key(const struct gate *gate, const struct gate_event *event, struct changes_key *ret);
 
 /* Puts an answer into the batch. With keep the fd stays open and the caller's, to be closed by
  * gate_close() later; otherwise it is closed after the answer. */

@@ -130,9 +130,8 @@ static struct client *find_place(struct many_file *file) {
         return oldest;
 }
 
-/* Whether a process was there before the marks: what it has open since then raises no events, so that
- * it may write where it was never let at. proc(5), stat: the 22nd field, in clock ticks since boot. */
-static bool is_early(const struct many *many, pid_t pid) {
+/* When a process began, proc(5), stat: the 22nd field, in clock ticks since boot. False: it is not known. */
+static bool find_begin(pid_t pid, uint64_t *ret_ticks) {
         char path[sizeof("/proc//stat") + 3 * sizeof(int)], text[1024];
         _cleanup_close_ int fd = -EBADF;
         unsigned long long ticks = 0;
@@ -143,15 +142,30 @@ static bool is_early(const struct many *many, pid_t pid) {
         fd = open(path, O_RDONLY | O_CLOEXEC);
         n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
         if (n <= 0)
-                return true;
+                return false;
         text[n] = '\0';
         p = strrchr(text, ')'); /* the name may hold anything */
         if (!p || sscanf(p,
                          ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
                          "%*d %*d %*d %llu",
                          &ticks) != 1)
+                return false;
+        *ret_ticks = ticks;
+        return true;
+}
+
+/* Whether a process was there before the marks: what it has open since then raises no events, so that
+ * it may write where it was never let at. */
+static bool is_early(struct many *many, pid_t pid) {
+        pid_t *late = &many->late[(unsigned)pid % LATE_MAX];
+        uint64_t ticks;
+
+        if (*late == pid)
+                return false;
+        if (many->guarding_ticks == 0 || !find_begin(pid, &ticks) || ticks <= many->guarding_ticks)
                 return true;
-        return many->guarding_ticks == 0 || ticks <= many->guarding_ticks;
+        *late = pid;
+        return false;
 }
 
 void many_note_access(struct many_file *file, const struct gate_event *event) {
@@ -300,7 +314,7 @@ void many_drain(struct many *many) {
 /* Nothing was judged. Unlike forget_all(): what was written, and by whom, is still known; and what was
  * infected, for the time until it is judged again. That was allowed counts as clean in spans. */
 void many_forget_verdicts(struct many_file *file) {
-        for (size_t i = 0; i < NOTES_MAX; i++) {
+        for (size_t i = 0; i < NOTES_MAX && file->notes; i++) {
                 struct note *note = &file->notes[i];
 
                 if (note->size > 0 && note->released &&
@@ -421,7 +435,7 @@ void many_look_cured(struct many_file *file, uint64_t offset, uint64_t size) {
         many_look_withdrawn(file);
         spans_touch(&file->spans, offset, size);
         touch(file, offset, size);
-        for (size_t i = 0; i < NOTES_MAX; i++)
+        for (size_t i = 0; i < NOTES_MAX && file->notes; i++)
                 if (file->notes[i].offset == offset)
                         file->notes[i].size = 0;
 }

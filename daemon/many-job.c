@@ -16,7 +16,7 @@
 #define AHEAD ((uint64_t)1 << 20)
 
 const struct note *many_find_note(const struct many_file *file, uint64_t offset) {
-        for (size_t i = 0; i < NOTES_MAX; i++)
+        for (size_t i = 0; i < NOTES_MAX && file->notes; i++)
                 if (file->notes[i].size > 0 && file->notes[i].offset <= offset &&
                     offset < file->notes[i].offset + file->notes[i].size)
                         return &file->notes[i];
@@ -60,12 +60,14 @@ static bool is_released(const struct many_file *file, const struct proto_span *s
                allow_list_holds(file->many->p.allow_list, span->digest, &file->generation);
 }
 
-/* Whether it is news: an item that is judged again, since its neighbour has changed, is not. */
-static bool keep_note(struct many_file *file, const struct proto_item *item) {
+/* The note, if it is news: an item that is judged again, since its neighbour has changed, is not. */
+static const struct note *keep_note(struct many_file *file, const struct proto_item *item) {
         struct note *note = NULL;
         bool known;
 
-        for (size_t i = 0; i < NOTES_MAX; i++) {
+        if (!file->notes)
+                file->notes = calloc(NOTES_MAX, sizeof(*file->notes));
+        for (size_t i = 0; i < NOTES_MAX && file->notes; i++) {
                 struct note *other = &file->notes[i];
 
                 if (other->size > 0 && other->offset == item->span.offset)
@@ -75,8 +77,10 @@ static bool keep_note(struct many_file *file, const struct proto_item *item) {
                         other->size = 0; /* of what was there before */
         }
         if (!note)
-                note = &file->notes[file->next_note++ % NOTES_MAX];
-        known = !note->old && note->offset == item->span.offset && note->size == item->span.size &&
+                note = file->notes ? &file->notes[file->next_note++ % NOTES_MAX]
+                                   : &file->many->spare_note;
+        known = file->notes && !note->old && note->offset == item->span.offset &&
+                note->size == item->span.size &&
                 note->verdict == (enum verdict)item->span.verdict &&
                 streq(note->signature, item->signature) &&
                 streq(note->context.message_id, item->context.message_id);
@@ -91,7 +95,7 @@ static bool keep_note(struct many_file *file, const struct proto_item *item) {
         memcpy(note->signature, item->signature, sizeof(note->signature));
         note->has_digest = item->span.has_digest;
         memcpy(note->digest, item->span.digest, sizeof(note->digest));
-        return !known;
+        return known ? NULL : note;
 }
 
 /* Logs what the rest of report says of an item; what is the same for all items of a file is filled in. */
@@ -229,7 +233,7 @@ static void take_item(struct many_file *file, const struct proto_span *span,
 static void items(struct pool_job *job, const struct proto_span *spans, size_t n,
                   const struct proto_item *item) {
         struct many_file *file = container_of(job, struct many_file, job);
-        bool news;
+        const struct note *news = NULL;
 
         many_look_now(file);
         if (file->verifying && !lease_holds(file->fd))
@@ -239,8 +243,9 @@ static void items(struct pool_job *job, const struct proto_span *spans, size_t n
         file->judged_to = spans[n - 1].offset + spans[n - 1].size;
         many_settle_tail(file);
         /* What was written to meanwhile is looked at again before anybody is told of it. */
-        news = item && item->span.how == ITEM_SCANNED &&
-               !many_was_touched(file, item->span.offset, item->span.size) && keep_note(file, item);
+        if (item && item->span.how == ITEM_SCANNED &&
+            !many_was_touched(file, item->span.offset, item->span.size))
+                news = keep_note(file, item);
         many_decide_all(file, REASON_NONE);
         for (size_t i = 0; i < n; i++) {
                 enum hub_check refused = many_stamps_refused(file, &spans[i]);
@@ -249,7 +254,7 @@ static void items(struct pool_job *job, const struct proto_span *spans, size_t n
                         report_refused(file, &spans[i], item, refused);
         }
         if (news)
-                report_item(file, many_find_note(file, item->span.offset));
+                report_item(file, news);
 }
 
 static void job_done(struct pool_job *job, const struct pool_result *result) {

@@ -18,6 +18,7 @@
 #define CLIENTS_MAX 8
 #define TOUCHED_MAX 16
 #define NOTES_MAX   32
+#define LATE_MAX    512
 
 /* So many items with stamps that are refused may be told of in a job; with more the next one is done
  * without stamps, so that nobody keeps the gate busy with forged ones. */
@@ -165,7 +166,7 @@ struct many_file {
         struct range cured;
         bool doubted; /* it was infected and is not known to be clean since */
 
-        struct note notes[NOTES_MAX]; /* round robin */
+        struct note *notes; /* NOTES_MAX, round robin; or NULL: there was none yet */
         size_t next_note;
         struct wait_list waits;
         unsigned n_withdrawing;
@@ -189,6 +190,9 @@ struct many {
                                   * they are not */
         struct wait_list waiting;
         struct belief *beliefs; /* BELIEFS_MAX */
+        /* Numbers of processes that began behind the marks: whoever has one later has begun later. */
+        pid_t late[LATE_MAX];
+        struct note spare_note; /* where there is no memory for notes */
 };
 
 /* ---- many-changes.c ---- */

@@ -87,6 +87,7 @@ static void file_free(struct many_file *file) {
         if (file->key.size > 0)
                 LIST_REMOVE(file, key_bucket);
         close_fd(file->fd);
+        free(file->notes);
         spans_done(&file->spans);
         config_store_release(file->store);
         free(file);
@@ -217,16 +218,14 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         file = calloc(1, sizeof(*file));
         if (!file)
                 return NULL;
-        *file = (struct many_file){
-                .many = many,
-                .dev = open->st->st_dev,
-                .ino = open->st->st_ino,
-                .ranges = gate_has_ranges(many->p.gate, open->st->st_dev),
-                .fd = fcntl(open->event->fd, F_DUPFD_CLOEXEC, 3),
-                .size = (uint64_t)open->st->st_size,
-                .mtime = open->st->st_mtim,
-                .ctime = open->st->st_ctim,
-        };
+        file->many = many;
+        file->dev = open->st->st_dev;
+        file->ino = open->st->st_ino;
+        file->ranges = gate_has_ranges(many->p.gate, open->st->st_dev);
+        file->fd = fcntl(open->event->fd, F_DUPFD_CLOEXEC, 3);
+        file->size = (uint64_t)open->st->st_size;
+        file->mtime = open->st->st_mtim;
+        file->ctime = open->st->st_ctim;
         if (file->fd < 0) {
                 free(file);
                 return NULL;
@@ -236,7 +235,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
                 file->generation = *running;
         file->allow_version = allow_list_version(many->p.allow_list);
         TAILQ_INIT(&file->waits);
-        changes_key(file->fd, &file->key);
+        gate_key(many->p.gate, open->event, &file->key);
         LIST_INSERT_HEAD(&many->buckets[bucket_of(file->dev, file->ino)], file, bucket);
         if (file->key.size > 0)
                 LIST_INSERT_HEAD(&many->key_buckets[many_key_bucket(&file->key)], file, key_bucket);
@@ -454,6 +453,8 @@ static void weigh_new(struct many_file *file, const struct gate_event *event) {
                 return;
         }
         wait = wait_new(file, event);
+        if (wait && file->key.size > 0)
+                gate_waits_as(file->many->p.gate, event, &file->key);
         if (!wait)
                 answer_policy(file, event, now_usec(),
                               weight == WEIGHT_CURE ? VERDICT_INFECTED : VERDICT_UNKNOWN,
@@ -903,6 +904,7 @@ bool many_busy(const struct many *many) {
 void many_guards(struct many *many) {
         struct timespec now;
 
+        memset(many->late, 0, sizeof(many->late));
         (void)clock_gettime(CLOCK_BOOTTIME, &now);
         many->guarding_ticks = (uint64_t)now.tv_sec * (uint64_t)sysconf(_SC_CLK_TCK) +
                                (uint64_t)now.tv_nsec * (uint64_t)sysconf(_SC_CLK_TCK) / 1000000000;

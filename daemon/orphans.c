@@ -99,13 +99,17 @@ enum orphan_state orphans_look(const struct orphans *orphans, int number, struct
         return ORPHAN_KNOWN;
 }
 
-void orphans_identify(struct orphans *orphans, const struct gate_event *event) {
+void orphans_identify(struct orphans *orphans, const struct gate_event *event,
+                      const struct changes_key *key) {
         struct orphan *file;
 
         if ((unsigned)event->fd >= ORPHANS_NUMBERS)
                 return;
         file = &orphans->table->files[event->fd];
-        changes_key(event->fd, &file->key);
+        if (key)
+                file->key = *key;
+        else
+                changes_key(event->fd, &file->key);
         if (file->key.size == 0)
                 return; /* a file system without handles */
         file->pid = event->pid;

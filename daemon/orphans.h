@@ -69,8 +69,9 @@ unsigned orphans_end(const struct orphans *orphans);
 /* What the table says of a number: TAKEN for what it can't be. ret: where it is KNOWN. */
 enum orphan_state orphans_look(const struct orphans *orphans, int number, struct orphan *ret);
 
-/* Notes which file an event is about. */
-void orphans_identify(struct orphans *orphans, const struct gate_event *event);
+/* Notes which file an event is about. key: NULL, or what changes_key() would say of its fd. */
+void orphans_identify(struct orphans *orphans, const struct gate_event *event,
+                      const struct changes_key *key);
 
 /* ---- For the gate's fast path: stores only ---- */
 
@@ -87,6 +88,15 @@ static inline void orphans_note(struct orphans *orphans, int number) {
         if ((unsigned)number > atomic_load_explicit(&table->top, memory_order_relaxed))
                 atomic_store_explicit(&table->top, (unsigned)number, memory_order_release);
         orphans_set(orphans, number, ORPHAN_TAKEN);
+}
+
+/* What was noted of a file whose event has no answer yet; NULL: nothing. */
+static inline const struct changes_key *orphans_key(const struct orphans *orphans, int number) {
+        return (unsigned)number < ORPHANS_NUMBERS &&
+                               atomic_load_explicit(&orphans->table->states[number],
+                                                    memory_order_relaxed) == ORPHAN_KNOWN
+                       ? &orphans->table->files[number].key
+                       : NULL;
 }
 
 /* Whether it has no answer yet, and its file was not noted. */

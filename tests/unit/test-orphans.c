@@ -63,8 +63,11 @@ START_TEST(test_life) {
         ck_assert_uint_eq(orphans_end(table), 1);
         orphans_note(table, e.fd);
         ck_assert(orphans_waits(table, e.fd));
-        orphans_identify(table, &e);
+        ck_assert_ptr_null(orphans_key(table, e.fd));
+        orphans_identify(table, &e, NULL);
         ck_assert(!orphans_waits(table, e.fd));
+        orphans_note(table, 49);
+        orphans_identify(table, &(struct gate_event){ .fd = 49 }, orphans_key(table, e.fd));
         orphans_note(table, 50);
         orphans_note(table, 51);
         orphans_set(table, 51, ORPHAN_ALLOW);
@@ -85,6 +88,8 @@ START_TEST(test_life) {
         ck_assert(orphan.has_range);
         ck_assert_uint_ge(orphan.since_usec, began);
         ck_assert_uint_le(orphan.since_usec, now_usec());
+        ck_assert_int_eq(orphans_look(next, 49, &orphan), ORPHAN_KNOWN);
+        ck_assert(changes_key_equal(&orphan.key, &key));
         expect(next, 50, ORPHAN_TAKEN);
         expect(next, 51, ORPHAN_ALLOW);
         expect(next, 52, ORPHAN_DENY);
@@ -106,7 +111,7 @@ START_TEST(test_since) {
         table = make();
         e.since_usec = 12345;
         orphans_note(table, e.fd);
-        orphans_identify(table, &e);
+        orphans_identify(table, &e, NULL);
         ck_assert_int_eq(orphans_look(table, e.fd, &orphan), ORPHAN_KNOWN);
         ck_assert_uint_eq(orphan.since_usec, 12345);
         /* Nobody waits since a time that is to come. */
@@ -127,7 +132,7 @@ START_TEST(test_numbers) {
                 orphans_note(table, numbers[i]);
                 orphans_set(table, numbers[i], ORPHAN_ALLOW);
                 ck_assert(!orphans_waits(table, numbers[i]));
-                orphans_identify(table, &(struct gate_event){ .fd = numbers[i] });
+                orphans_identify(table, &(struct gate_event){ .fd = numbers[i] }, NULL);
                 expect(table, numbers[i], ORPHAN_NONE);
         }
         ck_assert_uint_eq(orphans_end(table), 1);
@@ -193,7 +198,7 @@ START_TEST(test_hostile) {
 
         table = make();
         orphans_note(table, e.fd);
-        orphans_identify(table, &e);
+        orphans_identify(table, &e, NULL);
         file = &table->table->files[e.fd];
         expect(table, e.fd, ORPHAN_KNOWN);
         file->key.size = CHANGES_HANDLE_MAX + 1;
