@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The window over the source, and what holds for items of every format. Owns the window's memory.
- * Knows nothing of any format.
+ * The window over the source, and what holds for items of every format. Owns the window's memory; over a
+ * source in memory there is none. Knows nothing of any format.
  */
 
 #include "store/reader.h"
@@ -29,19 +29,26 @@ const char *item_state_name(enum item_state state) {
 }
 
 ssize_t reader_probe(struct reader *reader, uint64_t offset, void *buf, size_t size) {
+        const struct reader_source *source = &reader->source;
         size_t have = 0;
 
         if (offset >= reader->end)
                 return 0;
         size = MIN(size, reader->end - offset);
+        if (source->memory) {
+                if (offset < source->memory_at)
+                        return -EINVAL;
+                memcpy(buf, source->memory + (offset - source->memory_at), size);
+                return (ssize_t)size;
+        }
         if (offset >= reader->window_offset &&
             offset + size <= reader->window_offset + reader->window_have) {
                 memcpy(buf, reader->window + (offset - reader->window_offset), size);
                 return (ssize_t)size;
         }
         while (have < size) {
-                ssize_t n = reader->source.read(reader->source.userdata, (uint8_t *)buf + have,
-                                                size - have, offset + have);
+                ssize_t n = source->read(source->userdata, (uint8_t *)buf + have, size - have,
+                                         offset + have);
 
                 if (n < 0)
                         return n;
@@ -55,6 +62,22 @@ ssize_t reader_probe(struct reader *reader, uint64_t offset, void *buf, size_t s
         return (ssize_t)have;
 }
 
+/* The same of a source in memory: no more than a window would show, so that long lines look the same. */
+static int peek_memory(const struct reader *reader, uint64_t offset, const uint8_t **ret_data,
+                       size_t *ret_size) {
+        const struct reader_source *source = &reader->source;
+
+        *ret_data = source->memory;
+        *ret_size = 0;
+        if (offset >= reader->end)
+                return 0;
+        if (offset < source->memory_at)
+                return -EINVAL;
+        *ret_data = source->memory + (offset - source->memory_at);
+        *ret_size = MIN(reader->end - offset, READER_WINDOW);
+        return 0;
+}
+
 int reader_peek(struct reader *reader, uint64_t offset, size_t want, const uint8_t **ret_data,
                 size_t *ret_size) {
         uint64_t window_end = reader->window_offset + reader->window_have;
@@ -62,6 +85,8 @@ int reader_peek(struct reader *reader, uint64_t offset, size_t want, const uint8
         ssize_t n;
 
         assert(want <= READER_PEEK_MAX);
+        if (reader->source.memory)
+                return peek_memory(reader, offset, ret_data, ret_size);
         if (offset >= reader->window_offset && offset <= window_end)
                 keep = (size_t)(window_end - offset);
         if (keep < want && offset + keep < reader->end) {
@@ -125,14 +150,16 @@ int reader_new(enum reader_format format, const struct reader_source *source, ui
 
         /* Offsets stay those of files, so that no sum of two of them overflows. */
         if ((unsigned)format >= _READER_FORMAT_MAX || start > source->size ||
-            source->size > INT64_MAX)
+            source->size > INT64_MAX || (source->memory && start < source->memory_at))
                 return -EINVAL;
         reader = calloc(1, sizeof(*reader));
         if (!reader)
                 return -ENOMEM;
-        reader->window = malloc(READER_WINDOW);
-        if (!reader->window)
-                return -ENOMEM;
+        if (!source->memory) {
+                reader->window = malloc(READER_WINDOW);
+                if (!reader->window)
+                        return -ENOMEM;
+        }
         reader->format = format;
         reader->flags = flags;
         reader->source = *source;

@@ -27,10 +27,13 @@ enum reader_format {
 
 /* Where the bytes come from. read is like pread(2): the number of bytes it gave (fewer than asked
  * for is fine), 0 at the end, or a negative errno. A source that ends before size is a file of the
- * smaller size. */
+ * smaller size. With memory nothing is read nor copied: there lie the file's bytes from memory_at, which
+ * is 0 for a dbox file, to size. */
 struct reader_source {
         ssize_t (*read)(void *userdata, void *buf, size_t size, uint64_t offset);
         void *userdata;
+        const uint8_t *memory;
+        uint64_t memory_at;
         uint64_t size;
 };
 
@@ -90,7 +93,7 @@ struct reader;
 
 /* A reader of the items from offset start on, which must be the start of an item (0, or one that a
  * reader gave for the same content). The source is copied, its userdata must outlive the reader.
- * -EINVAL: start is beyond the end; -ENOMEM; what read returned. */
+ * -EINVAL: start is beyond the end, or before memory_at; -ENOMEM; what read returned. */
 int reader_new(enum reader_format format, const struct reader_source *source, uint64_t start,
                unsigned flags, struct reader **ret_reader);
 struct reader *reader_free(struct reader *reader);

@@ -25,20 +25,9 @@ struct memory {
         size_t size;
 };
 
-static ssize_t read_memory(void *userdata, void *buf, size_t size, uint64_t offset) {
-        const struct memory *memory = userdata;
-
-        if (offset >= memory->size)
-                return 0;
-        size = MIN(size, memory->size - (size_t)offset);
-        memcpy(buf, memory->data + offset, size);
-        return (ssize_t)size;
-}
-
-static int read_items(enum reader_format format, struct memory *memory, unsigned flags,
+static int read_items(enum reader_format format, const struct memory *memory, unsigned flags,
                       struct reader **ret) {
-        const struct reader_source source = { .read = read_memory,
-                                              .userdata = memory,
+        const struct reader_source source = { .memory = memory->data ?: (const uint8_t *)"",
                                               .size = memory->size };
 
         return reader_new(format, &source, 0, flags, ret);

@@ -15,8 +15,8 @@
 static inline void fuzz_reader(enum reader_format format, unsigned flags, const uint8_t *data,
                                size_t size) {
         struct memory memory = { .data = data, .size = size };
-        _cleanup_free_ struct item *items = NULL, *again = NULL, *rest = NULL;
-        size_t n, n_again, n_rest, from;
+        _cleanup_free_ struct item *items = NULL, *again = NULL, *rest = NULL, *at_once = NULL;
+        size_t n, n_again, n_rest, n_at_once, from;
 
         items = walk_items(format, flags, &memory, 0, &n);
         FUZZ_ASSERT((n == 0) == (size == 0));
@@ -32,4 +32,7 @@ static inline void fuzz_reader(enum reader_format format, unsigned flags, const 
         memory.chunk = 7;
         rest = walk_items(format, flags, &memory, items[from].offset, &n_rest);
         FUZZ_ASSERT(same_items(items + from, n - from, rest, n_rest));
+        memory.at_once = true;
+        at_once = walk_items(format, flags, &memory, items[from].offset, &n_at_once);
+        FUZZ_ASSERT(same_items(items + from, n - from, at_once, n_at_once));
 }

@@ -68,13 +68,19 @@ static inline char *items_text(const struct item *items, size_t n) {
         return text;
 }
 
-/* By big reads and by reads of one byte. */
+/* By big reads, by reads of one byte, and in memory. */
 static inline void assert_items(enum reader_format format, unsigned flags, const void *data,
                                 size_t size, const char *expected) {
-        static const size_t chunks[] = { 0, 1 };
+        static const struct {
+                size_t chunk;
+                bool at_once;
+        } ways[] = { { 0, false }, { 1, false }, { 0, true } };
 
-        for (size_t i = 0; i < ELEMENTSOF(chunks); i++) {
-                struct memory memory = { .data = data, .size = size, .chunk = chunks[i] };
+        for (size_t i = 0; i < ELEMENTSOF(ways); i++) {
+                struct memory memory = { .data = data,
+                                         .size = size,
+                                         .at_once = ways[i].at_once,
+                                         .chunk = ways[i].chunk };
                 _cleanup_free_ struct item *items = NULL;
                 _cleanup_free_ char *text = NULL;
                 size_t n;

@@ -18,7 +18,8 @@ DEFINE_CLEANUP(struct reader *, reader_free);
 struct memory {
         const uint8_t *data;
         size_t size;
-        size_t chunk;     /* the most that one read gives; 0: any */
+        bool at_once; /* the reader has it in memory, for a walk over an mbox from its start on */
+        size_t chunk; /* the most that one read gives; 0: any */
         uint64_t fail_at; /* a read of this byte fails with -EIO; 0: none does */
         uint64_t n_bytes; /* given so far, in n_reads */
         unsigned n_reads;
@@ -73,6 +74,10 @@ static inline struct item *walk_items(enum reader_format format, unsigned flags,
         size_t n = 0, room = 0;
         int r;
 
+        if (memory->at_once) {
+                source.memory_at = format == READER_MBOX ? start : 0;
+                source.memory = memory->data + source.memory_at;
+        }
         WALK_ASSERT(reader_new(format, &source, start, flags, &reader) == 0);
         while ((r = reader_next(reader, &item)) > 0) {
                 check_item(&item, offset, memory->size);

@@ -123,6 +123,7 @@ START_TEST(any_start) {
 
                         rest = walk_items(cases[i].format, 0, &memory, items[k].offset, &n_rest);
                         ck_assert(same_items(items + k, n - k, rest, n_rest));
+                        memory.at_once = !memory.at_once;
                 }
         }
 }
@@ -159,6 +160,10 @@ START_TEST(failing_source) {
         memory.fail_at = 0;
         ck_assert_int_eq(reader_new(READER_MBOX, &source, source.size + 1, 0, &reader), -EINVAL);
         ck_assert_int_eq(reader_new(_READER_FORMAT_MAX, &source, 0, 0, &reader), -EINVAL);
+        source.memory = (const uint8_t *)text;
+        source.memory_at = 45;
+        ck_assert_int_eq(reader_new(READER_MBOX, &source, 44, 0, &reader), -EINVAL);
+        source.memory = NULL;
         source.size = UINT64_MAX;
         ck_assert_int_eq(reader_new(READER_MBOX, &source, 0, 0, &reader), -EINVAL);
         ck_assert_ptr_null(reader);
