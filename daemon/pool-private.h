@@ -137,6 +137,9 @@ void pool_job_fail(struct pool_job *job, enum reason reason, const char *text);
 /* Whether the worker gets the content's fd, and not the content. */
 bool pool_job_by_fd(const struct pool_job *job);
 
+/* Of what goes into a bay: where in the file it begins. */
+uint64_t pool_job_at(const struct pool_job *job);
+
 /* Puts a job where it waits, at the front if it lost its worker. */
 void pool_enqueue(struct pool *pool, struct pool_job *job, bool first);
 

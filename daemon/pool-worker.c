@@ -404,6 +404,15 @@ static bool worker_items(struct worker *w, uint64_t id, const struct proto_span 
         return true;
 }
 
+/* The items told last were all there are. */
+static void worker_through(struct worker *w) {
+        const struct proto_result result = { .verdict = VERDICT_CLEAN };
+
+        if (!w->team->retired)
+                worker_receive(w);
+        worker_result(w, &result);
+}
+
 static bool worker_attachment(struct worker *w, const struct proto_attachment *m) {
         struct bay *bay = bay_of(w, m->id);
 
@@ -507,7 +516,10 @@ static void worker_received(struct ring_op *op, int res) {
                                                  w->received.items.n, NULL)) ||
             (kind == PROTO_ITEM &&
              worker_items(w, w->received.item.id, &w->received.item.span, 1, &w->received.item))) {
-                worker_receive(w);
+                if (kind == PROTO_ITEMS && w->received.items.through)
+                        worker_through(w);
+                else
+                        worker_receive(w);
                 return;
         }
         if ((kind == PROTO_ATTACHMENT && worker_attachment(w, &w->received.attachment)) ||
@@ -682,13 +694,30 @@ static void job_sent(struct ring_op *op, int res) {
                 pool_dispatch(w->pool); /* its answer was faster than our own completion */
 }
 
+static uint8_t *bay_end(const struct bay *bay) {
+        return bay->worker->slot + (size_t)bay->number * PROTO_BAY_SIZE + bay->filled;
+}
+
+/* How much is read: of many items no more than was there when they were asked for, since what came to them
+ * is asked for again. */
+static size_t bay_room(const struct bay *bay) {
+        const struct pool_job *job = bay->job;
+
+        return job->many ? (size_t)(job->size - pool_job_at(job)) : PROTO_BAY_SIZE;
+}
+
+/* Whether nothing is left to be read, as far as that is known. */
+static bool is_read(const struct bay *bay) {
+        return bay->job->many ? bay->filled == bay_room(bay)
+                              : bay->job->exact && bay->filled == bay->job->size;
+}
+
 static void job_read(struct bay *bay) {
         struct worker *w = bay->worker;
         struct io_uring_sqe *sqe = ring_entry(w->pool->ring);
 
-        io_uring_prep_read(sqe, bay->job->fd,
-                           w->slot + (size_t)bay->number * PROTO_BAY_SIZE + bay->filled,
-                           (unsigned)(PROTO_BAY_SIZE - bay->filled), bay->filled);
+        io_uring_prep_read(sqe, bay->job->fd, bay_end(bay), (unsigned)(bay_room(bay) - bay->filled),
+                           pool_job_at(bay->job) + bay->filled);
         ring_bind(sqe, &bay->read_op);
         bay->reading = true;
         w->pool->busy_ops++;
@@ -723,7 +752,7 @@ static void job_was_read(struct ring_op *op, int res) {
         }
         /* A short read of a regular file is its end, unless somebody is writing or the kernel was
          * interrupted: read on until nothing comes. */
-        if (res > 0 && !(bay->job->exact && bay->filled == bay->job->size)) {
+        if (res > 0 && !is_read(bay)) {
                 job_read(bay);
                 return;
         }

@@ -27,8 +27,12 @@ void pool_job_fail(struct pool_job *job, enum reason reason, const char *text) {
         job->done(job, &result);
 }
 
+uint64_t pool_job_at(const struct pool_job *job) {
+        return job->many ? MIN(proto_bay_at(job->form, job->from), job->size) : 0;
+}
+
 bool pool_job_by_fd(const struct pool_job *job) {
-        return job->many || job->plan || job->size >= PROTO_BAY_SIZE;
+        return job->plan || job->size - pool_job_at(job) >= PROTO_BAY_SIZE;
 }
 
 /* Whose opens take turns. Not asked of a job that is given to a worker at once. */

@@ -168,7 +168,7 @@ bool proto_servers_ok(const struct proto_servers *m) {
 static bool range_ok(const struct proto_job *m) {
         if (!m->many)
                 return m->from == 0 && m->wanted == 0 && m->to == 0;
-        return m->has_fd && !m->has_known && m->from <= m->wanted && m->wanted < m->to;
+        return !m->has_known && m->from <= m->wanted && m->wanted < m->to;
 }
 
 static bool distrusted_ok(const struct proto_job *m) {
@@ -182,6 +182,10 @@ bool proto_is_distrusted(const struct proto_job *job, uint64_t offset) {
                 if (job->distrusted[i] == offset)
                         return true;
         return false;
+}
+
+uint64_t proto_bay_at(enum job_form form, uint64_t from) {
+        return form == JOB_MBOX ? from : 0;
 }
 
 /* A job for a plan asks for nothing else. */
@@ -226,7 +230,8 @@ static bool span_ok(const struct proto_span *s) {
 }
 
 static bool items_ok(const struct proto_items *m) {
-        if (m->n == 0 || m->n > PROTO_SPANS_MAX || m->reserved != 0)
+        if (m->n == 0 || m->n > PROTO_SPANS_MAX || m->through > 1 ||
+            !is_zero(m->reserved, sizeof(m->reserved)))
                 return false;
         for (size_t i = 0; i < m->n; i++) {
                 const struct proto_span *s = &m->spans[i];

@@ -16,7 +16,8 @@
  *     gate ◀─SERVERS── loader        of clamd: one came or went, or the signatures of all are other ones
  *     gate ◀─HELLO──── worker        on its channel; the kernel's SCM_CREDENTIALS tell its pid
  *     gate ──JOB─────▶ worker        scan a bay of the slot, or the fd that comes along
- *     gate ◀─ITEMS──── worker        of a file of many items: what was found, in order, as it goes
+ *     gate ◀─ITEMS──── worker        of a file of many items: what was found, in order, as it goes; the
+ *                                    last may stand for the RESULT, too
  *     gate ◀─ITEM───── worker        one of them that is worth a word in the log
  *     gate ◀─ATTACHMENT worker       before the result of a job that asks: what is not wanted in mail
  *     gate ◀─COVER──── worker        likewise: the digests that a hub's stamp of the message covers
@@ -202,11 +203,11 @@ static_assert(sizeof(struct poison_view) <= PROTO_TAKEN_AT - PROTO_POISON_AT &&
               "a slot has room for all of it");
 
 /* What a job asks for. A file of one item is judged as a whole and answered by a RESULT alone. Of a
- * file of many items (many; always by its fd) those are judged which reach into [wanted, to), beginning
- * with the item at from: ITEMS and ITEM tell of all of them in order, so that they tile [from, end of
- * the last one told), which is at least to, or the end of the file; RESULT then tells no more than
- * that the job is through (CLEAN, which says nothing of the items), or why it could not go on
- * (UNKNOWN). An mbox is always a file of many. */
+ * file of many items (many) those are judged which reach into [wanted, to), beginning with the item at
+ * from: ITEMS and ITEM tell of all of them in order, so that they tile [from, end of the last one told),
+ * which is at least to, or the end of the file; RESULT then tells no more than that the job is through
+ * (CLEAN, which says nothing of the items; ITEMS can tell that, too), or why it could not go on (UNKNOWN).
+ * In a bay is all that proto_bay_at() tells, to the file's end. An mbox is always a file of many. */
 struct proto_job {
         struct proto_header header;
         uint64_t id;
@@ -261,8 +262,9 @@ struct proto_span {
 struct proto_items {
         struct proto_header header;
         uint64_t id;
-        uint32_t n; /* 1 to PROTO_SPANS_MAX */
-        uint32_t reserved;
+        uint32_t n;      /* 1 to PROTO_SPANS_MAX */
+        uint8_t through; /* and so is the job: as a RESULT that is CLEAN, which does not come then */
+        uint8_t reserved[3];
         struct proto_span spans[PROTO_SPANS_MAX]; /* those beyond n are zero */
 };
 
@@ -387,6 +389,10 @@ void proto_init(union proto_message *message, enum proto_kind kind);
 
 /* Whether the item that begins there is to be scanned whatever stamps it has. */
 bool proto_is_distrusted(const struct proto_job *job, uint64_t offset);
+
+/* Of a file of many items: which of its bytes is the first in a bay, for a job from that offset on. Items of
+ * an mbox can be told from any of them on; how those of a dbox file look, it says where it begins. */
+uint64_t proto_bay_at(enum job_form form, uint64_t from);
 
 /* Size of a message of this kind; 0 for kinds that do not exist. */
 size_t proto_size(enum proto_kind kind);

@@ -4,7 +4,8 @@
  * Owns the walk and the copy of the item that is looked at. An item is read into memory as a whole
  * before it is judged, so that whoever writes to the file meanwhile changes nothing of it; but
  * where it begins and ends was read before. So the file is asked after each: if it was changed,
- * other than by growing, the walk ends, and what was told stands.
+ * other than by growing, the walk ends, and what was told stands. What came in the slot was all read at
+ * once, and stays as it is.
  */
 
 #include "daemon/worker/items.h"
@@ -27,7 +28,9 @@ struct walk {
         struct judge *judge;
         const struct proto_job *job;
         enum reader_format format;
-        int fd;
+        int fd;             /* -EBADF: in the slot */
+        const uint8_t *bay; /* then: from bay_at on */
+        uint64_t bay_at;
         const struct spare *spare;
         struct teller *teller;
         struct stat begun;
@@ -49,6 +52,8 @@ static ssize_t read_file(void *userdata, void *buf, size_t size, uint64_t offset
 static int check_unchanged(const struct walk *w) {
         struct stat st;
 
+        if (w->bay)
+                return 0;
         if (fstat(w->fd, &st) < 0)
                 return -errno;
         if (st.st_size < w->begun.st_size)
@@ -59,17 +64,31 @@ static int check_unchanged(const struct walk *w) {
         return 0;
 }
 
+/* Bytes that the reader has told of; there until the next call. */
+static int get(struct walk *w, uint64_t offset, uint64_t size, const uint8_t **ret) {
+        int r;
+
+        if (w->bay) {
+                *ret = w->bay + (offset - w->bay_at);
+                return 0;
+        }
+        r = content_read(w->fd, offset, size, &w->content);
+        *ret = w->content.data;
+        return r;
+}
+
 /* ---- One item ---- */
 
 static int judge_too_large(struct walk *w, const struct item *item, struct judgement *ret) {
         uint64_t looked = MIN(item->message_size, (uint64_t)CONTEXT_LOOKED);
+        const uint8_t *data;
         int r;
 
-        r = content_read(w->fd, item->message_offset, looked, &w->content);
+        r = get(w, item->message_offset, looked, &data);
         if (r < 0)
                 return r;
         engine_judge_too_large(w->judge->trust.engine, &ret->scan);
-        context_read(w->content.data, (size_t)looked, &ret->context);
+        context_read(data, (size_t)looked, &ret->context);
         return 0;
 }
 
@@ -77,6 +96,7 @@ static int judge_too_large(struct walk *w, const struct item *item, struct judge
  * all reach to its end, so there is a limit for them together. */
 static int judge_claim(struct walk *w, const struct item *item, struct judgement *ret) {
         struct judge *judge = w->judge;
+        const uint8_t *data;
         struct scan failed;
         int r;
 
@@ -88,11 +108,10 @@ static int judge_claim(struct walk *w, const struct item *item, struct judgement
                 return 0;
         }
         w->claimed += item->claimed_size;
-        r = content_read(w->fd, item->message_offset, item->claimed_size, &w->content);
+        r = get(w, item->message_offset, item->claimed_size, &data);
         if (r < 0)
                 return r;
-        judge_scan(judge, w->content.data, (size_t)item->claimed_size, false, &ret->scan,
-                   &ret->context);
+        judge_scan(judge, data, (size_t)item->claimed_size, false, &ret->scan, &ret->context);
         return 0;
 }
 
@@ -102,6 +121,7 @@ static int judge_item(struct walk *w, const struct item *item, struct judgement 
                 .use_hub = w->job->use_hub && item->state != ITEM_IN_PROGRESS &&
                            !proto_is_distrusted(w->job, item->offset),
         };
+        const uint8_t *data;
         bool large;
         int r;
 
@@ -110,18 +130,17 @@ static int judge_item(struct walk *w, const struct item *item, struct judgement 
                 return 0;
         }
         large = engine_too_large(w->judge->trust.engine, item->size);
-        r = large ? judge_too_large(w, item, ret)
-                  : content_read(w->fd, item->offset, item->size, &w->content);
+        r = large ? judge_too_large(w, item, ret) : get(w, item->offset, item->size, &data);
         if (r == 0)
                 r = check_unchanged(w);
         if (r < 0 || large)
                 return r;
-        r = spare_begin(w->spare, item->offset, w->content.data, item->size, &ret->scan);
+        r = spare_begin(w->spare, item->offset, data, item->size, &ret->scan);
         if (r != 0)
                 return MIN(r, 0);
 
         trust_begin(&w->judge->trust);
-        parts_judge_item(w->judge, w->format, item, w->content.data, &question, ret);
+        parts_judge_item(w->judge, w->format, item, data, &question, ret);
         if (item->claimed_size > 0 && ret->scan.verdict != VERDICT_INFECTED)
                 r = judge_claim(w, item, ret);
         return r;
@@ -175,18 +194,34 @@ static int do_item(struct walk *w, const struct item *item) {
 
 /* ---- The walk ---- */
 
-static int walk_items(struct walk *w) {
-        _cleanup_(reader_freep) struct reader *reader = NULL;
-        struct reader_source source = { .read = read_file, .userdata = w };
-        const struct proto_job *job = w->job;
-        struct item item;
-        int r;
-
+/* Where the items are; the file's size by the file itself. */
+static int find_source(struct walk *w, struct reader_source *ret) {
+        *ret = (struct reader_source){ .read = read_file, .userdata = w };
+        if (w->bay) {
+                w->bay_at = proto_bay_at((enum job_form)w->job->form, w->job->from);
+                ret->memory = w->bay;
+                ret->memory_at = w->bay_at;
+                ret->size = w->bay_at + w->job->size;
+                return 0;
+        }
         if (fstat(w->fd, &w->begun) < 0)
                 return -errno;
         if (!S_ISREG(w->begun.st_mode))
                 return -EMEDIUMTYPE;
-        source.size = (uint64_t)w->begun.st_size;
+        ret->size = (uint64_t)w->begun.st_size;
+        return 0;
+}
+
+static int walk_items(struct walk *w) {
+        _cleanup_(reader_freep) struct reader *reader = NULL;
+        const struct proto_job *job = w->job;
+        struct reader_source source;
+        struct item item;
+        int r;
+
+        r = find_source(w, &source);
+        if (r < 0)
+                return r;
         if (job->from > source.size)
                 return -ENODATA;
         r = reader_new(w->format, &source, job->from, 0, &reader);
@@ -209,25 +244,31 @@ static int walk_items(struct walk *w) {
         return r;
 }
 
-void items_walk(struct judge *judge, const struct proto_job *job, int fd, const struct spare *spare,
-                struct teller *teller, struct scan *ret) {
+bool items_walk(struct judge *judge, const struct proto_job *job, int fd, const uint8_t *bay,
+                const struct spare *spare, struct teller *teller, struct scan *ret) {
         struct walk w = {
                 .judge = judge,
                 .job = job,
                 .format = job->form == JOB_MBOX ? READER_MBOX : READER_DBOX,
                 .fd = fd,
+                .bay = fd < 0 ? bay : NULL,
                 .spare = spare,
                 .teller = teller,
         };
+        bool through = false;
         int r;
 
         r = walk_items(&w);
+        if (r >= 0 && !judge->trust.broken)
+                through = tell_through(teller);
+        else
+                tell_flush(teller);
         content_release(&w.content);
-        tell_flush(teller);
         if (r < 0)
                 judge_unread(r, ret);
         else if (judge->trust.broken)
                 scan_set(ret, VERDICT_UNKNOWN, REASON_ENGINE, "the engine can't be relied on");
         else
                 scan_set(ret, VERDICT_CLEAN, REASON_NONE, "");
+        return through;
 }

@@ -74,10 +74,15 @@ static int find_size(struct job *job) {
         return 0;
 }
 
+/* Where in the slot its content is, if it has no fd. */
+static const uint8_t *bay_of(const struct worker *w, const struct proto_job *message) {
+        return w->slot + message->bay * PROTO_BAY_SIZE;
+}
+
 static int get_content(struct worker *w, struct job *job) {
         if (job->fd >= 0)
                 return content_read(job->fd, 0, job->size, &job->content);
-        job->content.data = w->slot + job->message->bay * PROTO_BAY_SIZE;
+        job->content.data = bay_of(w, job->message);
         job->content.size = job->size;
         return 0;
 }
@@ -195,17 +200,21 @@ static void tell_attachment(struct worker *w, const struct job *job) {
         send_message(w, &message);
 }
 
-static void do_many(struct worker *w, struct job *job, struct proto_result *ret) {
+/* Whether that it is through was told with its items. */
+static bool do_many(struct worker *w, struct job *job, struct proto_result *ret) {
         uint64_t started = trust_now_usec();
         struct scan scan = {};
         struct teller teller;
+        bool told;
 
         teller_init(&teller, job->message->id, send_message, w);
-        items_walk(&w->judge, job->message, job->fd, &w->spare, &teller, &scan);
+        told = items_walk(&w->judge, job->message, job->fd, bay_of(w, job->message), &w->spare,
+                          &teller, &scan);
         ret->scan_usec = span_usec(started, trust_now_usec());
         ret->verdict = (uint8_t)scan.verdict;
         ret->reason = (uint8_t)scan.reason;
         memcpy(ret->signature, scan.text, sizeof(ret->signature));
+        return told;
 }
 
 /* Tells of the plan, before its result. */
@@ -295,6 +304,7 @@ static bool is_taken_back(const struct worker *w, const struct proto_job *messag
 static void serve_job(struct worker *w, const struct proto_job *message, int fd, int planned) {
         struct job job = { .message = message, .fd = fd };
         union proto_message reply;
+        bool told = false;
 
         if (message->has_fd != (fd >= 0) || message->plan != (planned >= 0))
                 die(w->setup, "a job came with a file that it does not speak of, or without", NULL);
@@ -315,13 +325,14 @@ static void serve_job(struct worker *w, const struct proto_job *message, int fd,
         if (message->plan)
                 do_plan(w, &job, planned, &reply.result);
         else if (message->many)
-                do_many(w, &job, &reply.result);
+                told = do_many(w, &job, &reply.result);
         else
                 do_one(w, &job, &reply.result);
         close_fd(fd);
         close_fd(planned);
         tell_attachment(w, &job);
-        send_message(w, &reply);
+        if (!told)
+                send_message(w, &reply);
         if (job.size > LARGE_SIZE || reply.result.scan_usec > LARGE_USEC)
                 memory_trim();
         if (w->judge.trust.broken)

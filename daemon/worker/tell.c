@@ -26,6 +26,14 @@ void tell_flush(struct teller *teller) {
         proto_init(&teller->pending, PROTO_ITEMS);
 }
 
+bool tell_through(struct teller *teller) {
+        bool told = teller->pending.items.n > 0;
+
+        teller->pending.items.through = told;
+        tell_flush(teller);
+        return told;
+}
+
 void tell_overdue(struct teller *teller) {
         if (teller->pending.items.n > 0 && trust_now_usec() - teller->since_usec >= WAIT_USEC)
                 tell_flush(teller);

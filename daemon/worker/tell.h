@@ -38,3 +38,5 @@ void tell_claim(struct teller *teller, const struct proto_span *span,
 void tell_overdue(struct teller *teller);
 /* Sends all. */
 void tell_flush(struct teller *teller);
+/* Sends all, and that the job is through. False: there was nothing to send; a RESULT has to say so. */
+bool tell_through(struct teller *teller);

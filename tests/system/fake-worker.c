@@ -143,8 +143,22 @@ static ssize_t read_fd(void *userdata, void *buf, size_t size, uint64_t offset) 
         return n < 0 ? -errno : n;
 }
 
+static uint64_t bay_at(const struct fake *f) {
+        return proto_bay_at((enum job_form)f->job.job.form, f->job.job.from);
+}
+
+/* The content in the slot, of a job without an fd. */
+static struct bytes bay(const struct fake *f) {
+        return (struct bytes){ f->slot + (size_t)f->job.job.bay * PROTO_BAY_SIZE,
+                               (size_t)f->job.job.size };
+}
+
 static struct bytes read_bytes(const struct fake *f, int fd, uint64_t offset, uint64_t size) {
-        ssize_t n = pread(fd, f->large, (size_t)MIN(size, (uint64_t)LARGE_MAX), (off_t)offset);
+        ssize_t n;
+
+        if (fd < 0)
+                return (struct bytes){ bay(f).data + (offset - bay_at(f)), (size_t)size };
+        n = pread(fd, f->large, (size_t)MIN(size, (uint64_t)LARGE_MAX), (off_t)offset);
 
         return (struct bytes){ f->large, (size_t)MAX(n, 0) };
 }
@@ -153,9 +167,14 @@ static int open_items(const struct fake *f, int *fd, uint64_t from, struct reade
         struct reader_source source = { .read = read_fd, .userdata = fd };
         struct stat st;
 
-        if (fstat(*fd, &st) < 0)
+        if (*fd < 0) {
+                source.memory = bay(f).data;
+                source.memory_at = bay_at(f);
+                source.size = bay_at(f) + bay(f).size;
+        } else if (fstat(*fd, &st) < 0)
                 return -errno;
-        source.size = (uint64_t)st.st_size;
+        else
+                source.size = (uint64_t)st.st_size;
         return reader_new(f->job.job.form == JOB_MBOX ? READER_MBOX : READER_DBOX, &source, from, 0,
                           ret);
 }

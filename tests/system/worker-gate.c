@@ -397,6 +397,10 @@ int gate_walk(struct gate_worker *worker, const struct gate_job *job,
                 r = walk_step(ret, &message, kind, &at);
                 if (step)
                         step(userdata, ret);
+                if (kind == PROTO_ITEMS && message.items.through) {
+                        ret->result.verdict = VERDICT_CLEAN;
+                        break;
+                }
         }
         return r;
 }

@@ -98,6 +98,27 @@ void cached_add(const struct world *w, struct cached *cached, const void *messag
 
 /* ---- Walks ---- */
 
+/* The same in the slot: nothing else is told. A worker that could not go on may have ended. */
+static void assert_same_in_slot(struct world *w, const struct blob *file, struct gate_job job,
+                                const struct gate_walk *by_fd) {
+        uint64_t at = proto_bay_at(job.form, job.from);
+        struct gate_walk walk;
+
+        job.data = file->data + at;
+        job.size = file->size - at;
+        if (job.size > PROTO_BAY_SIZE || by_fd->result.verdict != VERDICT_CLEAN)
+                return;
+        ck_assert_int_eq(gate_walk(&w->worker, &job, NULL, NULL, &walk), 0);
+        ck_assert_int_eq(walk.result.verdict, by_fd->result.verdict);
+        ck_assert_uint_eq(walk.n, by_fd->n);
+        for (size_t i = 0; i < walk.n; i++) {
+                ck_assert_mem_eq(&walk.items[i].span, &by_fd->items[i].span,
+                                 sizeof(walk.items[i].span));
+                ck_assert_str_eq(walk.items[i].signature, by_fd->items[i].signature);
+        }
+        gate_walk_free(&walk);
+}
+
 struct gate_walk walk_range(struct world *w, const struct blob *file, struct gate_job job) {
         _cleanup_close_ int fd = blob_fd(file);
         struct gate_walk walk;
@@ -106,6 +127,7 @@ struct gate_walk walk_range(struct world *w, const struct blob *file, struct gat
         job.size = file->size;
         job.many = true;
         ck_assert_int_eq(gate_walk(&w->worker, &job, NULL, NULL, &walk), 0);
+        assert_same_in_slot(w, file, job, &walk);
         return walk;
 }
 

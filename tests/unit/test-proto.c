@@ -253,7 +253,12 @@ START_TEST(test_job_many) {
         m.job.many = 2;
         ck_assert_int_eq(check(), -EBADMSG);
         good_many();
+        ck_assert_uint_eq(proto_bay_at(JOB_MBOX, m.job.from), 10);
+        ck_assert_uint_eq(proto_bay_at(JOB_DBOX, m.job.from), 0);
         m.job.has_fd = 0;
+        m.job.size = PROTO_BAY_SIZE;
+        ck_assert_int_eq(check(), PROTO_JOB);
+        m.job.size++;
         ck_assert_int_eq(check(), -EBADMSG);
         good_many();
         m.job.has_known = 1;
@@ -313,7 +318,12 @@ START_TEST(test_items) {
         m.items.n = PROTO_SPANS_MAX + 1;
         ck_assert_int_eq(check(), -EBADMSG);
         good_items();
-        m.items.reserved = 1;
+        m.items.through = 1;
+        ck_assert_int_eq(check(), PROTO_ITEMS);
+        m.items.through = 2;
+        ck_assert_int_eq(check(), -EBADMSG);
+        good_items();
+        m.items.reserved[2] = 1;
         ck_assert_int_eq(check(), -EBADMSG);
         good_items();
         m.items.spans[1].size = 0;
