@@ -209,8 +209,9 @@ int worker_start(struct worker *w, uint64_t now);
 bool worker_idle(const struct worker *w);
 bool worker_has_room(const struct worker *w, uint64_t now);
 
-/* Gives a job to a worker that is idle or has room. */
-void worker_take(struct worker *w, struct pool_job *job);
+/* Gives a job to a worker that is idle or has room. now: by system calls of its own, which is quickest where
+ * nothing else is to be done; else with what the ring is given at the turn's end. */
+void worker_take(struct worker *w, struct pool_job *job, bool now);
 
 /* Kills a worker that is over its time, takes back what waits behind a long job. Returns when it is
  * to be called next; USEC_INFINITY: when something happens. */

@@ -617,11 +617,11 @@ static void share_poison(struct worker *w) {
         w->poisons = version;
 }
 
-static void job_send(struct bay *bay, int fd) {
+/* now: at once, and not with the turn's end. */
+static void job_send(struct bay *bay, int fd, bool now) {
         struct worker *w = bay->worker;
         struct pool_job *job = bay->job;
         bool idle = !current_bay(w);
-        struct io_uring_sqe *sqe;
 
         job->sent_usec = now_usec();
         proto_init((union proto_message *)&bay->message, PROTO_JOB);
@@ -671,11 +671,15 @@ static void job_send(struct bay *bay, int fd) {
                 c->cmsg_len = CMSG_LEN(size);
                 memcpy(CMSG_DATA(c), fds, size);
         }
-        sqe = ring_entry(w->pool->ring);
-        io_uring_prep_sendmsg(sqe, w->channel, &bay->send_msg, MSG_NOSIGNAL);
-        ring_bind(sqe, &bay->send_op);
-        bay->sending = true;
-        w->pool->busy_ops++;
+        /* What fails is tried again by the ring, which tells of it later. */
+        if (!now || sendmsg(w->channel, &bay->send_msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+                struct io_uring_sqe *sqe = ring_entry(w->pool->ring);
+
+                io_uring_prep_sendmsg(sqe, w->channel, &bay->send_msg, MSG_NOSIGNAL);
+                ring_bind(sqe, &bay->send_op);
+                bay->sending = true;
+                w->pool->busy_ops++;
+        }
         bay->state = BAY_SENT;
         bay->since_usec = job->sent_usec;
         if (idle)
@@ -747,7 +751,7 @@ static void job_was_read(struct ring_op *op, int res) {
         bay->filled += (size_t)res;
         if (bay->filled == PROTO_BAY_SIZE) {
                 /* Larger than a bay after all. */
-                job_send(bay, bay->job->fd);
+                job_send(bay, bay->job->fd, false);
                 return;
         }
         /* A short read of a regular file is its end, unless somebody is writing or the kernel was
@@ -756,10 +760,26 @@ static void job_was_read(struct ring_op *op, int res) {
                 job_read(bay);
                 return;
         }
-        job_send(bay, -EBADF);
+        job_send(bay, -EBADF, false);
 }
 
-void worker_take(struct worker *w, struct pool_job *job) {
+/* Reads what is in the page cache, as the ring would; for the disk that has threads. Whether that was all. */
+static bool read_cached(struct bay *bay) {
+        ssize_t n;
+
+        do {
+                struct iovec iov = { bay_end(bay), bay_room(bay) - bay->filled };
+
+                n = preadv2(bay->job->fd, &iov, 1, (off_t)(pool_job_at(bay->job) + bay->filled),
+                            RWF_NOWAIT);
+                if (n < 0)
+                        return false;
+                bay->filled += (size_t)n;
+        } while (n > 0 && !is_read(bay) && bay->filled < PROTO_BAY_SIZE);
+        return bay->filled < PROTO_BAY_SIZE;
+}
+
+void worker_take(struct worker *w, struct pool_job *job, bool now) {
         struct bay *bay = free_bay(w);
 
         job->attempts++;
@@ -768,7 +788,11 @@ void worker_take(struct worker *w, struct pool_job *job) {
         bay->job = job;
         bay->filled = 0;
         if (pool_job_by_fd(job))
-                job_send(bay, job->fd);
+                job_send(bay, job->fd, now);
+        else if (now && read_cached(bay))
+                job_send(bay, -EBADF, true);
+        else if (bay->filled == PROTO_BAY_SIZE)
+                job_send(bay, job->fd, now);
         else {
                 bay->state = BAY_READING;
                 bay->since_usec = job->dispatched_usec;

@@ -105,11 +105,11 @@ void pool_dispatch(struct pool *pool) {
         struct worker *w;
 
         while (!queue_empty(&pool->queue) && (w = idle_worker(pool)))
-                worker_take(w, dequeue(pool));
+                worker_take(w, dequeue(pool), false);
         /* Content that goes by its fd is large: nothing to wait behind something else. */
         while ((next = next_urgent(pool)) && !pool_job_by_fd(next) &&
                (w = worker_with_room(pool, now_usec())))
-                worker_take(w, dequeue(pool));
+                worker_take(w, dequeue(pool), false);
 }
 
 void pool_submit(struct pool *pool, struct pool_job *job) {
@@ -118,7 +118,7 @@ void pool_submit(struct pool *pool, struct pool_job *job) {
         job->attempts = 0;
         job->submitted_usec = now_usec();
         if (w) {
-                worker_take(w, job);
+                worker_take(w, job, true);
                 return;
         }
         pool_enqueue(pool, job, false);
