@@ -19,6 +19,7 @@
 
 #include "daemon/allow-read.h"
 #include "daemon/clock.h"
+#include "daemon/late-close.h"
 
 #define END_USEC (2 * USEC_PER_SEC)
 
@@ -120,7 +121,7 @@ static void destroy(struct allow_list *list) {
         forget(atomic_load(&list->next));
         allowed_done(&list->current);
         close_fd(list->folder);
-        close_fd(list->watch);
+        late_close(list->watch);
         close_fd(list->wake);
         free(list->path);
         (void)pthread_mutex_destroy(&list->say);
@@ -142,6 +143,7 @@ static int start(struct allow_list *list, const char *folder) {
             inotify_add_watch(list->watch, folder,
                               IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM) < 0)
                 return -errno;
+        late_close_hold(list->watch);
         return -pthread_create(&list->thread, NULL, allow_thread, list);
 }
 

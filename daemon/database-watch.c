@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <sys/inotify.h>
 
+#include "daemon/late-close.h"
 #include "daemon/signature-names.h"
 
 #define SETTLE_USEC (1 * USEC_PER_SEC)
@@ -192,6 +193,7 @@ int database_watch_new(struct database_watch **ret) {
                 free(watch);
                 return -errno;
         }
+        late_close_hold(watch->inotify);
         *ret = watch;
         return 0;
 }
@@ -199,7 +201,7 @@ int database_watch_new(struct database_watch **ret) {
 struct database_watch *database_watch_free(struct database_watch *watch) {
         if (!watch)
                 return NULL;
-        close_fd(watch->inotify);
+        late_close(watch->inotify);
         free(watch->list);
         free(watch);
         return NULL;

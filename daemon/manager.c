@@ -40,6 +40,7 @@
 #include "daemon/judge.h"
 #include "daemon/keep.h"
 #include "daemon/keys.h"
+#include "daemon/late-close.h"
 #include "daemon/legacy.h"
 #include "daemon/marker.h"
 #include "daemon/names.h"
@@ -1285,6 +1286,7 @@ int manager_run(const struct manager_start *begin, FILE *errors) {
         m.taken_over = m.keep.fds[KEEP_GATE] >= 0;
         (void)file_fds();
         r = settle_begin(&m.keep, m.config, &m.orphans, &m.settle);
+        late_close_begin();
         notify_open(&m.notify);
         if (r >= 0)
                 r = start(&m);

@@ -9,6 +9,7 @@
 #include <sys/inotify.h>
 #include <sys/queue.h>
 
+#include "daemon/late-close.h"
 #include "daemon/proc-fd.h"
 
 #define BUCKETS 1024
@@ -58,6 +59,7 @@ int newcomers_new(struct newcomers **ret) {
                 free(n);
                 return r;
         }
+        late_close_hold(n->fd);
         *ret = n;
         return 0;
 }
@@ -70,7 +72,7 @@ struct newcomers *newcomers_free(struct newcomers *n) {
         for (size_t i = 0; i < BUCKETS; i++)
                 while ((w = LIST_FIRST(&n->buckets[i])))
                         forget(w);
-        close_fd(n->fd);
+        late_close(n->fd);
         free(n);
         return NULL;
 }

@@ -20,6 +20,7 @@
 #include <sys/inotify.h>
 
 #include "daemon/fdinfo.h"
+#include "daemon/late-close.h"
 #include "daemon/proc-fd.h"
 #include "daemon/walk.h"
 
@@ -410,6 +411,7 @@ int places_new(const struct places_parts *parts, FILE *errors, struct places **r
                         strerror(-r));
                 return r;
         }
+        late_close_hold(places->inotify);
         places->stores = calloc(config->n_stores, sizeof(*places->stores));
         if (!places->stores)
                 return -ENOMEM;
@@ -431,7 +433,7 @@ struct places *places_free(struct places *places) {
         }
         free(places->stores);
         newcomers_free(places->newcomers);
-        close_fd(places->inotify);
+        late_close(places->inotify);
         close_fd(places->mountinfo);
         free(places);
         return NULL;
