@@ -47,6 +47,22 @@ in_container() { timeout 60 nsenter --target "$LEADER" --all --root --wd -- "$@"
 ctl() { in_container systemctl "$@"; }
 show() { ctl show --value -p "$1" "${2:-storescand}.service"; }
 
+# gate: the number in the container of storescand; the service's main process is its keeper. gate_pid: as the host
+# numbers it; keeper_pid: so that of the keeper.
+gate() { [[ -z $(gate_pid) ]] || awk '/^NSpid:/ { print $NF }' "/proc/$(gate_pid)/status"; }
+gate_pid() {
+    local keeper
+    for keeper in $(keeper_pid); do children_named "$keeper" storescand; done
+}
+keeper_pid() { children_named "$LEADER" storescan-keepe; }
+children_named() {
+    local child
+    for child in $(children "$1"); do [[ $(cat "/proc/$child/comm" 2>/dev/null) != "$2" ]] || echo "$child"; done
+}
+is_guarding() { [[ $(show StatusText) == Guarding* ]]; }
+# has_another_gate PID: than this one, as the host numbers it, and it guards.
+has_another_gate() { [[ $(gate_pid) != '' && $(gate_pid) != "$1" ]] && is_guarding; }
+
 has_booted() { [[ $(ctl is-system-running) =~ ^(running|degraded)$ ]]; }
 
 find_leader() {

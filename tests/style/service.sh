@@ -35,6 +35,11 @@ check() {
         fail "$1 is too exposed: $(tail -n 1 "$TMP/said")"
 }
 
+# The keeper keeps as much as systemd does.
+max=$(sed -n 's/^#define RELAY_KEPT_MAX *\([0-9]*\)U.*/\1/p' "$SOURCE/daemon/keeper/relay.h")
+grep -qx "FileDescriptorStoreMax=$max" "$BUILD/units/storescand.service" ||
+    fail "FileDescriptorStoreMax= is not RELAY_KEPT_MAX, $max"
+
 # ReadOnlyPaths= does for it what two directives do that are rated.
 check storescand storescand 23
 check storescan-hub hub/storescan-hub

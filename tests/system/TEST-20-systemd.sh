@@ -157,8 +157,12 @@ expect_equal "$(jq -r '.answer + " " + .store' "$WORK/said")" 'deny mail' 'what 
 expect_equal "$(in_container storescanctl --json pending)" '' 'who waits'
 
 say 'the hardening, as the kernel sees it'
-pid=$(main_pid)
+pid=$(gate)
 user() { in_container id -u "$1"; }
+expect_equal "$(status_of "$(main_pid)" Uid)" "$(user storescan)" 'user of the keeper'
+# kill 5
+expect_equal "$(status_of "$(main_pid)" CapEff)" 0000000000000020 'capabilities in effect of the keeper'
+expect_equal "$(status_of "$(main_pid)" Seccomp)" 2 'seccomp of the keeper'
 expect_equal "$(status_of "$pid" Uid)" "$(user storescan)" 'user of storescand'
 expect_equal "$(status_of "$pid" NoNewPrivs)" 1 'no new privileges'
 expect_equal "$(status_of "$pid" Seccomp)" 2 'seccomp of storescand'
@@ -192,12 +196,17 @@ for worker in $(in_container bash -c 'for exe in /proc/[0-9]*/exe; do
 done
 ((workers >= 3)) || fail "$workers worker processes, with the loader there should be three"
 
-say 'killed: up again at once, and guarding'
+say 'killed: up again at once, and guarding; by its keeper, or that by systemd'
+pid=$(main_pid)
+before=$(gate_pid)
+kill -KILL "$before"
+wait_until 30 has_another_gate "$before" || fail 'it was not started again'
+denied_inside /srv/mail/user/cur/virus
+expect_equal "$(main_pid)" "$pid" 'the keeper of one that was killed'
 ctl kill --signal=SIGKILL --kill-whom=main storescand.service
 restarted() { [[ $(main_pid) != 0 && $(main_pid) != "$pid" ]] && is_active; }
 wait_until 30 restarted || fail 'it was not started again'
 denied_inside /srv/mail/user/cur/virus
-pid=$(main_pid)
 
 say 'hung: the watchdog sees it'
 in_container mkdir -p /run/systemd/system/storescand.service.d
@@ -205,7 +214,7 @@ in_container bash -c 'printf "[Service]\nWatchdogSec=2\n" >/run/systemd/system/s
 ctl daemon-reload
 ctl restart storescand.service
 pid=$(main_pid)
-in_container bash -c 'kill -STOP "$1"' kill "$pid"
+in_container bash -c 'kill -STOP "$1"' kill "$(gate)"
 wait_until 30 restarted || fail 'the watchdog did not act'
 in_container journalctl --sync
 in_container journalctl --no-pager -b -u storescand.service >"$WORK/journal"
@@ -213,11 +222,11 @@ grep -q -i 'watchdog timeout' "$WORK/journal" ||
     fail 'it was restarted, but not by the watchdog'
 denied_inside /srv/mail/user/cur/virus
 # With work to do, it is fed.
-pid=$(main_pid)
+pid=$(gate)
 make_maildir "$WORK/store/busy"
 "$MAKE_MAIL" clean -n 300 -s 20000 -o "$WORK/store/busy/cur" >/dev/null
 in_container bash -c 'for n in {1..40}; do cat /srv/mail/busy/cur/* >/dev/null; done'
-expect_equal "$(main_pid)" "$pid" 'process after work under the watchdog'
+expect_equal "$(gate)" "$pid" 'process after work under the watchdog'
 
 say 'mistakes: refused once, not tried for ever'
 in_container bash -c 'printf "[store mail]\non_infected = perhaps\n" >/etc/storescan/conf.d/50-mistake.conf'
@@ -287,9 +296,9 @@ for set in CapInh CapAmb; do
     expect_equal "$(status_of "$remedy" "$set")" 0000000000000000 'capabilities that it hands on'
 done
 expect_equal "$(status_of "$remedy" NoNewPrivs)" 1 'no new privileges of storescan-remedy'
-expect_equal "$(status_of "$remedy" Seccomp_filters)" "$(($(status_of "$(main_pid)" Seccomp_filters) + 1))" \
+expect_equal "$(status_of "$remedy" Seccomp_filters)" "$(($(status_of "$(gate)" Seccomp_filters) + 1))" \
     'filters of storescan-remedy'
-expect_equal "$(status_of "$(main_pid)" CapEff)" "$caps" 'capabilities of storescand'
+expect_equal "$(status_of "$(gate)" CapEff)" "$caps" 'capabilities of storescand'
 replaced=$(in_container bash -c 'basename "$(grep -l "^state: replaced" \
     $(grep -l "^path: /srv/mail/user/cur/virus$" /var/lib/storescan/quarantine/*.meta))" .meta')
 ! cmp -s "$WORK/store/user/cur/virus" "$WORK/infected" || fail 'it was not replaced'

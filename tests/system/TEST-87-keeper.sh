@@ -1,0 +1,269 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# storescan-keeper without a service manager: storescand is killed under readers of infected and clean mail, and
+# nothing gets by; what can't be run is tried on, or not; signals; and the keeper itself ends.
+
+source "$(dirname "$0")/../lib.sh"
+setup
+KEEPER=$BUILD/daemon/keeper/storescan-keeper
+KEEPER_PID=
+PROGRAM=$STORESCAND
+TARGET_MS=${TARGET_MS:-3000}
+[[ -x $KEEPER ]] || fail "no $KEEPER: build first"
+# For a storescand that does not lie beside them.
+export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker
+export STORESCAN_REMEDY=$BUILD/daemon/remedy/storescan-remedy
+export STORESCAN_SWEEP=$BUILD/daemon/sweep/storescan-sweep
+
+put_back() { [[ -z $KEEPER_PID ]] || kill -KILL "$KEEPER_PID" 2>/dev/null; }
+
+# run_keeper [PREFIX-COMMAND...]: on the configuration that there is, and waits until storescand guards.
+run_keeper() {
+    : >"$LOG"
+    "$@" "$KEEPER" "$PROGRAM" --config "$CONF" </dev/null >>"$LOG" 2>&1 &
+    KEEPER_PID=$!
+    wait_until 60 started 1 || fail 'storescand was not ready within a minute'
+    wait_until 5 gate || fail 'storescand is not the child of its keeper'
+}
+gate() {
+    local child
+    for child in $(children "$KEEPER_PID"); do
+        [[ $(cat "/proc/$child/comm" 2>/dev/null) != storescand ]] || { echo "$child" && return 0; }
+    done
+    return 1
+}
+is_another() { [[ $(gate) != "$1" ]] && gate; }
+started() { (($(count_lines '^storescand: started') >= $1)); }
+keeper_is_gone() { [[ ! -e /proc/$KEEPER_PID || $(awk '/^State:/ { print $2 }' "/proc/$KEEPER_PID/status") == Z ]]; }
+# ended STATUS: the keeper, and all that was its.
+ended() {
+    local status=0
+    wait_until 30 keeper_is_gone || fail 'the keeper goes on'
+    wait "$KEEPER_PID" 2>/dev/null || status=$?
+    expect_equal "$status" "$1" 'status of the keeper'
+    KEEPER_PID=
+    wait_until 10 all_gone || fail "processes were left behind: $(ours)"
+}
+ours() { pgrep -f -- "--config $CONF" || true; }
+all_gone() { [[ -z $(ours) ]]; }
+waits() { [[ $(<"/proc/$1/wchan") == fanotify_handle_event ]]; }
+capabilities() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"; }
+# The folder of the keeper's socket, as its child was told of it.
+socket_folder() { tr '\0' '\n' <"/proc/$(gate)/environ" | sed -n 's,^NOTIFY_SOCKET=\(/run/storescan-keeper\..*\)/notify$,\1,p'; }
+
+make_fs store ext4
+mkdir "$WORK/mail"
+make_mail "$WORK/mail/clean" clean -s 20000
+make_mail "$WORK/mail/infected" eicar-base64
+for kind in clean infected; do
+    make_maildir "$WORK/store/$kind"
+    for n in 0 1 2 3; do
+        { echo "X-Number: $n"; cat "$WORK/mail/$kind"; } >"$WORK/store/$kind/cur/fixed-$n"
+    done
+done
+add_store mail "$WORK/store"
+write_config
+
+say 'a storescand that can not start has nothing to be kept: the keeper ends as it does'
+# refused STATUS COMMAND...
+refused() {
+    local status=0 expected=$1
+    shift
+    "$@" >"$WORK/said" 2>&1 || status=$?
+    expect_equal "$status" "$expected" "status of $*"
+}
+refused 78 "$KEEPER" "$STORESCAND" --config "$WORK/none"
+refused 203 "$KEEPER" "$WORK/none"
+grep -q "Failed to run $WORK/none" "$WORK/said" || fail "it says: $(<"$WORK/said")"
+refused 64 "$KEEPER" storescand
+refused 0 "$KEEPER" "$STORESCAND" --version
+grep -q '^storescan ' "$WORK/said" || fail "it says: $(<"$WORK/said")"
+
+say 'kept without a service manager'
+run_keeper
+! grep 'not-kept' "$LOG" >&2 || fail 'it says that nobody keeps the marks'
+expect_denied "$WORK/store/infected/cur/fixed-0"
+expect_readable "$WORK/store/clean/cur/fixed-0"
+expect_equal "$(find "/proc/$KEEPER_PID/fd" -lname 'anon_inode:\[fanotify\]' | wc -l)" 3 'groups that the keeper has'
+# kill 5
+expect_equal "$(capabilities "$KEEPER_PID" CapEff)" 0000000000000020 'capabilities in effect of the keeper'
+expect_equal "$(capabilities "$(gate)" CapPrm)" "$(capabilities "$KEEPER_PID" CapPrm)" 'capabilities of storescand'
+((0x$(capabilities "$(gate)" CapEff) & 1 << 21)) || fail 'storescand has no CAP_SYS_ADMIN in effect'
+FOLDER=$(socket_folder)
+[[ -d $FOLDER && $(stat -c %a "$FOLDER") == 700 ]] || fail "the keeper's socket can be reached: $FOLDER"
+
+say 'killed under readers, 12 rounds'
+"$SOURCE/tests/system/kill-rounds" $$ "$WORK/store" --logs "$WORK/mail" --rounds 12 --target-ms "$TARGET_MS"
+(($(count_lines '^storescan-keeper: storescand was ended by SIGKILL; it is started again') >= 12)) ||
+    fail 'the log does not tell of each kill'
+grep -q '^storescand: taken-over' "$LOG" || fail 'nothing was taken over'
+
+say 'killed while mail waits for a scan: its readers get their answers from the next one'
+before=$(gate)
+left=
+for loader in $(children "$before"); do
+    left+=" $loader $(children "$loader" | paste -sd ' ')"
+    for worker in $(children "$loader"); do kill -STOP "$worker"; done
+done
+for kind in clean infected; do cp "$WORK/mail/$kind" "$WORK/store/$kind/tmp/mail"; done
+for kind in clean infected; do mv "$WORK/store/$kind/tmp/mail" "$WORK/store/$kind/new/mail"; done
+cat "$WORK/store/clean/new/mail" >"$WORK/mail/got" &
+CLEAN=$!
+cat "$WORK/store/infected/new/mail" >"$WORK/mail/evil" 2>"$WORK/said" &
+INFECTED=$!
+PIDS+=("$CLEAN" "$INFECTED")
+wait_until 10 waits "$CLEAN" || fail 'the reader of clean mail does not wait'
+wait_until 10 waits "$INFECTED" || fail 'the reader of infected mail does not wait'
+kill -KILL "$before"
+wait "$CLEAN" || fail 'the reader was refused'
+cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'it is not as it was'
+! wait "$INFECTED" || fail 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || fail 'some of infected mail was read'
+for pid in $left; do wait_until 10 test ! -e "/proc/$pid" || fail "a process of the killed one goes on: $pid"; done
+
+say 'crashed'
+before=$(gate)
+kill -SEGV "$before"
+wait_until 10 is_another "$before" || fail 'it was not started again after a crash'
+wait_for_line 'storescan-keeper: storescand was ended by SIGSEGV'
+expect_denied "$WORK/store/infected/cur/fixed-1"
+
+say 'signals'
+kill -USR1 "$KEEPER_PID"
+wait_for_line '^storescand: stats'
+detects() { read_file "$WORK/store/infected/cur/fixed-0" >/dev/null 2>&1; }
+blocks() { ! detects; }
+sed -i 's/^on_infected = .*/on_infected = detect/' "$CONF"
+kill -HUP "$KEEPER_PID"
+wait_until 20 detects || fail 'SIGHUP to the keeper did nothing'
+sed -i 's/^on_infected = .*/on_infected = block/' "$CONF"
+kill -HUP "$KEEPER_PID"
+wait_until 20 blocks || fail 'SIGHUP to the keeper did nothing'
+# One that ends by itself, when nobody told the keeper, is started again.
+before=$(gate)
+kill -TERM "$before"
+wait_until 20 is_another "$before" || fail 'it was not started again after SIGTERM'
+wait_for_line 'storescan-keeper: storescand ended with status 0; it is started again'
+expect_denied "$WORK/store/infected/cur/fixed-1"
+
+say 'killed, with mistakes in the configuration: what ran goes on'
+n=$(count_lines '^storescand: started')
+sed -i 's/^on_infected = .*/on_infected = perhaps/' "$CONF"
+kill -KILL "$(gate)"
+wait_until 20 started $((n + 1)) || fail 'it did not come back'
+wait_for_line 'config-refused: The configuration on disk has mistakes'
+expect_denied "$WORK/store/infected/cur/fixed-0"
+write_config
+# One that can be read, but not started by, is tried once.
+n=$(count_lines '^storescand: started')
+sed -i 's/^user = .*/user = nosuchuser/' "$CONF"
+kill -KILL "$(gate)"
+wait_until 20 started $((n + 1)) || fail 'it did not come back'
+wait_for_line 'storescan-keeper: storescand ended with status 1; it is started again'
+wait_for_line 'could not start by it'
+expect_denied "$WORK/store/infected/cur/fixed-0"
+write_config
+
+say 'stopped: the stores are open, and nothing is left'
+kill -TERM "$KEEPER_PID"
+ended 0
+wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
+detects || fail 'the store is not open'
+[[ ! -e $FOLDER ]] || fail "$FOLDER was left behind"
+
+say 'a program that is gone: who waits, waits on, and is answered when it is back'
+PROGRAM=$WORK/storescand
+cp "$STORESCAND" "$PROGRAM"
+run_keeper
+mv "$PROGRAM" "$WORK/away"
+kill -KILL "$(gate)"
+wait_for_line 'again before it was ready; it is started once a second'
+cat "$WORK/store/infected/cur/fixed-0" >"$WORK/mail/evil" 2>"$WORK/said" &
+INFECTED=$!
+PIDS+=("$INFECTED")
+wait_until 10 waits "$INFECTED" || fail 'an open of infected mail does not wait'
+n=$(count_lines 'it is started once a second')
+tried_on() { (($(count_lines 'it is started once a second') > n)); }
+wait_until 10 tried_on || fail 'it is not tried on'
+waits "$INFECTED" || fail 'an open of infected mail does not wait any more'
+mv "$WORK/away" "$PROGRAM"
+! wait "$INFECTED" || fail 'infected mail was read'
+kill -TERM "$KEEPER_PID"
+ended 0
+
+say 'with a service manager: it is told what storescand tells, keeps as well, and sees what is tried in vain'
+cat >"$WORK/manager.py" <<'PYTHON'
+import os, signal, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+kept = []
+with open(sys.argv[2], "w", buffering=1) as out:
+    while True:
+        data, fds, _, _ = socket.recv_fds(s, 4096, 16)
+        text = data.decode()
+        out.write(text + "\n")
+        if "FDSTORE=1" in text:
+            kept += fds
+        else:
+            for fd in fds:
+                os.close(fd)
+PYTHON
+start_manager() {
+    rm -f "$WORK/notify"
+    python3 "$WORK/manager.py" "$WORK/notify" "$WORK/told" &
+    MANAGER=$!
+    PIDS+=("$MANAGER")
+    wait_until 10 test -S "$WORK/notify" || fail 'no manager'
+}
+start_manager
+run_keeper env "NOTIFY_SOCKET=$WORK/notify" WATCHDOG_USEC=30000000
+wait_until 10 grep -q '^READY=1' "$WORK/told" || fail "the manager was told: $(<"$WORK/told")"
+expect_equal "$(grep -c '^FDSTORE=1' "$WORK/told")" 5 'fds that the manager was given'
+grep -q '^BARRIER=1' "$WORK/told" || fail 'the manager was not asked whether it has all'
+kill -KILL "$(gate)"
+wait_until 10 started 2 || fail 'it did not come back'
+wait_until 10 grep -q '^STATUS=storescand is started again' "$WORK/told" || fail 'the manager was not told of the kill'
+expect_equal "$(grep -c '^FDSTORE=1' "$WORK/told")" 5 'fds that the manager was given'
+rm "$PROGRAM"
+kill -KILL "$(gate)"
+ended 203
+expect_equal "$(count_lines 'the service is to begin anew')" 1 'times that it gave up'
+! grep '^STOPPING' "$WORK/told" >&2 || fail 'the manager was told that the service stops'
+cat "$WORK/store/infected/cur/fixed-0" >"$WORK/mail/evil" 2>"$WORK/said" &
+INFECTED=$!
+PIDS+=("$INFECTED")
+wait_until 10 waits "$INFECTED" || fail 'infected mail is open, though the manager keeps the marks'
+kill -KILL "$INFECTED" "$MANAGER"
+PROGRAM=$STORESCAND
+
+say 'a service manager that does not read keeps nobody waiting'
+start_manager
+run_keeper env "NOTIFY_SOCKET=$WORK/notify" WATCHDOG_USEC=300000
+kill -STOP "$MANAGER"
+for _ in 1 2 3; do
+    before=$(gate)
+    for _ in {1..20}; do
+        kill -HUP "$KEEPER_PID"
+        kill -USR1 "$KEEPER_PID"
+    done
+    kill -KILL "$before"
+    wait_until 10 is_another "$before" || fail 'it was not started again'
+    expect_denied "$WORK/store/infected/cur/fixed-1"
+    expect_readable "$WORK/store/clean/cur/fixed-1"
+done
+
+say 'aborted, as by the watchdog: storescand goes, even one that hangs, and the keeper as well'
+kill -STOP "$(gate)"
+kill -ABRT "$KEEPER_PID"
+ended 134
+kill -KILL "$MANAGER"
+wait "$MANAGER" 2>/dev/null || true
+
+say 'the keeper is killed: storescand does not go on unsupervised'
+run_keeper
+FOLDER=$(socket_folder)
+kill -KILL "$KEEPER_PID"
+ended 137
+[[ $FOLDER == /run/storescan-keeper.?????? ]] || fail "no folder of the keeper's: $FOLDER"
+rm "$FOLDER/notify"
+rmdir "$FOLDER"
