@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "daemon/autogroup.h"
 #include "daemon/sweeps-private.h"
 
 #define STATUS_SHUT_OUT 123 /* of the child before it is storescan-sweep */
@@ -68,7 +69,14 @@ static _Noreturn void child(const struct sweep *sweep, int sock, int board) {
         };
         const struct rlimit no_core = {}, files = { 1024, 1024 };
         sigset_t none;
+        int autogroup;
 
+        /* Signals to our process group (Ctrl-C) are for the gate. */
+        (void)setsid();
+        /* Behind everybody: with the gate's privileges still, which may do so as often as it likes. */
+        autogroup = autogroup_open(0);
+        autogroup_step_back(autogroup, true);
+        close_fd(autogroup);
         /* Out of the way of the numbers that they go to. */
         for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
                 fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
@@ -87,8 +95,6 @@ static _Noreturn void child(const struct sweep *sweep, int sock, int board) {
                 _exit(126);
         (void)setrlimit(RLIMIT_CORE, &no_core);
         (void)setrlimit(RLIMIT_NOFILE, &files);
-        /* Signals to our process group (Ctrl-C) are for the gate. */
-        (void)setsid();
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         (void)signal(SIGPIPE, SIG_DFL);

@@ -7,14 +7,17 @@
 #include <fcntl.h>
 #include <linux/ioprio.h>
 #include <linux/landlock.h>
-#include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "daemon/confinement.h"
 #include "store/util.h"
 
+/* Not SCHED_IDLE, which never pushes anything aside: it would stand in the queue behind a scan, longest of
+ * all, and from Linux 6.6 on who wakes up pushes something aside only if nobody else comes before it. A
+ * reader, or the gate, would wait for the next tick then. */
 void confine_priority(void) {
-        (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
+        (void)setpriority(PRIO_PROCESS, 0, 19);
         (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
                       IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 }

@@ -6,7 +6,7 @@
 
 #define CONFINE_PROBLEM_MAX 160
 
-/* Idle CPU and disk priority, of all threads that are still to come. */
+/* The lowest CPU and idle disk priority, of all threads that are still to come. */
 void confine_priority(void);
 
 /* Files: nothing beyond root (where the kernel has landlock). 0 or negative errno, with the reason. */
