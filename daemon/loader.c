@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "daemon/autogroup.h"
 #include "daemon/child.h"
 #include "daemon/program.h"
 
@@ -34,6 +35,7 @@ struct loader {
         pid_t pid;
         int pidfd; /* the number may be somebody else's once the process was reaped */
         int sock;
+        int autogroup; /* of its session, which the workers are in; or negative */
         struct ring_op receive_op;
         bool receiving, freed;
         union proto_message message;
@@ -153,7 +155,10 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
         char *argv[] = { name, NULL }, *envp[] = { NULL };
         const struct rlimit no_core = {}, usual_nice = { 20, 20 };
         sigset_t none;
+        char byte;
 
+        /* Signals to our process group (Ctrl-C) are for the gate, which ends the workers in order. */
+        (void)setsid();
         /* Both fds out of the way of the numbers they go to; the child's end of the socket first. */
         sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
         program = fcntl(program, F_DUPFD_CLOEXEC, 10);
@@ -161,6 +166,8 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
             dup3(program, CHILD_FD + 1, O_CLOEXEC) < 0 || close_range(CHILD_FD + 2, ~0U, 0) < 0)
                 _exit(124);
 
+        /* The first message: the gate has opened by then what it can't open of another user's process. */
+        (void)recv(CHILD_FD, &byte, sizeof(byte), MSG_PEEK);
         offer_to_oom_killer();
         /* A loader that works in the background is to come back to the usual priority. */
         (void)setrlimit(RLIMIT_NICE, &usual_nice);
@@ -174,8 +181,6 @@ static _Noreturn void child(const struct loader_settings *settings, int sock, in
         if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 _exit(126);
         (void)setrlimit(RLIMIT_CORE, &no_core);
-        /* Signals to our process group (Ctrl-C) are for the gate, which ends the workers in order. */
-        (void)setsid();
         /* A worker that wakes up does not push aside the gate, which has other openers to answer. */
         (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
         (void)sigemptyset(&none);
@@ -299,6 +304,7 @@ int loader_new(struct ring *ring, const struct loader_settings *settings,
                 .on_message = on_message,
                 .on_end = on_end,
                 .userdata = userdata,
+                .autogroup = -EBADF,
                 .receive_op.done = received,
         };
 
@@ -312,6 +318,7 @@ int loader_new(struct ring *ring, const struct loader_settings *settings,
         }
         loader->sock = TAKE_FD(ours);
         loader->pidfd = (int)syscall(SYS_pidfd_open, loader->pid, 0);
+        loader->autogroup = autogroup_open(loader->pid);
         r = loader->pidfd < 0 ? -errno : send_load(loader, settings->config, request);
         if (r < 0) {
                 loader_free(loader);
@@ -326,6 +333,7 @@ struct loader *loader_let_go(struct loader *loader) {
         if (!loader)
                 return NULL;
         loader->pidfd = close_fd(loader->pidfd);
+        loader->autogroup = close_fd(loader->autogroup);
         /* The receive under way, if any, ends by the shutdown and frees the object; it may not have been
          * submitted yet, and the number of its fd must not be another's then. */
         (void)shutdown(loader->sock, SHUT_RDWR);
@@ -347,6 +355,10 @@ struct loader *loader_free(struct loader *loader) {
 
 pid_t loader_pid(const struct loader *loader) {
         return loader->pid;
+}
+
+void loader_step_back(struct loader *loader, bool back) {
+        autogroup_step_back(loader->autogroup, back);
 }
 
 int loader_spawn(struct loader *loader, unsigned worker, uint32_t serial, int channel, int slot,

@@ -57,6 +57,9 @@ struct loader *loader_let_go(struct loader *loader);
 
 pid_t loader_pid(const struct loader *loader);
 
+/* Whether it and its workers give way to all other sessions. */
+void loader_step_back(struct loader *loader, bool back);
+
 /* Asks for a worker; cache is the memory of the verdict cache, or -EBADF. The fds stay the
  * caller's. 0 or negative errno. */
 int loader_spawn(struct loader *loader, unsigned worker, uint32_t serial, int channel, int slot,

@@ -89,6 +89,8 @@ struct team {
         struct worker workers[WORKERS_MAX];
         struct proto_servers servers; /* of clamd, as they were told last */
         bool stale;                   /* they have other signatures now */
+        bool back;                    /* its processes give way to all others */
+        uint64_t wanted_usec;         /* when somebody waited for a scan last */
         /* Theirs, while there is a pidfd; beside each other, since each event asks for them. */
         pid_t pids[WORKERS_MAX];
 };
@@ -186,6 +188,9 @@ void team_retire(struct team *team);
 
 /* Looks after the workers: kills those over their time, starts missing ones. */
 uint64_t team_run(struct team *team, uint64_t now);
+
+/* Somebody waits for a scan that a worker has: it gives way to nobody now. */
+void team_hurry(struct team *team, uint64_t now);
 
 /* Whether a worker is there or on its way; whether operations of it are in the ring. */
 unsigned team_count(const struct team *team, enum worker_state state);

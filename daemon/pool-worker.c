@@ -787,6 +787,8 @@ void worker_take(struct worker *w, struct pool_job *job, bool now) {
         job->dispatched_usec = now_usec();
         bay->job = job;
         bay->filled = 0;
+        if (!job->low)
+                team_hurry(w->team, job->dispatched_usec);
         if (pool_job_by_fd(job))
                 job_send(bay, job->fd, now);
         else if (now && read_cached(bay))

@@ -135,6 +135,8 @@ void pool_raise(struct pool *pool, struct pool_job *job, pid_t pid) {
         }
         if (waits)
                 leave_queue(pool, job);
+        else
+                team_hurry(pool->running, now_usec());
         job->low = false;
         job->pid = pid;
         pool->stats->raised += waits;

@@ -11,6 +11,11 @@
 #include "daemon/clock.h"
 
 #define START_PAUSE_USEC (5 * USEC_PER_SEC) /* before a worker that did not start is tried again */
+/* How long nobody has waited for a scan before workers step back. */
+#define CALM_USEC (100 * USEC_PER_MSEC)
+/* On a busy machine a scan that nobody waits for gets next to nothing. It must not be taken for one that
+ * hangs, or that is beyond limits: what takes so long goes on as if somebody waited for it. */
+#define MEEK_USEC (1 * USEC_PER_SEC)
 
 struct team *team_new(struct pool *pool) {
         struct team *team = calloc(1, sizeof(*team));
@@ -53,6 +58,21 @@ void team_log_loaded(const struct team *team, const struct proto_loaded *loaded)
                          loaded->engine, loaded->database_version,
                          (unsigned long long)(loaded->load_usec / 1000), r->generation);
         journal_put(journal, r);
+}
+
+/* ---- Who comes first ---- */
+
+static void step_back(struct team *team, bool back) {
+        if (team->back == back)
+                return;
+        team->back = back;
+        if (team->loader)
+                loader_step_back(team->loader, back);
+}
+
+void team_hurry(struct team *team, uint64_t now) {
+        team->wanted_usec = now;
+        step_back(team, false);
 }
 
 /* ---- The loader ---- */
@@ -139,13 +159,14 @@ int team_load(struct team *team, const struct loader_request *request) {
 
 void team_end(struct team *team, enum reason reason) {
         team->loader = loader_free(team->loader);
-        team->loaded = false;
+        team->loaded = team->back = false;
         for (unsigned i = 0; i < WORKERS_MAX; i++)
                 worker_lost(&team->workers[i], reason);
 }
 
 void team_retire(struct team *team) {
         team->retired = true;
+        step_back(team, false);
         for (unsigned i = 0; i < WORKERS_MAX; i++)
                 worker_retire(&team->workers[i]);
 }
@@ -169,8 +190,33 @@ static uint64_t fill_place(struct team *team, struct worker *w, uint64_t now) {
         return worker_run(w, now);
 }
 
+/* Workers that only have what nobody waits for step back, all of them: they are one session. When it is to
+ * be looked at again. */
+static uint64_t set_pace(struct team *team, uint64_t now) {
+        uint64_t oldest = USEC_INFINITY;
+        bool wanted = false;
+
+        for (unsigned i = 0; i < team->n_workers; i++)
+                for (size_t k = 0; k < PROTO_BAYS; k++) {
+                        const struct bay *bay = &team->workers[i].bays[k];
+
+                        if (bay->state == BAY_FREE)
+                                continue;
+                        wanted = wanted || (bay->job && !bay->job->low);
+                        oldest = MIN(oldest, bay->since_usec);
+                }
+        if (wanted || (oldest != USEC_INFINITY && now >= oldest + MEEK_USEC))
+                team_hurry(team, now);
+        if (wanted || oldest == USEC_INFINITY)
+                return USEC_INFINITY;
+        if (now < team->wanted_usec + CALM_USEC)
+                return team->wanted_usec + CALM_USEC;
+        step_back(team, true);
+        return oldest + MEEK_USEC;
+}
+
 uint64_t team_run(struct team *team, uint64_t now) {
-        uint64_t next = USEC_INFINITY;
+        uint64_t next = set_pace(team, now);
 
         for (unsigned i = 0; i < team->n_workers; i++) {
                 next = MIN(next, worker_run(&team->workers[i], now));

@@ -67,6 +67,13 @@ wait_for_line "blocked: Denied open of '$MAIL/new/nested' by storescan-sweep"
 expect_readable "$MAIL"/cur/*clean*
 expect_equal "$(counter scans)" 202 'scans after everything was read'
 
+say 'workers step back for what nobody waits for, not for a reader'
+expect_equal "$(session_nice "$(loader_pid)")" 19 'nice value of the session of workers that swept'
+make_mail "$MAIL/new/wanted" clean
+expect_readable "$MAIL/new/wanted"
+expect_equal "$(session_nice "$(loader_pid)")" 0 'nice value of their session when somebody waits'
+rm "$MAIL/new/wanted"
+
 say 'the process is shut in'
 again mail 'schedule = boot' 'window = 00:00-00:01' 'rate = 1'
 sweep_runs || wait_until 10 sweep_runs || fail 'no sweep'
