@@ -65,8 +65,14 @@ void server_ask_probe(struct server *s, enum command_purpose purpose, const stru
         (void)server_ask(s, purpose, probe->fd, probe->size);
 }
 
-/* The pieces that a command is sent in: its words, then its content, then the end of that. */
+/* The pieces that a command is sent in: its words, then its content, then the end of that. An fd goes with the
+ * words: sent by itself it would cost clamd another wake-up. */
 enum { STAGE_WORDS, STAGE_CONTENT, STAGE_END, _STAGE_MAX };
+
+/* Else the session's beginning, or VERSION. */
+static bool has_content(const struct command *c) {
+        return c && c->purpose != ASK_VERSION;
+}
 
 static size_t words_of(const struct server *s, const struct command *c, char ret[static 32]) {
         const char *words = !c                          ? "zIDSESSION"
@@ -77,20 +83,23 @@ static size_t words_of(const struct server *s, const struct command *c, char ret
         uint32_t size;
 
         memcpy(ret, words, n);
-        if (c && c->purpose != ASK_VERSION && s->stream) {
-                size = htobe32((uint32_t)c->size);
-                memcpy(ret + n, &size, sizeof(size));
-                n += sizeof(size);
+        if (!has_content(c))
+                return n;
+        if (!s->stream) {
+                ret[n] = '\0'; /* clamd waits for a byte that belongs to the fd */
+                return n + 1;
         }
-        return n;
+        size = htobe32((uint32_t)c->size);
+        memcpy(ret + n, &size, sizeof(size));
+        return n + sizeof(size);
 }
 
-static ssize_t send_fd(int sock, int fd) {
+static ssize_t send_fd(int sock, const void *words, size_t size, int fd) {
         union {
                 struct cmsghdr align;
                 char buf[CMSG_SPACE(sizeof(int))];
         } control = {};
-        struct iovec iov = { .iov_base = (char[]){ 0 }, .iov_len = 1 };
+        struct iovec iov = { .iov_base = (void *)(uintptr_t)words, .iov_len = size };
         struct msghdr mh = { .msg_iov = &iov,
                              .msg_iovlen = 1,
                              .msg_control = control.buf,
@@ -107,21 +116,22 @@ static ssize_t send_fd(int sock, int fd) {
 /* Sends some of this stage, which has *size bytes; what of it was sent. */
 static ssize_t send_stage(struct server *s, const struct command *c, uint64_t *size) {
         char words[32] = {};
-        bool more = c && c->purpose != ASK_VERSION;
+        bool more = has_content(c);
         off_t at = (off_t)s->stage_done;
 
         *size = 0;
         if (s->stage == STAGE_WORDS)
                 *size = words_of(s, c, words);
-        else if (more)
-                *size = s->stage == STAGE_CONTENT ? (s->stream ? c->size : 1) : s->stream ? 4 : 0;
+        else if (more && s->stream)
+                *size = s->stage == STAGE_CONTENT ? c->size : 4;
         if (s->stage_done == *size)
                 return 0;
-        if (s->stage != STAGE_CONTENT || !c)
-                return send(s->fd, words + s->stage_done, (size_t)(*size - s->stage_done),
-                            MSG_NOSIGNAL | (s->stage == STAGE_WORDS && more ? MSG_MORE : 0));
-        return s->stream ? sendfile(s->fd, c->fd, &at, (size_t)(*size - s->stage_done))
-                         : send_fd(s->fd, c->fd);
+        if (s->stage == STAGE_CONTENT && c)
+                return sendfile(s->fd, c->fd, &at, (size_t)(*size - s->stage_done));
+        if (s->stage == STAGE_WORDS && c && more && !s->stream && s->stage_done == 0)
+                return send_fd(s->fd, words, (size_t)*size, c->fd);
+        return send(s->fd, words + s->stage_done, (size_t)(*size - s->stage_done),
+                    MSG_NOSIGNAL | (s->stage == STAGE_WORDS && more && s->stream ? MSG_MORE : 0));
 }
 
 bool server_has_to_send(const struct server *s) {
