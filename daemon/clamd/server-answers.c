@@ -18,6 +18,8 @@ static_assert(SERVER_SCANS_MAX + SERVER_HELD_MAX + 4 <= SERVER_COMMANDS_MAX,
 
 /* How long what is held may wait for more, so that one canary does for all of it; and no longer than its scan took. */
 #define HOLD_USEC (20 * USEC_PER_MSEC)
+/* How long those who were answered together may take to ask again. */
+#define RETURN_USEC (1 * USEC_PER_MSEC)
 
 static const char limits_prefix[] = "Heuristics.Limits.Exceeded";
 
@@ -75,9 +77,11 @@ static void hold(struct server *s, struct command *c, uint64_t now) {
 }
 
 /* The canary was found. */
-static void release(struct server *s, uint32_t canary) {
+static void release(struct server *s, uint32_t canary, uint64_t now) {
         const struct clamd_reply ok = { .answer = CLAMD_OK };
 
+        s->returning = 0;
+        s->return_usec = now + RETURN_USEC;
         for (size_t i = 0; i < SERVER_COMMANDS_MAX; i++) {
                 struct command *c = &s->commands[i];
                 void *job = c->job;
@@ -87,17 +91,21 @@ static void release(struct server *s, uint32_t canary) {
                 server_take_out(c);
                 s->scans--;
                 s->held--;
+                s->returning++;
                 if (job)
                         s->owner->answered(s->owner->userdata, s, job, &ok);
         }
 }
 
-/* Now, where twice as much waits for it as is still being scanned. */
+/* Now, where twice as much waits for it as is still being scanned. What was answered meanwhile waits for those
+ * who ask again: it would be most of what is there, until they do. */
 uint64_t server_prove_held(struct server *s, uint64_t now) {
+        bool alone = s->returning > 0 && now < s->return_usec;
+
         if (s->state != SERVER_UP || s->prove_usec == 0 || server_asked(s, ASK_CANARY))
                 return UINT64_MAX;
-        if (s->held * 3 < s->scans * 2 && now < s->prove_usec)
-                return s->prove_usec;
+        if (now < s->prove_usec && (alone || s->held * 3 < s->scans * 2))
+                return alone ? MIN(s->return_usec, s->prove_usec) : s->prove_usec;
         server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
         s->prove_usec = 0;
         server_send(s, now);
@@ -110,7 +118,7 @@ static void take_probe(struct server *s, const struct command *c, const struct c
 
         if (!why) {
                 if (c->purpose == ASK_CANARY)
-                        release(s, c->id);
+                        release(s, c->id, now);
                 return;
         }
         /* What listens on a socket here may be a tunnel, which passes no fds. */

@@ -84,6 +84,7 @@ void server_begin(struct server *s, uint64_t now) {
         s->last_id = s->sending = s->stage = 0;
         s->stage_done = s->n_received = 0;
         s->deaf = false;
+        s->returning = 0;
         r = connect_to(s);
         if (r < 0)
                 server_fail(s, now, "%s",
@@ -167,6 +168,8 @@ int server_scan(struct server *s, void *job, int fd, uint64_t size, uint64_t now
         c = server_ask(s, ASK_SCAN, own, size);
         c->job = job;
         s->scans++;
+        if (s->returning > 0)
+                s->returning--;
         server_send(s, now);
         return 0;
 }

@@ -81,15 +81,17 @@ struct server {
         bool scanned; /* something, since the twin */
 
         struct command commands[SERVER_COMMANDS_MAX];
-        unsigned scans;      /* of them, held ones too */
-        unsigned held;       /* HOLD_OK */
-        uint64_t prove_usec; /* when a canary is due behind those without one; 0: there are none */
-        uint64_t turn;       /* the owner's: when it is to be asked next */
-        uint32_t last_id;    /* of the command that was put in last */
-        uint32_t sending;    /* the id of the one that is being sent; 0: the session is begun */
-        unsigned stage;      /* of it */
-        uint64_t stage_done; /* bytes */
-        bool deaf;           /* it takes no more */
+        unsigned scans;       /* of them, held ones too */
+        unsigned held;        /* HOLD_OK */
+        uint64_t prove_usec;  /* when a canary is due behind those without one; 0: there are none */
+        unsigned returning;   /* of those answered last, who have not asked again */
+        uint64_t return_usec; /* until when that is waited for */
+        uint64_t turn;        /* the owner's: when it is to be asked next */
+        uint32_t last_id;     /* of the command that was put in last */
+        uint32_t sending;     /* the id of the one that is being sent; 0: the session is begun */
+        unsigned stage;       /* of it */
+        uint64_t stage_done;  /* bytes */
+        bool deaf;            /* it takes no more */
         char received[2048];
         size_t n_received;
 };
