@@ -218,9 +218,12 @@ static void take_item(struct many_file *file, const struct proto_span *span,
         struct cache_verdict v = { .verdict = VERDICT_UNKNOWN };
         bool known = verdict_of(file, span, item, &v);
         uint64_t at = span->offset;
-        enum span_state state = !known                                             ? SPAN_PASSED
-                                : many_was_touched(file, span->offset, span->size) ? SPAN_STALE
-                                                                                   : SPAN_FRESH;
+        /* What was the last may go on in what has come since. */
+        bool cut = span->last && span->offset + span->size != file->size;
+        enum span_state state = !known ? SPAN_PASSED
+                                : cut || many_was_touched(file, span->offset, span->size)
+                                        ? SPAN_STALE
+                                        : SPAN_FRESH;
 
         if (!known && spans_find_infected(&file->spans, &at, span->offset + span->size))
                 v.verdict = VERDICT_INFECTED; /* as far as anybody knows */
@@ -290,6 +293,7 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
         file->job = (struct pool_job){
                 .fd = file->fd,
                 .size = file->size,
+                .aloud = file->aloud,
                 .form = stores_form(file->store->format),
                 .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed && !fresh,
                 .use_hub = scans_honour_stamps(many->p.scans, file->store, awaited) && !fresh &&

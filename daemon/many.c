@@ -158,25 +158,26 @@ static bool make_room(struct many *many) {
 }
 
 /* Wakes a file that rests. False: it is another one by now, whose inode has the same number. */
-static bool file_wake(struct many_file *file, int event_fd) {
+static bool file_wake(struct many_file *file, const struct gate_event *event) {
         struct many *many = file->many;
         struct changes_key key;
 
         int fd = -EBADF;
 
-        changes_key(event_fd, &key);
+        changes_key(event->fd, &key);
         if (key.size == 0 || !changes_key_equal(&key, &file->key))
                 return false;
         /* Out of the list first: room is made by letting others rest, and the last of these go. */
         file_unlist(file);
         if (make_room(many))
-                fd = fcntl(event_fd, F_DUPFD_CLOEXEC, 3);
+                fd = fcntl(event->fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0) {
                 TAILQ_INSERT_HEAD(&many->resting, file, used);
                 many->n_resting++;
                 return false;
         }
         file->fd = fd;
+        file->aloud = gate_is_aloud(event);
         TAILQ_INSERT_HEAD(&many->used, file, used);
         many->n_used++;
         return true;
@@ -196,12 +197,13 @@ static void file_use(struct many_file *file) {
 }
 
 /* A file that is known, in use from now on; or NULL. */
-static struct many_file *use_file(struct many *many, int event_fd, const struct stat *st) {
+static struct many_file *use_file(struct many *many, const struct gate_event *event,
+                                  const struct stat *st) {
         struct many_file *file = find_file(many, st);
 
         if (!file)
                 return NULL;
-        if (file->fd < 0 && !file_wake(file, event_fd)) {
+        if (file->fd < 0 && !file_wake(file, event)) {
                 file_free(file);
                 return NULL;
         }
@@ -223,6 +225,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         file->ino = open->st->st_ino;
         file->ranges = gate_has_ranges(many->p.gate, open->st->st_dev);
         file->fd = fcntl(open->event->fd, F_DUPFD_CLOEXEC, 3);
+        file->aloud = gate_is_aloud(open->event);
         file->size = (uint64_t)open->st->st_size;
         file->mtime = open->st->st_mtim;
         file->ctime = open->st->st_ctim;
@@ -640,7 +643,7 @@ static void no_room(struct many *many, const struct many_open *open) {
 }
 
 void many_opened(struct many *many, const struct many_open *open) {
-        struct many_file *file = use_file(many, open->event->fd, open->st);
+        struct many_file *file = use_file(many, open->event, open->st);
 
         if (!file)
                 file = file_new(many, open);
@@ -673,7 +676,7 @@ void many_opened(struct many *many, const struct many_open *open) {
 }
 
 bool many_accessed(struct many *many, const struct gate_event *event, const struct stat *st) {
-        struct many_file *file = use_file(many, event->fd, st);
+        struct many_file *file = use_file(many, event, st);
 
         if (!file)
                 return false;

@@ -245,6 +245,7 @@ static struct naming *naming_new(struct names *names, const struct report *repor
         n->job = (struct pool_job){
                 .fd = n->fd,
                 .size = report->size,
+                .aloud = true, /* it may have been opened anew */
                 .low = true,
                 .form = stores_form(report->store->format),
                 .many = report->has_item,

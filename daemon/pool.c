@@ -32,7 +32,7 @@ uint64_t pool_job_at(const struct pool_job *job) {
 }
 
 bool pool_job_by_fd(const struct pool_job *job) {
-        return job->plan || job->size - pool_job_at(job) >= PROTO_BAY_SIZE;
+        return job->plan || job->aloud || job->size - pool_job_at(job) >= PROTO_BAY_SIZE;
 }
 
 /* Whose opens take turns. Not asked of a job that is given to a worker at once. */

@@ -42,8 +42,9 @@ struct pool_job {
         int fd;        /* of the content; stays the owner's, open until done() */
         uint64_t size; /* by fstat */
         bool exact;    /* nobody can be writing: the size holds */
-        bool low;      /* nobody waits for it */
-        pid_t pid;     /* who does; else 0 */
+        bool aloud; /* reading fd raises events of ours: a worker does it, whom the gate lets through */
+        bool low;  /* nobody waits for it */
+        pid_t pid; /* who does; else 0 */
         bool has_known;
         uint8_t known[STAMP_DIGEST_SIZE];
         enum job_form form;

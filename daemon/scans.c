@@ -314,6 +314,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
         scan->scans = scans;
         scan->fd = subject->fd;
         scan->is_event = subject->is_event;
+        scan->aloud = !subject->is_event || subject->since_usec > 0;
         scan->leased = subject->leased;
         scan->withdraw = subject->withdraw;
         scan->old_stamp = subject->old_stamp;
@@ -373,6 +374,7 @@ void scan_start(struct scan *scan, bool fresh) {
                 .fd = scan->fd,
                 .size = scan->size,
                 .exact = scan->leased,
+                .aloud = scan->aloud,
                 .low = !awaited,
                 .pid = pid,
                 .has_known = !fresh && scan->stamp.has_digest,

@@ -18,8 +18,9 @@
 
 #define BLOCKS     16
 #define BLOCK_SIZE (64 * 1024)
+#define PAGE       ((size_t)4096) /* or a part of one */
 
-/* Of BLOCK_SIZE, or none yet. Of the pages behind what was asked for, none is touched. */
+/* Of BLOCK_SIZE, or none yet; sizes are of whole pages. Nobody here protects or moves such a mapping. */
 static struct block {
         unsigned char *memory;
         size_t used; /* 0: free */
@@ -47,6 +48,10 @@ static struct block *find_free(void) {
                         empty = b;
         }
         return empty;
+}
+
+static size_t of_pages(size_t size) {
+        return (size + PAGE - 1) / PAGE * PAGE;
 }
 
 static void *take(size_t size) {
@@ -78,7 +83,7 @@ static int map(const void *start, size_t size, int protection, int flags, int fd
             flags != (MAP_PRIVATE | MAP_ANONYMOUS))
                 return 0;
         begin();
-        memory = take(size);
+        memory = take(of_pages(size));
         end();
         if (!memory)
                 return 0;
@@ -95,8 +100,8 @@ static int unmap(const void *start, size_t size, int *ret) {
         for (struct block *b = blocks; b < blocks + BLOCKS; b++) {
                 if (!b->memory || from + size <= b->memory || from >= b->memory + BLOCK_SIZE)
                         continue;
-                if (from == b->memory && size == b->used) {
-                        b->dirty = size > b->dirty ? size : b->dirty;
+                if (from == b->memory && size <= BLOCK_SIZE && of_pages(size) == b->used) {
+                        b->dirty = b->used > b->dirty ? b->used : b->dirty;
                         b->used = 0;
                         *ret = 0;
                         ours = 1;

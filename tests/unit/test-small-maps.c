@@ -54,6 +54,19 @@ START_TEST(test_kept) {
 }
 END_TEST
 
+/* A mapping is of whole pages, whatever was asked for. */
+START_TEST(test_odd_sizes) {
+        unsigned char *memory;
+
+        small_maps_keep();
+        memory = small(5000);
+        memset(memory, 'x', 8 * KIB);
+        ck_assert_int_eq(munmap(memory, 8 * KIB), 0);
+        ck_assert_ptr_eq(small(5001), memory);
+        ck_assert(is_zero(memory, 8 * KIB));
+}
+END_TEST
+
 START_TEST(test_each_its_own) {
         unsigned char *all[100];
 
@@ -106,4 +119,5 @@ START_TEST(test_in_parts) {
 }
 END_TEST
 
-UNIT_MAIN("small-maps", test_kept, test_each_its_own, test_left_to_the_kernel, test_in_parts);
+UNIT_MAIN("small-maps", test_kept, test_odd_sizes, test_each_its_own, test_left_to_the_kernel,
+          test_in_parts);
