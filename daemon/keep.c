@@ -23,7 +23,8 @@ void keep_take(struct keep *keep) {
         char **given = NULL;
         int n = sd_listen_fds_with_names(1, &given);
 
-        *keep = (struct keep){ .kept = getenv("NOTIFY_SOCKET") != NULL };
+        *keep = (struct keep){ .kept = getenv("NOTIFY_SOCKET") != NULL,
+                               .alone = getenv(KEEPER_ALONE) != NULL };
         for (int i = 0; i < _KEEP_MAX; i++)
                 keep->fds[i] = -EBADF;
         for (int i = 0; i < n; i++) {

@@ -18,9 +18,13 @@ enum keep_what {
         _KEEP_MAX
 };
 
+/* Set by a keeper behind which nobody else keeps anything. */
+#define KEEPER_ALONE "STORESCAN_KEEPER_ALONE"
+
 struct keep {
         bool put;           /* it was given something since keep_finish() */
         bool kept;          /* there is a service manager, and it took what it was given */
+        bool alone;         /* it is a keeper, which opens the stores when it is told to end */
         int fds[_KEEP_MAX]; /* of the process before; -EBADF: none. Whoever takes one sets that */
 };
 

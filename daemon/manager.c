@@ -178,7 +178,12 @@ static void reap(struct manager *m) {
 static void take_signal(struct manager *m, const struct signalfd_siginfo *info) {
         switch (info->ssi_signo) {
         case SIGTERM:
-        case SIGINT: m->ending = true; break;
+        case SIGINT:
+                m->ending = true;
+                /* Nobody is started in our place: what waits has to get its answer from us. */
+                if (m->keep.alone && (pid_t)info->ssi_pid == getppid())
+                        m->keep.kept = false;
+                break;
         case SIGHUP: manager_reload(m); break;
         case SIGUSR1: print_stats(m); break;
         case SIGCHLD: reap(m); break;

@@ -264,9 +264,10 @@ void relay_receive(struct relay *relay, pid_t pid, bool ended) {
 static int choose_folder(struct relay *relay) {
         const char *runtime = getenv("RUNTIME_DIRECTORY"); /* of the unit; systemd.exec(5) */
 
-        if (runtime && runtime[0] == '/' && !strchr(runtime, ':') &&
-            strlen(runtime) < sizeof(relay->folder)) {
-                (void)snprintf(relay->path, sizeof(relay->path), "%s/keeper", runtime);
+        size_t n = runtime ? strcspn(runtime, ":") : 0; /* the first of them */
+
+        if (n > 0 && runtime[0] == '/' && n < sizeof(relay->folder)) {
+                (void)snprintf(relay->path, sizeof(relay->path), "%.*s/keeper", (int)n, runtime);
                 return 0;
         }
         (void)snprintf(relay->folder, sizeof(relay->folder), "/run/storescan-keeper.XXXXXX");

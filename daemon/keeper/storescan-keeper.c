@@ -8,9 +8,9 @@
  * Owns: the child, what it has left behind when it is no more, the signals. Must not own: the group (it never
  * reads it, and two readers would answer each other's events), any decision about a file, the sandbox.
  *
- * A storescand that can not be run ends the keeper in the same way, so that the service manager, which
- * keeps the same fds, sees it and begins anew. Where there is none, nobody else would: it is tried on, once a
- * second. Without anything that is kept there is nothing to be careful of, and no reason to try again.
+ * With --manager, a storescand that can not be run ends the keeper in the same way, so that the service
+ * manager, which keeps the same fds, sees it and begins anew. Where there is none, or one that keeps nothing,
+ * nobody else would: it is tried on, once a second. Without anything that is kept there is nothing to be careful of, and no reason to try again.
  *
  * The end of the last that holds the group lets all who wait through, so that it is what relay_close() does
  * last, behind all that could still need it.
@@ -33,14 +33,17 @@
 #include <syslog.h>
 
 #include "daemon/clock.h"
+#include "daemon/keep.h"
 #include "daemon/keeper/relay.h"
 #include "store/util.h"
 
 #define FAILURES_MAX 3U           /* starts in a row of which none came to be ready */
 #define AGAIN_USEC   USEC_PER_SEC /* between such starts, where nobody else would begin anew */
-#define LEFT_USEC    (5 * USEC_PER_SEC) /* for what was left behind, to be gone */
-#define ABORT_USEC   (5 * USEC_PER_SEC) /* for storescand to abort */
-#define NOT_RUN      203                /* of a program that can't be executed; systemd.exec(5) */
+#define PAUSE_USEC   (100 * USEC_PER_MSEC) /* behind one: what it lacked may be there then */
+#define END_USEC     (30 * USEC_PER_SEC) /* for storescand to end, where nobody else would end it */
+#define LEFT_USEC    (5 * USEC_PER_SEC)  /* for what was left behind, to be gone */
+#define ABORT_USEC   (5 * USEC_PER_SEC)  /* for storescand to abort */
+#define NOT_RUN      203                 /* of a program that can't be executed; systemd.exec(5) */
 
 struct keeper {
         char **command; /* of storescand */
@@ -49,13 +52,16 @@ struct keeper {
         pid_t child;          /* 0: there is none */
         int status;           /* of the one before, as of waitpid(2) */
         unsigned failures;    /* starts in a row that came to nothing */
+        bool managed;         /* there is a service manager that keeps the same fds */
+        bool started;         /* one, at least: children are not those of whoever became us */
+        bool stopped;         /* while there was no child */
         bool reaped;          /* somebody, who may have had children */
         bool aborts;          /* the service manager has given it up */
         bool over;            /* status is ours, too */
         bool told_of_losses;  /* of messages */
         uint64_t start_usec;  /* when the next one is due; USEC_INFINITY: there is one */
         uint64_t wait_until;  /* for what the one before has left behind */
-        uint64_t abort_until; /* USEC_INFINITY: it does not abort */
+        uint64_t abort_until; /* for the child; USEC_INFINITY: nothing ends it but itself */
 };
 
 /* ---- The log ---- */
@@ -139,6 +145,8 @@ static bool end_leftovers(const struct keeper *k) {
         FILE *file;
         int pid;
 
+        if (!k->started)
+                return false;
         (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
         file = fopen(path, "re");
         if (!file)
@@ -162,6 +170,8 @@ static _Noreturn void become(const struct keeper *k, pid_t parent) {
                 _exit(NOT_RUN);
         if (relay_hand_over(&k->relay) < 0)
                 _exit(NOT_RUN);
+        if (!k->managed && setenv(KEEPER_ALONE, "yes", 1) < 0)
+                _exit(NOT_RUN);
         have_in_effect(UINT32_MAX);
         (void)sigemptyset(&set);
         for (size_t i = 0; i < ELEMENTSOF(passed); i++)
@@ -183,6 +193,7 @@ static void start(struct keeper *k) {
                 return;
         }
         k->child = pid;
+        k->started = true;
         k->relay.ready = false;
         k->start_usec = USEC_INFINITY;
         /* It has as much time as one that the manager starts. */
@@ -192,7 +203,7 @@ static void start(struct keeper *k) {
 
 /* What comes of it that there is no child any more. */
 static void decide(struct keeper *k, uint64_t now) {
-        bool managed = k->relay.manager.sock >= 0, wait = false;
+        bool wait = false;
         char text[64];
 
         k->failures = k->relay.ready ? 0 : k->failures + 1;
@@ -201,10 +212,11 @@ static void decide(struct keeper *k, uint64_t now) {
         if (k->over)
                 return;
         if (k->failures >= FAILURES_MAX) {
-                k->over = managed;
+                /* Not before the manager has all that it is to keep. */
+                k->over = k->managed && !k->relay.first;
                 wait = true;
         }
-        k->start_usec = wait ? now + AGAIN_USEC : now;
+        k->start_usec = wait ? now + AGAIN_USEC : k->failures > 0 ? now + PAUSE_USEC : now;
         k->wait_until = now + LEFT_USEC;
         relay_tell(&k->relay, "STATUS=storescand is started again.");
         say(LOG_WARNING, "storescand %s%s", how(k->status, text),
@@ -233,12 +245,12 @@ static void reap(struct keeper *k) {
 static void pass_signal(struct keeper *k, int number) {
         if (number == SIGTERM || number == SIGINT)
                 k->relay.ends = true;
-        if (k->child > 0)
+        if (k->child > 0) {
                 (void)kill(k->child, number);
-        else if (k->relay.ends) {
-                k->status = 0;
-                k->over = true;
-        }
+                if (k->relay.ends && !k->managed && k->abort_until == USEC_INFINITY)
+                        k->abort_until = now_usec() + END_USEC;
+        } else if (k->relay.ends)
+                k->over = k->stopped = true;
 }
 
 /* By its watchdog: storescand goes, whatever state it is in, and so do we. */
@@ -276,6 +288,9 @@ static int open_signals(struct keeper *k) {
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
                 return -errno;
         (void)signal(SIGPIPE, SIG_IGN);
+        (void)signal(
+                SIGCHLD,
+                SIG_DFL); /* whoever became us may have ignored it: nobody could be waited for */
         k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         return k->signal_fd < 0 ? -errno : 0;
 }
@@ -326,18 +341,35 @@ static int run(struct keeper *k) {
         return 0;
 }
 
+/* Whoever keeps nothing for a next one opens the stores by ending. storescand tells of that, if it still can. */
+static void tell_end(const struct keeper *k) {
+        char text[64];
+
+        if (k->relay.n_kept == 0)
+                return;
+        if (!k->managed)
+                say(k->relay.ends ? LOG_NOTICE : LOG_ERR,
+                    "storescand %s: the stores are OPEN from here on.", how(k->status, text));
+        else if (WIFEXITED(k->status) && WEXITSTATUS(k->status) == EX_CONFIG)
+                say(LOG_ERR, "storescand can't start, and is not started again: the stores are "
+                             "OPEN from here on.");
+        else if (k->relay.ends && (k->stopped || k->status != 0))
+                say(LOG_NOTICE,
+                    "storescand %s. After systemctl stop the stores are OPEN from here on.",
+                    how(k->status, text));
+}
+
 /* Ends as storescand did, so that who looks at us sees it. */
 static int end(struct keeper *k) {
         static const struct rlimit no_core = {};
         int number = k->aborts ? SIGABRT : WIFSIGNALED(k->status) ? WTERMSIG(k->status) : 0;
-        char text[64];
         sigset_t set;
 
         (void)end_leftovers(k);
-        if (k->relay.n_kept > 0 && k->relay.manager.sock < 0)
-                say(k->relay.ends ? LOG_NOTICE : LOG_ERR,
-                    "storescand %s: the stores are OPEN from here on.", how(k->status, text));
+        tell_end(k);
         relay_close(&k->relay);
+        if (k->stopped)
+                return EXIT_SUCCESS;
         if (number == 0)
                 return WEXITSTATUS(k->status);
         (void)setrlimit(RLIMIT_CORE, &no_core);
@@ -350,20 +382,23 @@ static int end(struct keeper *k) {
 }
 
 int main(int argc, char *argv[]) {
+        bool managed = argc > 1 && streq(argv[1], "--manager");
         struct keeper k = {
-                .command = argv + 1,
+                .command = argv + 1 + managed,
                 .signal_fd = -EBADF,
                 .abort_until = USEC_INFINITY,
         };
         int r;
 
-        if (argc < 2 || argv[1][0] != '/') {
+        if (!k.command[0] || k.command[0][0] != '/') {
                 bool asked = argc == 2 && streq(argv[1], "--help");
 
                 fprintf(asked ? stdout : stderr,
-                        "storescan-keeper /PATH/TO/storescand [OPTIONS...]\n\n"
+                        "storescan-keeper [--manager] /PATH/TO/storescand [OPTIONS...]\n\n"
                         "Runs storescand, and runs it again should it crash, with the stores "
-                        "closed meanwhile.\n"
+                        "closed meanwhile.\n\n"
+                        "  --manager  a service manager keeps the same marks "
+                        "(FileDescriptorStoreMax=)\n\n"
                         "See the storescand(8) man page.\n");
                 return asked ? EXIT_SUCCESS : EX_USAGE;
         }
@@ -374,6 +409,7 @@ int main(int argc, char *argv[]) {
                 say(LOG_ERR, "It can't be set up: %s.", error_text(-r));
                 return EXIT_FAILURE;
         }
+        k.managed = managed && k.relay.manager.sock >= 0;
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         have_in_effect(1U << CAP_KILL);
         r = run(&k);

@@ -8,6 +8,7 @@ setup
 KEEPER=$BUILD/daemon/keeper/storescan-keeper
 KEEPER_PID=
 PROGRAM=$STORESCAND
+HOW=()
 TARGET_MS=${TARGET_MS:-3000}
 [[ -x $KEEPER ]] || fail "no $KEEPER: build first"
 # For a storescand that does not lie beside them.
@@ -20,7 +21,7 @@ put_back() { [[ -z $KEEPER_PID ]] || kill -KILL "$KEEPER_PID" 2>/dev/null; }
 # run_keeper [PREFIX-COMMAND...]: on the configuration that there is, and waits until storescand guards.
 run_keeper() {
     : >"$LOG"
-    "$@" "$KEEPER" "$PROGRAM" --config "$CONF" </dev/null >>"$LOG" 2>&1 &
+    "$@" "$KEEPER" "${HOW[@]}" "$PROGRAM" --config "$CONF" </dev/null >>"$LOG" 2>&1 &
     KEEPER_PID=$!
     wait_until 60 started 1 || fail 'storescand was not ready within a minute'
     wait_until 5 gate || fail 'storescand is not the child of its keeper'
@@ -76,6 +77,7 @@ refused 78 "$KEEPER" "$STORESCAND" --config "$WORK/none"
 refused 203 "$KEEPER" "$WORK/none"
 grep -q "Failed to run $WORK/none" "$WORK/said" || fail "it says: $(<"$WORK/said")"
 refused 64 "$KEEPER" storescand
+refused 64 "$KEEPER" --manager
 refused 0 "$KEEPER" "$STORESCAND" --version
 grep -q '^storescan ' "$WORK/said" || fail "it says: $(<"$WORK/said")"
 
@@ -164,8 +166,19 @@ wait_for_line 'could not start by it'
 expect_denied "$WORK/store/infected/cur/fixed-0"
 write_config
 
-say 'stopped: the stores are open, and nothing is left'
+say 'stopped: who waits is not let through, the stores are open, and nothing is left'
+for loader in $(children "$(gate)"); do
+    for worker in $(children "$loader"); do kill -STOP "$worker"; done
+done
+{ cat "$WORK/mail/infected" && echo more; } >"$WORK/store/infected/tmp/later"
+mv "$WORK/store/infected/tmp/later" "$WORK/store/infected/new/later"
+cat "$WORK/store/infected/new/later" >"$WORK/mail/evil" 2>"$WORK/said" &
+INFECTED=$!
+PIDS+=("$INFECTED")
+wait_until 10 waits "$INFECTED" || fail 'the reader of infected mail does not wait'
 kill -TERM "$KEEPER_PID"
+! wait "$INFECTED" || fail 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || fail 'some of infected mail was read'
 ended 0
 wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
 detects || fail 'the store is not open'
@@ -216,6 +229,7 @@ start_manager() {
     wait_until 10 test -S "$WORK/notify" || fail 'no manager'
 }
 start_manager
+HOW=(--manager)
 run_keeper env "NOTIFY_SOCKET=$WORK/notify" WATCHDOG_USEC=30000000
 wait_until 10 grep -q '^READY=1' "$WORK/told" || fail "the manager was told: $(<"$WORK/told")"
 expect_equal "$(grep -c '^FDSTORE=1' "$WORK/told")" 5 'fds that the manager was given'
@@ -258,6 +272,8 @@ kill -ABRT "$KEEPER_PID"
 ended 134
 kill -KILL "$MANAGER"
 wait "$MANAGER" 2>/dev/null || true
+
+HOW=()
 
 say 'the keeper is killed: storescand does not go on unsupervised'
 run_keeper
