@@ -125,7 +125,7 @@ static void have_in_effect(uint32_t capabilities) {
 
 /* ---- What a storescand leaves behind ---- */
 
-/* A worker can touch nothing but memory that goes with it. */
+/* A worker can touch nothing but memory that goes with it, and its folder, which the next loader removes. */
 static bool is_worker(pid_t pid) {
         char path[64], name[32] = "";
         _cleanup_close_ int fd = -EBADF;

@@ -319,6 +319,8 @@ int load_engine(const struct proto_load *load, int database, struct loaded *ret,
                 spool_close(&l.spool);
                 spool_name(name, "l", 0, getpid());
                 (void)spool_remove(load->tmpdir, name);
+                /* Workers of a storescand that was killed may only have been going before. */
+                spool_remove_stale(load->tmpdir);
         }
         if (r != 0) {
                 ret->engine = engine_free(ret->engine);
