@@ -107,11 +107,11 @@ expect_left_out() {
 }
 back() { count_lines "^storescand: clamd-back: .*/$1 is used again"; }
 was_back() { (($(back "$1") > $2)); }
-expect_back() { wait_until 20 was_back "$1" "$2" || fail "$1 is not used again"; }
+expect_back() { wait_until 45 was_back "$1" "$2" || fail "$1 is not used again"; }
 usable() { [[ $(counter clamd_usable) == "$1" ]]; }
 # shellcheck disable=SC2317
 has_other_stamp() { [[ $(stamp_of "$MAIL") != "$stamp" ]]; }
-expect_usable() { wait_until 20 usable "$1" || fail "$(counter clamd_usable) servers are usable, not $1"; }
+expect_usable() { wait_until 45 usable "$1" || fail "$(counter clamd_usable) servers are usable, not $1"; }
 
 use_servers() {
     SCANNER_CONF="engine = clamd

@@ -247,6 +247,8 @@ START_TEST(test_end_with_jobs) {
 END_TEST
 
 START_TEST(test_not_started_before_it_is_wanted) {
+        /* Else its receive would be submitted behind its end, when the next one has a socket of that number. */
+        ck_assert_int_ge(ring_wait(ring, 0, 0), 0);
         remedies = remedies_free(remedies);
         ck_assert_int_eq(remedies_new(ring, &config, &stats, journal, false, stderr, &remedies), 0);
         for (int i = 0; i < 3; i++)
