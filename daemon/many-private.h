@@ -25,6 +25,9 @@
 #define REFUSALS_MAX PROTO_REFUSED_MAX
 #define BELIEFS_MAX  16384 /* of all files, 96 bytes each */
 
+/* Jobs for the same who waits, where a file changes all the time. */
+#define TRIES_MAX 4
+
 struct range {
         uint64_t offset, size;
 };
@@ -90,7 +93,8 @@ struct wait {
         /* Of a sweep, that waits until all of the file was judged, bit by bit. */
         bool sweeps, fresh, asked;
         uint64_t from;      /* all before is through with */
-        uint64_t asked_for; /* what a job was made for last */
+        uint64_t asked_for; /* what a job was made for last, and of how large a file */
+        uint64_t asked_size;
         uint64_t cure_from; /* what is infected before was tried to be replaced */
         enum verdict worst; /* UNKNOWN: of an item that could not be judged */
         bool failed;

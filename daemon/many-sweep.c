@@ -102,9 +102,14 @@ void many_sweep_again(struct wait *wait) {
                         finish(wait);
                         return;
                 }
-                if (!wait->asked || found.missing > wait->asked_for) {
+                /* What was the last item is asked for anew when more has come behind it. */
+                if (!wait->asked || found.missing > wait->asked_for ||
+                    (file->size > wait->asked_size && wait->tries < TRIES_MAX)) {
+                        if (wait->asked && found.missing == wait->asked_for)
+                                wait->tries++;
                         wait->asked = true;
                         wait->asked_for = found.missing;
+                        wait->asked_size = file->size;
                         many_judge_part(file, wait, found.missing);
                         return;
                 }

@@ -21,10 +21,9 @@
 /* A file that nobody has used for so long is stamped, if it is all clean and nobody writes; then its fd
  * is let go, so that its file system can be unmounted. What is known of it stays. */
 #define IDLE_USEC   (3 * USEC_PER_SEC)
-#define RESTING_MAX 512 /* files, of up to 75 KiB each */
+#define RESTING_MAX 512 /* files, of up to 92 KiB each */
 /* How often writes are taken note of while nobody reads. */
 #define POLL_USEC  USEC_PER_SEC
-#define TRIES_MAX  4
 #define RETRY_USEC (100 * USEC_PER_MSEC)
 
 /* Goes with the first write: what is no mail may be renamed to a mailbox, and mail written to it. */

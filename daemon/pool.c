@@ -47,8 +47,12 @@ static uid_t user_of(pid_t pid) {
 void pool_enqueue(struct pool *pool, struct pool_job *job, bool first) {
         if (job->low)
                 queue_put_low(&pool->queue, &job->turn, first);
-        else
+        else {
                 queue_put(&pool->queue, &job->turn, user_of(job->pid), first);
+                /* What keeps a worker from it is not to do so any longer than it must. */
+                if (pool->running)
+                        team_hurry(pool->running, now_usec());
+        }
         job->queued = true;
 }
 

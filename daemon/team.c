@@ -205,6 +205,7 @@ static uint64_t set_pace(struct team *team, uint64_t now) {
                         wanted = wanted || (bay->job && !bay->job->low);
                         oldest = MIN(oldest, bay->since_usec);
                 }
+        wanted = wanted || (team == team->pool->running && queue_urgent(&team->pool->queue));
         if (wanted || (oldest != USEC_INFINITY && now >= oldest + MEEK_USEC))
                 team_hurry(team, now);
         if (wanted || oldest == USEC_INFINITY)

@@ -170,6 +170,9 @@ static _Noreturn void become(const struct keeper *k, pid_t parent) {
                 _exit(NOT_RUN);
         if (relay_hand_over(&k->relay) < 0)
                 _exit(NOT_RUN);
+        /* What a terminal sends to a whole group reaches us alone, so that it knows who ends it. */
+        (void)setpgid(0, 0);
+        (void)unsetenv(KEEPER_ALONE);
         if (!k->managed && setenv(KEEPER_ALONE, "yes", 1) < 0)
                 _exit(NOT_RUN);
         have_in_effect(UINT32_MAX);
