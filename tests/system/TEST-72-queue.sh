@@ -126,9 +126,12 @@ hold_workers
 for n in {1..50}; do echo "storm $n" >"$WORK/public/team/tmp/storm-$n"; done
 echo INFECTED >"$WORK/public/team/tmp/storm-51"
 mv "$WORK"/public/team/tmp/storm-* "$WORK/public/team/new/"
-# Of the 51, low_queue wait.
+# Of the 51, low_queue wait; the three before count as long as the stamper has not let go of them.
 wait_until 10 counter_reaches overflowed 21 || fail "overflowed is $(counter overflowed)"
-expect_equal "$(counter overflowed)" 21 'messages left to their readers'
+all_told() { (($(counter delivered) + $(counter overflowed) == delivered + 51)); }
+wait_until 10 all_told || fail "delivered: $(counter delivered), overflowed: $(counter overflowed)"
+overflowed=$(counter overflowed)
+((overflowed <= 24)) || fail "$overflowed of 51 messages were left to their readers"
 free_workers
 expect_denied "$WORK/public/team/new/storm-51"
 expect_readable "$WORK"/public/team/new/storm-{1..50}
@@ -142,8 +145,8 @@ wait_for_line '^storescand: config-reloaded: '
 hold_workers
 for n in {1..12}; do echo "gust $n" >"$WORK/public/team/tmp/gust-$n"; done
 mv "$WORK"/public/team/tmp/gust-* "$WORK/public/team/new/"
-wait_until 10 counter_reaches overflowed 29 || fail "overflowed is $(counter overflowed)"
-expect_equal "$(counter overflowed)" 29 'messages left to their readers, 8 of 12 by now'
+wait_until 10 counter_reaches overflowed $((overflowed + 8)) || fail "overflowed is $(counter overflowed)"
+expect_equal "$(counter overflowed)" $((overflowed + 8)) 'messages left to their readers, of 12 more'
 free_workers
 expect_readable "$WORK"/public/team/new/gust-{1..12}
 stop_storescand
