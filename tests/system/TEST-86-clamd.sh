@@ -297,7 +297,9 @@ say 'a tunnel on a socket, which passes no fds'
 start_server t c tunnel
 use_servers "unix:$WORK/t"
 start_storescand
-expect_scanning 2
+# It may hang up before it has passed on what clamd says of the missing fd, and is tried again then.
+expect_usable 1
+expect_scanning 4
 stop_storescand
 
 say 'who talks to them is stopped for a while'
