@@ -218,12 +218,9 @@ static void take_item(struct many_file *file, const struct proto_span *span,
         struct cache_verdict v = { .verdict = VERDICT_UNKNOWN };
         bool known = verdict_of(file, span, item, &v);
         uint64_t at = span->offset;
-        /* What was the last may go on in what has come since. */
-        bool cut = span->last && span->offset + span->size != file->size;
-        enum span_state state = !known ? SPAN_PASSED
-                                : cut || many_was_touched(file, span->offset, span->size)
-                                        ? SPAN_STALE
-                                        : SPAN_FRESH;
+        enum span_state state = !known                                             ? SPAN_PASSED
+                                : many_was_touched(file, span->offset, span->size) ? SPAN_STALE
+                                                                                   : SPAN_FRESH;
 
         if (!known && spans_find_infected(&file->spans, &at, span->offset + span->size))
                 v.verdict = VERDICT_INFECTED; /* as far as anybody knows */
