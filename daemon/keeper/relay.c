@@ -263,8 +263,7 @@ void relay_receive(struct relay *relay, pid_t pid, bool ended) {
 /* Where nobody else may send to: one who could would keep storescand from being heard. */
 static int choose_folder(struct relay *relay) {
         const char *runtime = getenv("RUNTIME_DIRECTORY"); /* of the unit; systemd.exec(5) */
-
-        size_t n = runtime ? strcspn(runtime, ":") : 0; /* the first of them */
+        size_t n = runtime ? strcspn(runtime, ":") : 0;    /* the first of them */
 
         if (n > 0 && runtime[0] == '/' && n < sizeof(relay->folder)) {
                 (void)snprintf(relay->path, sizeof(relay->path), "%.*s/keeper", (int)n, runtime);

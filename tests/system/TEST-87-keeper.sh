@@ -52,6 +52,23 @@ capabilities() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"; }
 # The folder of the keeper's socket, as its child was told of it.
 socket_folder() { tr '\0' '\n' <"/proc/$(gate)/environ" | sed -n 's,^NOTIFY_SOCKET=\(/run/storescan-keeper\..*\)/notify$,\1,p'; }
 
+# stop_workers GATE: what needs a scan waits from here on. The loaders' and workers' pids are in $left.
+stop_workers() {
+    local loader worker
+    left=
+    for loader in $(children "$1"); do
+        left+=" $loader $(children "$loader" | paste -sd ' ')"
+        for worker in $(children "$loader"); do kill -STOP "$worker"; done
+    done
+}
+# begin_reading FILE: infected mail, by a process $INFECTED, which waits for its answer.
+begin_reading() {
+    cat "$1" >"$WORK/mail/evil" 2>"$WORK/said" &
+    INFECTED=$!
+    PIDS+=("$INFECTED")
+    wait_until 10 waits "$INFECTED" || fail "an open of infected mail does not wait: $1"
+}
+
 make_fs store ext4
 mkdir "$WORK/mail"
 make_mail "$WORK/mail/clean" clean -s 20000
@@ -102,20 +119,14 @@ grep -q '^storescand: taken-over' "$LOG" || fail 'nothing was taken over'
 
 say 'killed while mail waits for a scan: its readers get their answers from the next one'
 before=$(gate)
-left=
-for loader in $(children "$before"); do
-    left+=" $loader $(children "$loader" | paste -sd ' ')"
-    for worker in $(children "$loader"); do kill -STOP "$worker"; done
-done
+stop_workers "$before"
 for kind in clean infected; do cp "$WORK/mail/$kind" "$WORK/store/$kind/tmp/mail"; done
 for kind in clean infected; do mv "$WORK/store/$kind/tmp/mail" "$WORK/store/$kind/new/mail"; done
 cat "$WORK/store/clean/new/mail" >"$WORK/mail/got" &
 CLEAN=$!
-cat "$WORK/store/infected/new/mail" >"$WORK/mail/evil" 2>"$WORK/said" &
-INFECTED=$!
-PIDS+=("$CLEAN" "$INFECTED")
+PIDS+=("$CLEAN")
+begin_reading "$WORK/store/infected/new/mail"
 wait_until 10 waits "$CLEAN" || fail 'the reader of clean mail does not wait'
-wait_until 10 waits "$INFECTED" || fail 'the reader of infected mail does not wait'
 kill -KILL "$before"
 wait "$CLEAN" || fail 'the reader was refused'
 cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'it is not as it was'
@@ -167,15 +178,10 @@ expect_denied "$WORK/store/infected/cur/fixed-0"
 write_config
 
 say 'stopped: who waits is not let through, the stores are open, and nothing is left'
-for loader in $(children "$(gate)"); do
-    for worker in $(children "$loader"); do kill -STOP "$worker"; done
-done
+stop_workers "$(gate)"
 { cat "$WORK/mail/infected" && echo more; } >"$WORK/store/infected/tmp/later"
 mv "$WORK/store/infected/tmp/later" "$WORK/store/infected/new/later"
-cat "$WORK/store/infected/new/later" >"$WORK/mail/evil" 2>"$WORK/said" &
-INFECTED=$!
-PIDS+=("$INFECTED")
-wait_until 10 waits "$INFECTED" || fail 'the reader of infected mail does not wait'
+begin_reading "$WORK/store/infected/new/later"
 kill -TERM "$KEEPER_PID"
 ! wait "$INFECTED" || fail 'infected mail was read'
 [[ ! -s $WORK/mail/evil ]] || fail 'some of infected mail was read'
@@ -191,10 +197,7 @@ run_keeper
 mv "$PROGRAM" "$WORK/away"
 kill -KILL "$(gate)"
 wait_for_line 'again before it was ready; it is started once a second'
-cat "$WORK/store/infected/cur/fixed-0" >"$WORK/mail/evil" 2>"$WORK/said" &
-INFECTED=$!
-PIDS+=("$INFECTED")
-wait_until 10 waits "$INFECTED" || fail 'an open of infected mail does not wait'
+begin_reading "$WORK/store/infected/cur/fixed-0"
 n=$(count_lines 'it is started once a second')
 tried_on() { (($(count_lines 'it is started once a second') > n)); }
 wait_until 10 tried_on || fail 'it is not tried on'
@@ -243,10 +246,8 @@ kill -KILL "$(gate)"
 ended 203
 expect_equal "$(count_lines 'the service is to begin anew')" 1 'times that it gave up'
 ! grep '^STOPPING' "$WORK/told" >&2 || fail 'the manager was told that the service stops'
-cat "$WORK/store/infected/cur/fixed-0" >"$WORK/mail/evil" 2>"$WORK/said" &
-INFECTED=$!
-PIDS+=("$INFECTED")
-wait_until 10 waits "$INFECTED" || fail 'infected mail is open, though the manager keeps the marks'
+# The manager keeps the marks.
+begin_reading "$WORK/store/infected/cur/fixed-0"
 kill -KILL "$INFECTED" "$MANAGER"
 PROGRAM=$STORESCAND
 
