@@ -19,7 +19,7 @@ explain_failure() {
 read_inside() { in_container cat -- "$1" >/dev/null; }
 denied_inside() {
     local error
-    if error=$(read_inside "$1" 2>&1); then fail "was not blocked in the container: $1"; fi
+    if error=$(read_inside "$1" 2>&1); then breach "was not blocked in the container: $1"; fi
     [[ $error == *'Operation not permitted'* ]] || fail "failed otherwise: $error"
 }
 is_active() { [[ $(ctl is-active "${1:-storescand}.service") == active ]]; }
@@ -59,7 +59,7 @@ expect_equal "$(ctl show --value -p UnitFileState storescand.service)" enabled '
 read_inside /srv/mail/user/cur/mail
 # An opener that is still there when its name is asked for.
 in_container bash -c ': <"$1" || { sleep 1; exit 1; }' opener /srv/mail/user/cur/virus 2>/dev/null &&
-    fail 'was not blocked in the container'
+    breach 'was not blocked in the container'
 denied_inside /srv/mail/user/cur/virus
 expect_stamp "$WORK/store/user/cur/mail" c
 expect_stamp "$WORK/store/user/cur/virus" i

@@ -32,7 +32,7 @@ mv "$WORK/in/m" "$store/m"
 wait_until 10 counter_reaches found 1 || fail 'nothing was found'
 stop_storescand
 wait "$reader" && fail 'the waiting open was allowed'
-[[ ! -s $WORK/got ]] || fail 'infected content was read'
+[[ ! -s $WORK/got ]] || breach 'infected content was read'
 
 say 'found files are not followed out of the store'
 mkdir -p "$WORK/secret" "$WORK/in/n/cur"

@@ -141,7 +141,7 @@ test_virus() {
     for format; do
         [[ $format != *detect ]] || continue
         client fetch "$format-12" INBOX >"$WORK/fetched"
-        diff "$WORK/served" "$WORK/fetched" || fail "$format: lost or damaged mail"
+        diff "$WORK/served" "$WORK/fetched" || breach "$format: lost or damaged mail"
     done
     expect_no_complaint 'after viruses'
 }
@@ -201,7 +201,7 @@ test_moving() {
     timeout --kill-after=1 20 doveadm -c "$DOVECOT_CONF" expunge -u mbox-14 mailbox INBOX 1 ||
         fail 'a message could not be removed within 20 s'
     client fetch mbox-14 INBOX >"$WORK/fetched"
-    client digests "$WORK/large" "$MESSAGES/2" | diff - "$WORK/fetched" || fail 'mail was damaged'
+    client digests "$WORK/large" "$MESSAGES/2" | diff - "$WORK/fetched" || breach 'mail was damaged'
     (($(counter scans) - SCANS < 10)) || fail "$(counter scans) scans while a message was moved"
 }
 

@@ -384,7 +384,7 @@ for format in maildir mbox mdbox; do
             META=$(ls "$QUARANTINE"/*.meta)
             ID=$(basename "$META" .meta)
             expect_equal "$(meta "$ID" state)" replaced "$format, $point: state"
-            cmp "$QUARANTINE/$ID.item" "$WORK/item" || fail "$format, $point: the original was lost"
+            cmp "$QUARANTINE/$ID.item" "$WORK/item" || breach "$format, $point: the original was lost"
             [[ ! -e $QUARANTINE/$ID.plan ]] || fail "$format, $point: the plan was left"
             # Others may have written to a mailbox meanwhile: its time stays what the kill left.
             [[ $format != maildir && $point =~ [56] ]] ||

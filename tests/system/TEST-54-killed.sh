@@ -69,7 +69,7 @@ expect_recovered() {
     expect_equal "$(stat -c %s "$FILE")" "$(stat -c %s "$WORK/before")" "$WHAT: size"
     id=$(ctl --json quarantine list | jq -r --arg path "$path" 'select(.path == $path and .state == "replaced") | .id')
     [[ -n $id && $id != *$'\n'* ]] || fail "$WHAT: in quarantine it is '$id'"
-    cmp "$WORK/quarantine/$id.item" "$WORK/before" || fail "$WHAT: the original was lost"
+    cmp "$WORK/quarantine/$id.item" "$WORK/before" || breach "$WHAT: the original was lost"
     [[ ! -e $WORK/quarantine/$id.plan ]] || fail "$WHAT: the plan was left"
     [[ ! -e $FILE.lock ]] || fail "$WHAT: a lock file was left"
     [[ $1 != release ]] || ctl quarantine release --forever "$id" >/dev/null || fail "$WHAT: not released"

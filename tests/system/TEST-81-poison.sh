@@ -85,7 +85,7 @@ wait_for_line '^storescand: poison: .*the message at byte [1-9][0-9]* of .*/box/
 lost=$(lost)
 expect_denied "$root/user/cur/large"
 cat "$root/box/mbox" >"$WORK/read" 2>/dev/null || true
-! grep -q 'FRAGILE: crash' "$WORK/read" || fail 'content that could not be scanned was read'
+! grep -q 'FRAGILE: crash' "$WORK/read" || breach 'content that could not be scanned was read'
 expect_equal "$(lost)" "$lost" 'workers lost'
 
 say 'a restart: nothing is forgotten'

@@ -130,8 +130,8 @@ wait_until 10 waits "$CLEAN" || fail 'the reader of clean mail does not wait'
 kill -KILL "$before"
 wait "$CLEAN" || fail 'the reader was refused'
 cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'it is not as it was'
-! wait "$INFECTED" || fail 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || fail 'some of infected mail was read'
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
 for pid in $left; do wait_until 10 test ! -e "/proc/$pid" || fail "a process of the killed one goes on: $pid"; done
 
 say 'crashed'
@@ -183,8 +183,8 @@ stop_workers "$(gate)"
 mv "$WORK/store/infected/tmp/later" "$WORK/store/infected/new/later"
 begin_reading "$WORK/store/infected/new/later"
 kill -TERM "$KEEPER_PID"
-! wait "$INFECTED" || fail 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || fail 'some of infected mail was read'
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
 ended 0
 wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
 detects || fail 'the store is not open'
@@ -203,7 +203,7 @@ tried_on() { (($(count_lines 'it is started once a second') > n)); }
 wait_until 10 tried_on || fail 'it is not tried on'
 waits "$INFECTED" || fail 'an open of infected mail does not wait any more'
 mv "$WORK/away" "$PROGRAM"
-! wait "$INFECTED" || fail 'infected mail was read'
+! wait "$INFECTED" || breach 'infected mail was read'
 kill -TERM "$KEEPER_PID"
 ended 0
 
