@@ -30,6 +30,12 @@ boot() {
     mount -t devpts none /root/dev/pts
     mount -t tmpfs -o mode=0755 none /root/run
     mount -t tmpfs none /root/tmp
+    # Which hides what is built there.
+    for folder in "$SOURCE" "$BUILD"; do
+        [ -e "/root$folder" ] && continue
+        mkdir -p "/root$folder"
+        mount -o bind "/lower$folder" "/root$folder"
+    done
     mount /dev/vda /root/var/tmp
     chmod 1777 /root/tmp /root/var/tmp
     ln -sf /proc/self/fd /root/dev/fd
