@@ -44,7 +44,13 @@ boot() {
 }
 
 # Of a test that said nothing by itself, its last lines.
-reason() { grep -E '^(FAIL|SKIP): ' /root/tmp/output || tail -n 3 /root/tmp/output; }
+reason() { grep -E '^(FAIL|BREACH|SKIP): ' /root/tmp/output || tail -n 3 /root/tmp/output; }
+# And of one that failed, where it was, and what storescand had said last.
+details() {
+    reason
+    grep '^-- ' /root/tmp/output | tail -n 2
+    sed -n '/^---- storescand said/,$p' /root/tmp/output | tail -n 12
+}
 
 run_test() {
     begin=$(cut -d . -f 1 /proc/uptime)
@@ -57,7 +63,7 @@ run_test() {
     77) say "skipped $1: $(reason | sed -n 1p | cut -c 1-200)" ;;
     *)
         say "not ok $1 ($took, status $status)"
-        reason | cut -c 1-300 | sed 's/^/guest: # /'
+        details | cut -c 1-300 | sed 's/^/guest: # /'
         ;;
     esac
 }
