@@ -71,6 +71,7 @@ struct gate {
         bool polling, cancelling; /* a POLL_ADD, its cancellation, is in the ring */
         bool paused;              /* max_held was reached */
         bool stopped, to_next;
+        bool allow_last; /* to who comes when it is stopped */
         unsigned held, max_held;
         struct spin spin;
 
@@ -268,7 +269,7 @@ static void take_event(struct gate *gate, const struct fanotify_event_metadata *
         }
         gate->held++;
         if (gate->stopped) {
-                gate_answer(gate, event->fd, true, false);
+                gate_answer(gate, event->fd, gate->allow_last, false);
                 return;
         }
         if (gate->orphans)
@@ -398,14 +399,10 @@ static void cancelled(struct ring_op *op, int res) {
         gate->cancelling = false;
 }
 
-void gate_stop(struct gate *gate, bool to_next) {
+static void end_poll(struct gate *gate) {
         struct io_uring_sqe *sqe;
 
-        if (gate->stopped || gate->to_next)
-                return;
-        gate->stopped = !to_next;
-        gate->to_next = to_next;
-        if (!gate->polling)
+        if (!gate->polling || gate->cancelling)
                 return;
         /* A poll that stays would keep the group open, and all who wait in it. */
         gate->cancel_op.done = cancelled;
@@ -413,6 +410,17 @@ void gate_stop(struct gate *gate, bool to_next) {
         sqe = ring_entry(gate->ring);
         io_uring_prep_cancel(sqe, &gate->poll_op, 0);
         ring_bind(sqe, &gate->cancel_op);
+}
+
+void gate_stop(struct gate *gate, bool allow) {
+        gate->stopped = true;
+        gate->allow_last = allow;
+        end_poll(gate);
+}
+
+void gate_stop_to_next(struct gate *gate) {
+        gate->to_next = true;
+        end_poll(gate);
 }
 
 bool gate_stopped(const struct gate *gate) {

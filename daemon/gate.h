@@ -86,10 +86,11 @@ bool gate_is_kept(const struct gate *gate);
 /* Starts reading events. */
 void gate_start(struct gate *gate);
 
-/* Ends it for good: what still comes (marks are gone by then) is allowed. With to_next the group
+/* Ends reading: for good, and then who still comes (marks are gone by then) gets this answer; or the group
  * lives on, and nothing more is read from it. gate_stopped() says when no operation of the gate is in the
  * ring any more, so that it may be freed. */
-void gate_stop(struct gate *gate, bool to_next);
+void gate_stop(struct gate *gate, bool allow);
+void gate_stop_to_next(struct gate *gate);
 bool gate_stopped(const struct gate *gate);
 
 /* Reads what is queued without sleeping. */

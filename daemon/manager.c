@@ -11,8 +11,8 @@
  * End, where the group is kept: sweeps end, reading ends, those who wait get their verdicts, for a
  * moment; all else is left to the next process. Otherwise in this order: 1. STOPPING is told, and sweeps
  * end; 2. all marks go and the marker stops, so that no new open waits; 3. hot files go, so that no writer
- * waits; the opens that wait get their verdicts, for a while, then on_error; 4. reading ends, and what the
- * group still holds is answered; 5. the workers; 6. the group closes; 7. the verdict cache is saved; 8. the
+ * waits; the opens that wait, since the process before, too, get their verdicts, for a while, then on_error;
+ * 4. reading ends, and what the group still holds is answered by on_error; 5. the workers; 6. the group closes; 7. the verdict cache is saved; 8. the
  * log.
  */
 
@@ -1164,6 +1164,10 @@ static bool files_are_idle(struct manager *m) {
                !pause_busy(&m->pause) && !names_busy(m->names);
 }
 
+static bool all_is_idle(struct manager *m) {
+        return files_are_idle(m) && !settle_busy(m->settle);
+}
+
 static bool gate_is_idle(struct manager *m) {
         return gate_stopped(m->gate);
 }
@@ -1191,15 +1195,16 @@ static bool end_gate(struct manager *m) {
         if (m->cures)
                 cures_stop(m->cures);
         if (kept) {
-                gate_stop(m->gate, true);
+                gate_stop_to_next(m->gate);
                 clean = turn_until_idle(m, gate_is_idle, END_USEC) && clean;
                 return turn_until_idle(m, files_are_idle, HANDOVER_USEC) && clean;
         }
         gate_drain(m->gate);
-        clean = turn_until_idle(m, files_are_idle, END_USEC) && clean;
+        clean = turn_until_idle(m, all_is_idle, END_USEC) && clean;
+        settle_end(m->settle, gate_group(m->gate));
         scans_give_up(m->scans, REASON_SHUTDOWN);
         many_give_up(m->many);
-        gate_stop(m->gate, false);
+        gate_stop(m->gate, policy_allows_unknown(m->config));
         clean = turn_until_idle(m, gate_is_idle, END_USEC) && clean;
         gate_drain(m->gate);
         gate_flush(m->gate);
@@ -1215,6 +1220,8 @@ static void end(struct manager *m) {
         m->bus = bus_free(m->bus);
         if (m->hot)
                 clean = end_gate(m);
+        else if (m->settle && !m->keep.kept)
+                settle_end(m->settle, m->gate ? gate_group(m->gate) : m->keep.fds[KEEP_GATE]);
         if (!clean)
                 return;
         m->marker = marker_free(m->marker);

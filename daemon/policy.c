@@ -75,3 +75,10 @@ bool policy_breaker_allows(const struct config *config, const struct config_stor
 
         return breaker == ON_FAILURE_ALLOW || policy_allows(store, VERDICT_UNKNOWN);
 }
+
+bool policy_allows_unknown(const struct config *config) {
+        for (size_t i = 0; i < config->n_stores; i++)
+                if (!policy_allows(&config->stores[i], VERDICT_UNKNOWN))
+                        return false;
+        return true;
+}

@@ -29,3 +29,6 @@ bool policy_allows(const struct config_store *store, enum verdict verdict);
 /* The same to an open that needs a scan while there is no use in trying one (daemon/breaker.h): never
  * less lenient than to a scan that failed. */
 bool policy_breaker_allows(const struct config *config, const struct config_store *store);
+
+/* Whether who asks for nobody knows what may have it: as after a scan that failed, of a store that is not known. */
+bool policy_allows_unknown(const struct config *config);

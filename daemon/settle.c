@@ -46,7 +46,8 @@ struct settle {
         bool *wanted; /* which of them have a store on or below them */
         pthread_t thread;
         bool under_way;
-        int done; /* eventfd */
+        bool over; /* all who are known were judged, or answered */
+        int done;  /* eventfd */
         uint64_t count;
         struct ring_op done_op;
 };
@@ -62,14 +63,6 @@ static bool answer(int group, int number, bool allow) {
                 n = write(group, &response, sizeof(response));
         while (n < 0 && errno == EINTR);
         return n == sizeof(response); /* else there is none of that number */
-}
-
-/* Nobody has a verdict: as after a scan that failed, of a store that is not known. */
-static bool allows_unknown(const struct config *config) {
-        for (size_t i = 0; i < config->n_stores; i++)
-                if (!policy_allows(&config->stores[i], VERDICT_UNKNOWN))
-                        return false;
-        return true;
 }
 
 /* ---- Numbers ---- */
@@ -203,7 +196,7 @@ int settle_begin(struct keep *keep, const struct config *config, struct orphans 
         if (!s)
                 return -ENOMEM;
         s->group = s->done = -EBADF;
-        s->allow = allows_unknown(config);
+        s->allow = policy_allows_unknown(config);
         *ret_orphans = NULL;
         *ret = s;
         if (keep->fds[KEEP_GATE] < 0)
@@ -234,6 +227,18 @@ int settle_begin(struct keep *keep, const struct config *config, struct orphans 
         return 0;
 }
 
+static void tell_refused(struct settle *s) {
+        if (s->refused == 0 || !s->parts.journal)
+                return;
+        s->parts.stats->orphans += s->refused;
+        s->parts.stats->orphans_refused += s->refused;
+        journal_say(s->parts.journal, EVENT_ORPHANS_REFUSED, NULL,
+                    "%u opens that the storescand before left without an answer were %s: of which "
+                    "files is not known.",
+                    s->refused, s->allow ? "allowed, by on_error" : "denied");
+        s->refused = 0;
+}
+
 /* ---- A group that can't be gone on with ---- */
 
 void settle_give_up(struct settle *s, int group) {
@@ -259,6 +264,23 @@ void settle_retire(struct settle *s) {
                 close_fd(event.fd);
         }
         s->group = close_fd(s->group);
+}
+
+/* ---- The end ---- */
+
+bool settle_busy(const struct settle *s) {
+        return s->under_way;
+}
+
+/* The thread may be at it still: what it has opened stays, and so do the numbers. */
+void settle_end(struct settle *s, int group) {
+        settle_retire(s);
+        for (size_t i = 0; i < s->n_known && !s->over; i++) {
+                s->refused += answer(group, s->known[i].number, s->allow);
+                orphans_set(s->orphans, s->known[i].number, ORPHAN_NONE);
+        }
+        s->over = true;
+        tell_refused(s);
 }
 
 /* ---- Those whose file is known ---- */
@@ -325,26 +347,15 @@ static void judge(struct settle *s, struct reopened *r) {
         r->fd = close_fd(r->fd);
 }
 
-static void tell_refused(struct settle *s) {
-        if (s->refused == 0)
-                return;
-        s->parts.stats->orphans += s->refused;
-        s->parts.stats->orphans_refused += s->refused;
-        journal_say(s->parts.journal, EVENT_ORPHANS_REFUSED, NULL,
-                    "%u opens that the storescand before left without an answer were %s: of which "
-                    "files is not known.",
-                    s->refused, s->allow ? "allowed, by on_error" : "denied");
-        s->refused = 0;
-}
-
 static void reopened(struct ring_op *op, int res) {
         struct settle *s = container_of(op, struct settle, done_op);
 
         (void)res;
         (void)pthread_join(s->thread, NULL);
         s->under_way = false;
-        for (size_t i = 0; i < s->n_known; i++)
+        for (size_t i = 0; i < s->n_known && !s->over; i++)
                 judge(s, &s->known[i]);
+        s->over = true;
         tell_refused(s);
 }
 

@@ -37,6 +37,11 @@ struct settle *settle_free(struct settle *settle);
 void settle_give_up(struct settle *settle, int group);
 void settle_retire(struct settle *settle);
 
+/* Whether files of orphans are still being opened; and the end of waiting for that, where nobody comes after us:
+ * who was not judged is answered like who can't be. group: as settle_begin() found it. */
+bool settle_busy(const struct settle *settle);
+void settle_end(struct settle *settle, int group);
+
 struct settle_parts {
         const struct config *config;
         struct ring *ring;

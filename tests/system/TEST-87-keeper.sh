@@ -190,6 +190,26 @@ wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are 
 detects || fail 'the store is not open'
 [[ ! -e $FOLDER ]] || fail "$FOLDER was left behind"
 
+say 'stopped while the file of who has waited since a kill is not found yet: he is not let through'
+run_keeper
+stop_workers "$(gate)"
+{ cat "$WORK/mail/infected" && echo last; } >"$WORK/store/infected/tmp/last"
+mv "$WORK/store/infected/tmp/last" "$WORK/store/infected/new/last"
+begin_reading "$WORK/store/infected/new/last"
+# Of a file system that hangs, where files of stores are looked for.
+mkdir "$WORK/store/hangs"
+exec {FUSE}<>/dev/fuse
+mount -i -t fuse -o "fd=$FUSE,rootmode=40000,user_id=0,group_id=0" storescan-hangs "$WORK/store/hangs"
+kill -KILL "$(gate)"
+wait_for_line '^storescand: taken-over: .* 1 are judged again'
+kill -TERM "$KEEPER_PID"
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+ended 0
+wait_for_line '^storescand: orphans-refused: 1 opens .* were denied'
+umount -l "$WORK/store/hangs"
+exec {FUSE}>&-
+
 say 'a program that is gone: who waits, waits on, and is answered when it is back'
 PROGRAM=$WORK/storescand
 cp "$STORESCAND" "$PROGRAM"
