@@ -14,4 +14,6 @@ for fstype in ext4 xfs btrfs tmpfs; do
         "$BUILD/tests/system/kernel-$program" "$WORK/$fstype" || failed=$((failed + 1))
     done
 done
+say 'sessions'
+"$BUILD/tests/system/kernel-autogroup" "$WORK/ext4" || failed=$((failed + 1))
 expect_equal "$failed" 0 'programs with a test that failed'
