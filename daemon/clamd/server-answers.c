@@ -20,6 +20,8 @@ static_assert(SERVER_SCANS_MAX + SERVER_HELD_MAX + 4 <= SERVER_COMMANDS_MAX,
 #define HOLD_USEC (20 * USEC_PER_MSEC)
 /* How long those who were answered together may take to ask again. */
 #define RETURN_USEC (1 * USEC_PER_MSEC)
+/* So many wait for no more: of each of them the canary costs little. */
+#define BATCH 16
 
 static const char limits_prefix[] = "Heuristics.Limits.Exceeded";
 
@@ -97,14 +99,14 @@ static void release(struct server *s, uint32_t canary, uint64_t now) {
         }
 }
 
-/* Now, where twice as much waits for it as is still being scanned. What was answered meanwhile waits for those
+/* Now, where that is enough, or twice as much as is still being scanned. What was answered meanwhile waits for those
  * who ask again: it would be most of what is there, until they do. */
 uint64_t server_prove_held(struct server *s, uint64_t now) {
         bool alone = s->returning > 0 && now < s->return_usec;
 
         if (s->state != SERVER_UP || s->prove_usec == 0 || server_asked(s, ASK_CANARY))
                 return UINT64_MAX;
-        if (now < s->prove_usec && (alone || s->held * 3 < s->scans * 2))
+        if (now < s->prove_usec && s->held < BATCH && (alone || s->held * 3 < s->scans * 2))
                 return alone ? MIN(s->return_usec, s->prove_usec) : s->prove_usec;
         server_ask_probe(s, ASK_CANARY, &s->owner->probes->canary);
         s->prove_usec = 0;

@@ -16,9 +16,9 @@
 #include "daemon/clamd/probes.h"
 
 #define SERVER_PROBLEM_MAX  160
-#define SERVER_COMMANDS_MAX 32
+#define SERVER_COMMANDS_MAX 48
 #define SERVER_SCANS_MAX    12 /* at once: clamd has 10 threads unless it is told otherwise */
-#define SERVER_HELD_MAX     16
+#define SERVER_HELD_MAX     32
 #define SERVER_PLACES_MAX   4
 
 enum server_state {
