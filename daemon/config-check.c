@@ -306,6 +306,7 @@ int config_check(struct config_builder *b) {
         if (!good)
                 return -ENOMEM;
 
+        config_resolve_workers(b->config);
         check_database(b);
         if (b->hub)
                 check_folder(b, SECTION_HUB, "tmpdir", b->config->hub.tmpdir);

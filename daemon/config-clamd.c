@@ -7,7 +7,11 @@
 
 #include "daemon/config-private.h"
 
+#include <sched.h>
+
 #include "daemon/clamd/address.h"
+
+#define WORKERS_EACH_SERVER 24
 
 int config_parse_clamd(const struct config_key *key, const char *text, void *field,
                        char ret_problem[static CONFIG_PROBLEM_MAX]) {
@@ -38,4 +42,30 @@ bool config_loads_signatures(const struct config *config) {
 
 const char *config_signatures(const struct config *config) {
         return config_loads_signatures(config) ? config->database : "/";
+}
+
+/* Two workers a CPU keep it busy while others wait for content, and one more for a large mail. */
+static unsigned workers_by_cpus(void) {
+        cpu_set_t set;
+
+        /* Fails only for more CPUs than cpu_set_t holds: far beyond the maximum. */
+        if (sched_getaffinity(0, sizeof(set), &set) < 0)
+                return WORKERS_MAX;
+        return MIN(2 * (unsigned)CPU_COUNT(&set) + 1, (unsigned)WORKERS_MAX);
+}
+
+/* Those that wait for a server need no CPU: half of them for scans, and half for the proof behind these. When
+ * they may have to scan themselves they are no more than that takes. */
+void config_resolve_workers(struct config *config) {
+        struct clamd_address addresses[CLAMD_SERVERS_MAX];
+        const char *bad;
+        size_t n_bad;
+        int n = 0;
+
+        if (config->workers > 0)
+                return;
+        if (!config_loads_signatures(config))
+                n = clamd_addresses_parse(config->clamd, addresses, &bad, &n_bad);
+        config->workers = MAX(workers_by_cpus(), MIN((unsigned)MAX(n, 0) * WORKERS_EACH_SERVER,
+                                                     (unsigned)WORKERS_MAX));
 }

@@ -11,7 +11,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <sched.h>
 
 #include "store/cache.h"
 
@@ -163,12 +162,12 @@ const char *config_text_duration(const struct config_key *key, const void *field
 
 static int parse_count(const struct config_key *key, const char *text, void *field,
                        char ret_problem[static CONFIG_PROBLEM_MAX]) {
-        const char *or_auto = key->auto_value ? ", or auto" : "", *end;
+        const char *or_auto = key->has_auto ? ", or auto" : "", *end;
         unsigned *value = field;
         uint64_t v;
 
-        if (key->auto_value && streq(text, "auto")) {
-                *value = key->auto_value();
+        if (key->has_auto && streq(text, "auto")) {
+                *value = 0;
                 return 0;
         }
         end = parse_digits(text, &v);
@@ -189,26 +188,10 @@ static const char *text_count(const struct config_key *key, const void *field,
                               char buffer[static CONFIG_TEXT_MAX]) {
         unsigned v = *(const unsigned *)field;
 
-        if (v == 0 && key->auto_value)
+        if (v == 0 && key->has_auto)
                 return "auto";
         (void)snprintf(buffer, CONFIG_TEXT_MAX, "%u", v);
         return buffer;
-}
-
-/* Two workers a CPU keep it busy while others wait for content, and one more for a large mail. */
-static unsigned auto_workers(void) {
-        unsigned cpus = 0;
-        cpu_set_t set;
-
-        /* Fails only for more CPUs than cpu_set_t holds: far beyond the maximum. */
-        if (sched_getaffinity(0, sizeof(set), &set) < 0)
-                return WORKERS_MAX;
-        cpus = (unsigned)CPU_COUNT(&set);
-        return MIN(2 * cpus + 1, (unsigned)WORKERS_MAX);
-}
-
-static unsigned auto_zero(void) {
-        return 0;
 }
 
 /* ---- Words ---- */
@@ -454,8 +437,8 @@ const struct config_key config_global_keys[] = {
         SCANNER("user", user, "user name", "storescan-worker",
                 "Unprivileged user that workers run as.", USER, RESTART),
         SCANNER("workers", workers, "auto | 1 to 64", "auto",
-                "Worker processes; auto is twice the CPUs plus one.",
-                COUNT(1, WORKERS_MAX), .auto_value = auto_workers, ENGINE),
+                "Worker processes; auto is twice the CPUs plus one, or 24 for each server.",
+                COUNT(1, WORKERS_MAX), .has_auto = true, ENGINE),
         /* libclamav maps nothing beyond 2 GiB. */
         SCANNER("max_file_size", max_file_size, "size", "100M",
                 "Largest file, and part of a file, that is scanned.", SIZE(1, 2047 * MIB), ENGINE),
@@ -511,7 +494,7 @@ const struct config_key config_global_keys[] = {
                 "Folder of the keys by which stamps of hubs are believed.", PATH, RESTART),
         GATE("max_pending", max_pending, "auto | 1 to 1000000", "auto",
                 "Most opens held at once; auto is as many as the open file limit bears.",
-                COUNT(1, 1000000), .auto_value = auto_zero, RESTART),
+                COUNT(1, 1000000), .has_auto = true, RESTART),
         GATE("hot_files", hot_files, "0 to 65536", "4096",
                 "Most clean files kept open so that their readers need no answer; 0 is none.",
                 COUNT(0, 65536), RESTART),

@@ -68,7 +68,7 @@ struct config_key {
 
         uint64_t min, max;             /* of numbers, sizes and durations */
         const char *(*word)(unsigned); /* of enumerations: NULL behind the last */
-        unsigned (*auto_value)(void);  /* what "auto" stands for; NULL: no such word */
+        bool has_auto;                 /* the word "auto", of a number: 0 */
 
         /* What a change takes while storescand runs; neither: it counts at once. */
         bool restart;  /* a restart */
@@ -129,6 +129,9 @@ const char *config_text_until(const struct config_key *key, const void *field,
 /* parse() of addresses; see config-clamd.c. */
 int config_parse_clamd(const struct config_key *key, const char *text, void *field,
                        char ret_problem[static CONFIG_PROBLEM_MAX]);
+
+/* What workers = auto stands for, which other keys say. */
+void config_resolve_workers(struct config *config);
 
 /* parse() of a list that each line adds to; see config-allow.c. */
 int config_parse_signatures(const struct config_key *key, const char *text, void *field,

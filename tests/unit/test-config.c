@@ -323,7 +323,7 @@ START_TEST(table) {
                 }
                 ck_assert_str_eq(info.default_text, key->default_text);
                 ck_assert_int_eq(key->parse(key, key->default_text, field, problem), 0);
-                if (!key->auto_value && !streq(info.type, "duration")) /* 60s is also 1min */
+                if (!key->has_auto && !streq(info.type, "duration")) /* 60s is also 1min */
                         ck_assert_str_eq(key->text(key, field, buffer), key->default_text);
                 if (key->text(key, field, buffer) == own.text)
                         free(own.text);
@@ -517,6 +517,40 @@ START_TEST(former) {
         ck_assert_int_eq(config_load_former("former", "\n", 1, errors, &none), -EINVAL);
         ck_assert_ptr_null(none);
         ck_assert_int_eq(fclose(errors), 0);
+}
+END_TEST
+
+/* Those that only wait for servers are more than those that scan. */
+START_TEST(workers) {
+        static const struct {
+                const char *lines;
+                unsigned n; /* 0: by the CPUs */
+        } cases[] = {
+                { "", 0 },
+                { "workers = 7\n", 7 },
+                { "clamd = unix:/a unix:/b\n", 0 },
+                { "engine = clamd\nclamd_fallback = embedded\n", 0 },
+                { "engine = clamd\nworkers = 7\n", 7 },
+                { "engine = clamd\nworkers = auto\nclamd = unix:/a unix:/b\n", 48 },
+                { "engine = clamd\nclamd = unix:/a unix:/b tcp:c:1\n", 64 },
+        };
+        unsigned by_cpus = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(config_freep) struct config *c = NULL;
+                _cleanup_free_ char *text = NULL;
+
+                ck_assert_int_ge(asprintf(&text, DATABASE "%s" STORE, cases[i].lines), 0);
+                write_file("@/storescan.conf", text);
+                c = load(NULL, "");
+                if (i == 0)
+                        by_cpus = c->workers;
+                ck_assert_uint_ge(c->workers, 3);
+                ck_assert_uint_le(c->workers, 64);
+                ck_assert_uint_eq(c->workers, cases[i].n == 48 ? MAX(by_cpus, cases[i].n)
+                                              : cases[i].n > 0 ? cases[i].n
+                                                               : by_cpus);
+        }
 }
 END_TEST
 
@@ -791,6 +825,7 @@ int main(void) {
                 dropins_alone,
                 one_file,
                 former,
+                workers,
                 printed_text,
                 lists,
                 round_trip,
