@@ -276,7 +276,7 @@ counter() {
         # Once a second, if another shell got the answer.
         if ((n % 100 == 0)); then
             mapfile -u "$LOG_FD" lines
-            kill -USR1 "$DAEMON_PID"
+            kill -USR1 "$DAEMON_PID" || fail 'storescand is gone'
         fi
         mapfile -u "$LOG_FD" lines
         for line in "${lines[@]}"; do
@@ -315,6 +315,12 @@ worker_pids() {
     for loader in $(children "$DAEMON_PID"); do children "$loader"; done
 }
 loader_pid() { children "$DAEMON_PID" | sed -n 1p; }
+# is_loader_other_than PID: for wait_until; that one may be a child for a while behind its end.
+is_loader_other_than() { [[ $(loader_pid) != '' && $(loader_pid) != "$1" ]]; }
+# hold_workers / free_workers: what they have, they keep; what comes, waits.
+hold_workers() { for pid in $(worker_pids); do kill -STOP "$pid"; done; }
+free_workers() { for pid in $(worker_pids); do kill -CONT "$pid"; done; }
+workers_are() { (($(worker_pids | wc -l) == $1)); }
 children() { cat "/proc/$1/task/"*/children 2>/dev/null | tr ' ' '\n' | sed '/^$/d'; }
 
 # ---- Questions about files ----
@@ -349,7 +355,7 @@ has_stamp() { [[ $(stamp_of "$1") == "ss1 "${2:-?}* ]]; }
 
 # expect_stamp FILE LETTER: written after the answer, so it may take a moment.
 expect_stamp() {
-    wait_until 10 has_stamp "$1" "$2" || fail "no stamp '$2' but '$(stamp_of "$1")': $1"
+    wait_until 20 has_stamp "$1" "$2" || fail "no stamp '$2' but '$(stamp_of "$1")': $1"
 }
 
 expect_no_stamp() {

@@ -40,23 +40,36 @@ print(results.count(0), results.count(1))
 END
 }
 
-# A worker that takes a second for each scan: all readers come while it runs, on any machine.
 cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
 chmod 0755 "$WORK/fake-worker"
-printf 'SLOW clean\n' >"$root/user/cur/slow"
+printf 'clean\n' >"$root/user/cur/slow"
 ln "$root/user/cur/slow" "$root/user/new/slow-too"
-{ printf 'SLOW large\n'; head -c 3000000 /dev/zero; } >"$root/user/cur/slow-large"
+{ printf 'large\n'; head -c 3000000 /dev/zero; } >"$root/user/cur/slow-large"
+
+# together_for_one_scan FILE...: 64 readers of a content that is scanned when all of them are there, on any machine.
+together_for_one_scan() {
+    local joined crowd
+    joined=$(counter joined)
+    hold_workers
+    together 64 "$@" >"$WORK/together" &
+    crowd=$!
+    PIDS+=("$crowd")
+    wait_until 30 counter_reaches joined $((joined + 63)) || fail "only $(counter joined) readers joined"
+    free_workers
+    wait "$crowd"
+    expect_equal "$(<"$WORK/together")" '64 0' 'readers'
+    expect_equal "$(counter joined)" $((joined + 63)) 'readers that joined the scan'
+}
 
 say '64 readers of one file, by two names: exactly one scan'
 start_storescand env STORESCAN_WORKER="$WORK/fake-worker"
-expect_equal "$(together 64 "$root/user/cur/slow" "$root/user/new/slow-too")" '64 0' 'readers'
+wait_until 20 workers_are 3 || fail 'there are not three workers'
+together_for_one_scan "$root/user/cur/slow" "$root/user/new/slow-too"
 expect_equal "$(counter scans)" 1 'scans'
-expect_equal "$(counter joined)" 63 'readers that joined the scan'
 
 say '64 readers of a file that is handed over as a descriptor'
-expect_equal "$(together 64 "$root/user/cur/slow-large")" '64 0' 'readers'
+together_for_one_scan "$root/user/cur/slow-large"
 expect_equal "$(counter scans)" 2 'scans'
-expect_equal "$(counter joined)" 126 'readers that joined the scan'
 stop_storescand
 
 # In earnest: readers that come when the scan has ended, but its stamp is not written yet, may have

@@ -63,8 +63,12 @@ make_hot() {
     local before
     make_stamped "$1"
     before=$(counter hot)
-    read_at_once "$1" "$1"
-    wait_until 5 counter_reaches hot $((before + 1)) || fail "did not become hot: $1"
+    for _ in {1..10}; do
+        read_at_once "$1" "$1"
+        wait_until 2 counter_reaches hot $((before + 1)) && return
+        # On a busy machine its stamp may be written too late to say anything of it: by the next read it is anew.
+    done
+    fail "did not become hot: $1"
 }
 
 # A hot file goes 3 s after the last event of its file system, which an emulated machine needs for one of the
@@ -138,7 +142,7 @@ for fstype in ext4 xfs btrfs tmpfs; do
     make_hot "$VICTIM"
     inode=$(stat -c %i "$VICTIM")
     rm "$VICTIM"
-    wait_until 10 holds 0 || fail 'a deleted file is still held'
+    wait_until 20 holds 0 || fail 'a deleted file is still held'
     for ((n = 0; n < 20; n++)); do
         as_owner cp "$WORK/virus" "$VICTIM"
         [[ $(stat -c %i "$VICTIM") != "$inode" ]] || break
@@ -155,7 +159,7 @@ for fstype in ext4 xfs btrfs tmpfs; do
     mv "$VICTIM" "$VICTIM:2,S"
     touch -m -d yesterday "$VICTIM:2,S"
     expect_readable "$VICTIM:2,S"
-    wait_until 10 hot_are 0 || fail 'a changed file stays hot'
+    wait_until 20 hot_are 0 || fail 'a changed file stays hot'
 
     expect_equal "$(counter lost)" 0 'events lost'
     make_hot "$CUR/last"
@@ -163,7 +167,7 @@ for fstype in ext4 xfs btrfs tmpfs; do
     for pair in "${VICTIMS[@]}"; do
         cmp --quiet "${pair%%=*}" "${pair#*=}" || fail "the change did not take place: ${pair%%=*}"
     done
-    umount "$WORK/$fstype" || fail 'the file system is busy after the end'
+    wait_until 20 umount "$WORK/$fstype" || fail 'the file system is busy after the end'
 done
 say "a writer waits $(sort -n "$WAITS" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] " us (median), " v[NR] }') us (most) for its open"
 
@@ -241,13 +245,19 @@ say 'asked for twice while it was scanned: hot as soon as its stamp is final'
 cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
 chmod 0755 "$WORK/fake-worker"
 start_storescand env STORESCAN_WORKER="$WORK/fake-worker"
-echo 'SLOW message' >"$CUR/slow"
+wait_until 20 workers_are 3 || fail 'there are not three workers'
+echo 'a message' >"$CUR/slow"
+hold_workers
 read_file "$CUR/slow" >/dev/null &
-PIDS+=($!)
-read_file "$CUR/slow" >/dev/null || fail 'the second reader was refused'
-wait "${PIDS[-1]}" || fail 'the first reader was refused'
-expect_equal "$(counter joined)" 1 'opens that joined a scan'
-wait_until 5 counter_reaches hot 1 || fail 'did not become hot'
+first=$!
+read_file "$CUR/slow" >/dev/null &
+second=$!
+PIDS+=("$first" "$second")
+wait_until 20 counter_reaches joined 1 || fail 'no open joined a scan'
+free_workers
+wait "$first" || fail 'the first reader was refused'
+wait "$second" || fail 'the second reader was refused'
+wait_until 20 counter_reaches hot 1 || fail 'did not become hot'
 expect_equal "$(counter stamp_hits)" 0 'opens by stamp'
 must_be_silent "$CUR/slow"
 stop_storescand
@@ -261,11 +271,11 @@ make_stamped "$CUR/ro"
 expect_readable "$WORK/bind/user/cur/ro" "$WORK/bind/user/cur/ro" "$WORK/bind/user/cur/ro"
 expect_equal "$(counter hot)" 0 'hot files of a read-only mount'
 stop_storescand
-umount "$WORK/bind"
+wait_until 20 umount "$WORK/bind"
 
 say 'bounded, and by age'
 GATE_CONF='hot_files = 8
-hot_time = 2s'
+hot_time = 4s'
 begin bound ext4
 start_storescand
 for ((n = 0; n < 24; n++)); do make_stamped "$CUR/$n"; done
@@ -274,11 +284,11 @@ expect_equal "$(counter hot)" 0 'hot files after a sweep that reads each once'
 for ((round = 0; round < 3; round++)); do
     read_at_once "$CUR"/{0..23}
     # An answer goes out before its descriptor is closed.
-    wait_until 5 holds_at_most 8 || fail "$(held_files) files are held, more than hot_files"
+    wait_until 20 holds_at_most 8 || fail "$(held_files) files are held, more than hot_files"
     (($(now_hot) <= 8)) || fail 'more files are hot than hot_files'
 done
 (($(counter hot) >= 8)) || fail 'not even hot_files files became hot'
-wait_until 10 holds 0 || fail 'hot files outlive hot_time'
+wait_until 20 holds 0 || fail 'hot files outlive hot_time'
 expect_equal "$(now_hot)" 0 'hot files after hot_time'
 stop_storescand
 
@@ -286,9 +296,9 @@ say 'what is read on comes back at its next open'
 start_storescand
 make_hot "$CUR/again"
 before=$(counter hot)
-wait_until 10 holds 0 || fail 'a hot file outlives hot_time'
+wait_until 20 holds 0 || fail 'a hot file outlives hot_time'
 expect_readable "$CUR/again"
-wait_until 10 counter_reaches hot $((before + 1)) || fail 'it did not come back at its next open'
+wait_until 20 counter_reaches hot $((before + 1)) || fail 'it did not come back at its next open'
 stop_storescand
 
 say 'a lost signal: the kernel sends SIGIO when it can queue no more'
@@ -298,7 +308,8 @@ make_hot "$CUR/signal"
 VICTIM=$CUR/signal
 VICTIMS=()
 change write
-(($(cat "$WORK/waited") < 1000000)) || fail 'the writer had to wait a second or more'
+# Without it the lease would be seen to be broken when all files were looked at, 5 s later.
+(($(cat "$WORK/waited") < 2500000)) || fail 'the writer had to wait for seconds'
 expect_equal "$(counter hot_breaks)" 1 'hot files that a writer came for'
 stop_storescand
 

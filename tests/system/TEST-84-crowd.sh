@@ -28,7 +28,6 @@ add_store store "$WORK/store"
 
 make_room "$OPENERS"
 
-has_workers() { (($(worker_pids | wc -l) == 3)); }
 fds() { find "/proc/$DAEMON_PID/fd" -mindepth 1 | wc -l; }
 few_fds() { (($(fds) <= FDS + 4)); }
 seen() { tr ' ' '\n' <"$WORK/seen" | sed -n "s/^$1=//p"; }
@@ -47,20 +46,19 @@ come() {
     expect_equal "$(seen clean_read)" $((OPENERS - OPENERS / 10)) 'clean content that could be read'
     expect_equal "$(counter lost)" 0 'opens that the kernel denied for want of descriptors'
 }
-stop_workers() { for pid in $(worker_pids); do kill -STOP "$pid"; done; }
 # All of them ask before anybody is answered.
 go_on() {
     wait_until 60 counter_reaches events $((DESCRIPTORS / 4)) || fail 'they do not wait'
     expect_equal "$(counter scans)" 0 'scans by workers that stand still'
     ! grep -q 'seen\|openers=' "$WORK/seen" || fail 'the crowd was let in'
-    for pid in $(worker_pids); do kill -CONT "$pid"; done
+    free_workers
 }
 
 say "$OPENERS openers of $FILES files of which nothing is known, with $DESCRIPTORS descriptors"
 start_storescand prlimit --nofile=$DESCRIPTORS:$DESCRIPTORS env STORESCAN_WORKER="$WORK/fake-worker"
-wait_until 20 has_workers || fail 'there are not three workers'
+wait_until 20 workers_are 3 || fail 'there are not three workers'
 FDS=$(fds)
-stop_workers
+hold_workers
 come go_on
 (($(counter pressure) > 0)) || fail 'there was no pressure, so nothing was tested'
 # The kernel wakes all who wait with each write of answers; with one write a verdict that was 80 times each.
@@ -76,9 +74,9 @@ stop_storescand
 for file in "$CUR"/*; do setfattr -x trusted.avstamp "$file" 2>/dev/null || true; done
 rm -rf "$WORK/verdicts"
 start_storescand prlimit --nofile=$DESCRIPTORS:$DESCRIPTORS env STORESCAN_WORKER="$WORK/fake-worker"
-wait_until 20 has_workers || fail 'there are not three workers'
+wait_until 20 workers_are 3 || fail 'there are not three workers'
 kill_workers() { for pid in $(worker_pids); do kill -KILL "$pid"; done; }
-stop_workers
+hold_workers
 come kill_workers
 wait_until 20 few_fds || fail "$(fds) descriptors are open, $FDS before"
 stop_storescand

@@ -8,7 +8,7 @@
  *     UNSCANNABLE     the verdict unscannable, by limits
  *     CRASH           die; CRASH-ONCE: die if this worker's number is even, else clean
  *     HANG            never answer; HANG-ONCE: likewise
- *     SLOW            answer clean after a second
+ *     SLOW            answer clean after a second; SLOWER: after five
  *     LIE-ID          answer for another job
  *     LIE-KNOWN       say that the digest matched although none was asked for
  *     LIE-TWICE       answer twice
@@ -79,7 +79,7 @@ static void misbehave(const struct fake *f, const struct bytes *c) {
                 for (;;)
                         (void)pause();
         if (says(c, "SLOW"))
-                (void)poll(NULL, 0, 1000);
+                (void)poll(NULL, 0, says(c, "SLOWER") ? 5000 : 1000);
 }
 
 /* Tells message, in the way that the content wants it told. */
