@@ -45,6 +45,9 @@ N=203 # with the empty one
 add_store mail "$WORK/mail"
 STORES=$STORES_CONF
 again mail 'schedule = boot'
+# Now and then at least: what takes longer than a second goes on as if somebody waited for it.
+workers_step_back() { [[ $(session_nice "$(loader_pid)") == 19 ]]; }
+wait_until 60 workers_step_back || fail 'workers do not step back for a sweep'
 swept mail
 expect_state mail status finished
 expect_state mail "done" "$N"
@@ -67,8 +70,7 @@ wait_for_line "blocked: Denied open of '$MAIL/new/nested' by storescan-sweep"
 expect_readable "$MAIL"/cur/*clean*
 expect_equal "$(counter scans)" 202 'scans after everything was read'
 
-say 'workers step back for what nobody waits for, not for a reader'
-expect_equal "$(session_nice "$(loader_pid)")" 19 'nice value of the session of workers that swept'
+say 'workers that stepped back for what nobody waits for do not for a reader'
 make_mail "$MAIL/new/wanted" clean
 expect_readable "$MAIL/new/wanted"
 expect_equal "$(session_nice "$(loader_pid)")" 0 'nice value of their session when somebody waits'
@@ -76,22 +78,27 @@ rm "$MAIL/new/wanted"
 
 say 'the process is shut in'
 again mail 'schedule = boot' 'window = 00:00-00:01' 'rate = 1'
-sweep_runs || wait_until 10 sweep_runs || fail 'no sweep'
+sweep_runs || wait_until 20 sweep_runs || fail 'no sweep'
 status=/proc/$(sweep_pid)/status
+wait_until 20 grep -q '^Seccomp:.2$' "$status" || fail 'no seccomp filter' # the last thing that it does to itself
 expect_equal "$(awk '/^CapEff/ { print $2 }' "$status")" 0000000000000004 'capabilities'
 expect_equal "$(awk '/^CapPrm/ { print $2 }' "$status")" 0000000000000004 'permitted capabilities'
 expect_equal "$(awk '/^NoNewPrivs/ { print $2 }' "$status")" 1 'no_new_privs'
-wait_until 10 grep -q '^Seccomp:.2$' "$status" || fail 'no seccomp filter'
 expect_equal "$(awk '/^Uid/ { print $2 }' "$status")" "$(id -u "$TEST_USER")" 'user'
 expect_equal "$(ps -o ni= -p "$(sweep_pid)" | tr -d ' ')" 19 'nice value'
 expect_equal "$(session_nice "$(sweep_pid)")" 19 'nice value of the session of the sweep'
 
 say 'the second sweep scans nothing, the third opens nothing'
-again mail 'schedule = boot'
-swept mail
-expect_state mail "done" "$N"
+# On a busy machine a stamp may be written too late to say anything of its file: the one that finds it so renews it.
+for _ in {1..5}; do
+    again mail 'schedule = boot'
+    swept mail
+    expect_state mail "done" "$N"
+    expect_equal "$(($(state mail known) + $(state mail judged)))" 202 'items that were looked at'
+    expect_equal "$(counter scans)" 0 'scans of the second sweep'
+    [[ $(state mail judged) != 0 ]] || break
+done
 expect_state mail known 202
-expect_equal "$(counter scans)" 0 'scans of the second sweep'
 again mail 'schedule = boot'
 swept mail
 expect_state mail current 202
@@ -178,7 +185,7 @@ cp "$WORK/many/mbox/sick" "$WORK/many/mbox/locked"
 cp "$WORK/many/mbox/sick" "$WORK/many/told/sick"
 MDBOX=$WORK/many/mdbox/user/storage/m.1
 "$SOURCE/tests/data/make-store-formats" mdbox "$MDBOX" "$WORK"/{clean,eicar-text,eicar-base64} >"$WORK/layout"
-add_store many "$WORK/many/mbox" format=mbox on_infected=replace scan_timeout=2s
+add_store many "$WORK/many/mbox" format=mbox on_infected=replace scan_timeout=6s
 add_store mdbox "$WORK/many/mdbox" format=mdbox on_infected=replace
 add_store told "$WORK/many/told" format=mbox on_infected=detect
 STORES=$STORES_CONF
@@ -236,7 +243,7 @@ for victim in sweep daemon sweep daemon daemon sweep; do
     sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
     [[ $(state killed status) == running ]] || break
     if [[ $victim == sweep ]]; then
-        wait_until 10 sweep_runs || fail 'the sweep was not started anew'
+        wait_until 20 sweep_runs || fail 'the sweep was not started anew'
         kill -KILL "$(sweep_pid)"
         wait_for_line "sweep-failed: The process that swept store 'killed' died"
     else
@@ -258,6 +265,7 @@ expect_state killed undecided 0
 expect_state killed unasked 0
 expect_equal "$(($(state killed judged) + $(state killed known)))" 301 'items judged or known'
 all_stamped "$WORK/killed/user" || fail "skipped: $(unstamped "$WORK/killed/user")"
-# What was being scanned when storescand was killed is scanned again: an opener each.
-((scans >= 301 && scans <= 301 + 3 * 16)) || fail "$scans scans of 301 messages"
+# What was being scanned when storescand was killed is scanned again: an opener each. What was scanned between
+# the question for the counter and the kill is not counted.
+((scans >= 301 - 3 * 16 && scans <= 301 + 3 * 16)) || fail "$scans scans of 301 messages"
 stop_storescand

@@ -49,7 +49,7 @@ mkdir "$WORK/other"
 "$MAKE_MAIL" clean -n 150 -s 2000 -o "$WORK/store/alice/cur" >/dev/null
 make_mail "$WORK/store/alice/cur/bad:2,S" eicar-base64
 chmod 0755 "$WORK"
-add_store mail "$WORK/store" sweep_rate=20
+add_store mail "$WORK/store" sweep_rate=5
 add_store other "$WORK/other"
 STORES_CONF+="
 [sweep]
@@ -121,6 +121,8 @@ say 'watched on a terminal: a bar that grows where it is'
 touch "$WORK"/store/alice/cur/* # their change times: all of it is opened
 sed -i 's/^sweep_rate = .*/sweep_rate = 60/' "$CONF"
 "$STORESCANCTL" reload
+reloaded() { (($(count_lines '^storescand: config-reloaded: ') >= 2)); }
+wait_until 20 reloaded || fail 'the new rate was not taken'
 "$STORESCANCTL" sweep start mail
 on_a_terminal "$STORESCANCTL" sweep status --watch >"$WORK/watched"
 screen "$WORK/watched" >"$WORK/screen"

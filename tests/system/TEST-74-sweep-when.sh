@@ -39,7 +39,13 @@ END
 
 begun() { count_lines '^storescand: sweep-started: '; }
 has_begun() { (($(begun) >= $1)); }
-state_above() { [[ $(state "$1" "$2") -gt $3 ]]; }
+# comes_on STORE PASS: this one has done something; until then its predecessor's end is what is written down.
+comes_on() { state_is "$1" pass "$2" && [[ $(state "$1" 'done') -gt 0 ]]; }
+# hurry: a sweep that was begun slowly, so that it is under way for long enough, goes on as fast as it can.
+hurry() {
+    sed -i 's/^rate = 1$/rate = 0/' "$CONF"
+    kill -HUP "$DAEMON_PID"
+}
 
 # signatures N: a set of its own, another one for each N.
 signatures() {
@@ -83,19 +89,19 @@ expect_state mail infected 1
 expect_stamp "$MAIL/new/1.early" i
 
 say 'a start after new signatures; one under way starts anew'
-again mail 'after_update = yes' 'rate = 6'
+again mail 'after_update = yes' 'rate = 1'
 expect_equal "$(begun)" 0 'sweeps without new signatures'
 signatures 1
 wait_until 30 changed_to 1 || fail 'the signatures were not taken up'
-wait_until 10 has_begun 1 || fail 'no sweep after new signatures'
-wait_until 20 state_above mail 'done' 0 || fail 'the sweep does not come on'
-expect_state mail pass 3
+wait_until 20 has_begun 1 || fail 'no sweep after new signatures'
+wait_until 20 comes_on mail 3 || fail 'the sweep does not come on'
 make_mail "$MAIL/cur/0.evil:2,S" clean
 printf 'set-2-evil\n' >>"$MAIL/cur/0.evil:2,S" # the sweep is past it
 signatures 2
 wait_until 30 changed_to 2 || fail 'the signatures were not taken up'
-wait_until 10 has_begun 2 || fail 'the sweep did not start anew'
-swept mail 60
+wait_until 20 has_begun 2 || fail 'the sweep did not start anew'
+hurry
+swept mail
 expect_state mail pass 4
 expect_state mail mixed 0
 expect_state mail infected 2
@@ -115,10 +121,11 @@ again mail 'after_update = no'
 expect_equal "$(begun)" 0 'sweeps that were not to start'
 
 say 'the signatures change: it goes on, and what it saw before is not up to date'
-again mail 'schedule = boot' 'rate = 6'
-wait_until 20 state_above mail 'done' 0 || fail 'the sweep does not come on'
+again mail 'schedule = boot' 'rate = 1'
+wait_until 20 comes_on mail 6 || fail 'the sweep does not come on'
 signatures 5
 wait_until 30 changed_to 1 || fail 'the signatures were not taken up'
+hurry
 swept mail
 expect_state mail pass 6
 expect_state mail mixed 1
