@@ -91,6 +91,8 @@ wait_until 20 has_name || fail "storescand is not on the bus: $(<"$WORK/bus.log"
 GENERATION=$("$STORESCANCTL" --json status | jq -r .generation)
 expect_readable "$clean" "$bad"
 wait_until 20 counter_reaches clean 2 || fail "$(counter clean) are clean"
+# Both: counted when they hold.
+wait_until 20 counter_reaches stamps_written 2 || fail "$(counter stamps_written) stamps were written"
 expect_stamp "$clean" c
 # shellcheck disable=SC2317 # wait_until calls it
 is_hooked() { grep -q 'Hooked *yes' <<<"$("$STORESCANCTL" status)"; }
