@@ -8,7 +8,7 @@ setup
 [[ -x $BUILD/tests/system/fragile-worker ]] || skip 'built without libclamav'
 source "$(dirname "$0")/../bus.sh"
 start_bus
-wait_until 10 test -S "$WORK/bus" || fail "no bus: $(<"$WORK/bus.log")"
+wait_until 20 test -S "$WORK/bus" || fail "no bus: $(<"$WORK/bus.log")"
 make_fs store ext4
 root=$WORK/store
 make_maildir "$root/user" "$root/lax/user"
@@ -18,9 +18,7 @@ SIGNATURES=$WORK/signatures
 SCANNER_CONF="${SCANNER_CONF/database = */database = $SIGNATURES
 tmpdir = $WORK/scan/worker
 user = $TEST_USER
-workers = 2}
-scan_timeout = 3s
-worker_timeout = 4s"
+workers = 2}"
 add_store store "$root/user" on_error=deny
 add_store lax "$root/lax" on_error=allow
 add_store box "$root/box" format=mbox on_error=deny
@@ -45,13 +43,13 @@ make_mail "$root/user/cur/virus" eicar-base64
 start
 expect_denied "$root/user/cur/crash"
 wait_for_line '^storescand: poison: .*/user/cur/crash.*It cost two workers'
-wait_until 10 saved 1 || fail "not in the list: $(list)"
+wait_until 20 saved 1 || fail "not in the list: $(list)"
 expect_equal "$(lost)" 2 'workers lost'
 
 say 'the same content again, and copies of it: at once, and no worker is lost'
 expect_denied "$root/user/cur/crash" "$root/user/cur/copy"
 expect_readable "$root/lax/user/cur/copy"
-wait_until 10 counter_reaches poison_hits 3 || fail "poison_hits is $(counter poison_hits)"
+wait_until 20 counter_reaches poison_hits 3 || fail "poison_hits is $(counter poison_hits)"
 wait_for_line '^storescand: undecided: .*lax/user/cur/copy.*poison'
 expect_equal "$(lost)" 2 'workers lost'
 expect_equal "$(counter poisoned)" 1 'poisoned'
@@ -78,9 +76,9 @@ say 'a large file, which workers read by themselves, and an item of many'
     fragile_mail third none
 } >"$root/box/mbox"
 expect_denied "$root/user/cur/large"
-wait_until 10 saved 2 || fail "not in the list: $(list)"
+wait_until 20 saved 2 || fail "not in the list: $(list)"
 cat "$root/box/mbox" >/dev/null 2>&1 || true
-wait_until 10 saved 3 || fail "not in the list: $(list)"
+wait_until 20 saved 3 || fail "not in the list: $(list)"
 wait_for_line '^storescand: poison: .*the message at byte [1-9][0-9]* of .*/box/mbox'
 lost=$(lost)
 expect_denied "$root/user/cur/large"
@@ -90,6 +88,9 @@ expect_equal "$(lost)" "$lost" 'workers lost'
 
 say 'a restart: nothing is forgotten'
 stop_storescand
+SCANNER_CONF+="
+scan_timeout = 3s
+worker_timeout = 4s"
 start
 expect_denied "$root/user/cur/crash" "$root/user/cur/large"
 expect_equal "$(lost)" 0 'workers lost'
@@ -97,7 +98,7 @@ expect_equal "$(lost)" 0 'workers lost'
 say 'a hang, twice'
 fragile_mail hang hang >"$root/user/cur/hang"
 expect_denied "$root/user/cur/hang"
-wait_until 10 saved 4 || fail "not in the list: $(list)"
+wait_until 20 saved 4 || fail "not in the list: $(list)"
 grep -q '"reason":"hang"' "$WORK/list" || fail "not for a hang: $(list)"
 expect_denied "$root/user/cur/hang"
 expect_equal "$(counter workers_hung)" 2 'workers_hung'
@@ -115,9 +116,9 @@ printf 'Other.Test:0:*:%s\n' "$(printf 'another test' | od -An -tx1 | tr -d ' \n
     >"$SIGNATURES/other.ndb"
 kill -HUP "$DAEMON_PID"
 wait_for_line '^storescand: generation-changed'
-wait_until 10 saved 0 || fail "not forgotten: $(list)"
+wait_until 20 saved 0 || fail "not forgotten: $(list)"
 expect_denied "$root/user/cur/crash"
-wait_until 10 saved 1 || fail "not in the list: $(list)"
+wait_until 20 saved 1 || fail "not in the list: $(list)"
 
 say 'cleared: tried again, and no copy is left; by nobody but root'
 ! setpriv --reuid "$TEST_USER" --clear-groups "$STORESCANCTL" poison clear 2>"$WORK/refused" ||
@@ -126,10 +127,10 @@ grep -q 'for root' "$WORK/refused" || fail "refused for another reason: $(<"$WOR
 copies() { find "$WORK/verdicts/poison" -name 'content-*' | wc -l; }
 (($(copies) > 0)) || fail 'there are no copies'
 "$STORESCANCTL" poison clear >/dev/null
-wait_until 10 saved 0 || fail "not cleared: $(list)"
+wait_until 20 saved 0 || fail "not cleared: $(list)"
 expect_equal "$(copies)" 0 'copies'
 lost=$(lost)
 expect_denied "$root/user/cur/crash"
-wait_until 10 saved 1 || fail "not in the list: $(list)"
+wait_until 20 saved 1 || fail "not in the list: $(list)"
 expect_equal "$(lost)" $((lost + 2)) 'workers lost'
 stop_storescand

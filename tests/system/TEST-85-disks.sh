@@ -43,7 +43,7 @@ put_back() { fsfreeze --unfreeze "$WORK/mail" 2>/dev/null || true; }
 # shellcheck disable=SC2317 # called by wait_until
 loop_is_gone() { [[ -z $(losetup -j "$WORK/$1.image") ]]; }
 unmount() {
-    wait_until 10 umount "$WORK/$1" || fail "can not be unmounted: $1"
+    wait_until 20 umount "$WORK/$1" || fail "can not be unmounted: $1"
     wait_until 60 loop_is_gone "$1" || fail "the loop device stays: $1"
 }
 
@@ -52,7 +52,7 @@ make_fs mail ext4
 make_maildir "$WORK/mail/"{block,replace,lax}
 BLOCK=$WORK/mail/block/cur REPLACE=$WORK/mail/replace/cur LAX=$WORK/mail/lax/cur
 add_store block "$WORK/mail/block" marks=directories
-add_store replace "$WORK/mail/replace" on_infected=replace scan_timeout=4s marks=directories
+add_store replace "$WORK/mail/replace" on_infected=replace scan_timeout=8s marks=directories
 add_store lax "$WORK/mail/lax" on_error=allow marks=directories
 
 # ---- Our own folders ----
@@ -71,7 +71,7 @@ stop_storescand
 expect_intact "$KEPT"
 start_storescand
 free_up "$WORK/quarantine"
-has_notice "$KEPT" || fail 'with room, it is not replaced'
+wait_until 20 has_notice "$KEPT" || fail 'with room, it is not replaced'
 cmp "$WORK/quarantine/"*.item "$WORK/originals/${KEPT##*/}" || fail 'the original is not in quarantine'
 saw 'clean mail; EPERM for a virus that could not be kept; with room its notice, and the original is kept'
 
@@ -79,7 +79,7 @@ say 'the disk of the verdict cache is full'
 stop_storescand
 mount -t tmpfs -o size=64k,mode=0700 storescan-test "$WORK/verdicts"
 start_storescand
-wait_until 10 test -s "$WORK/verdicts/verdicts.key" || fail 'no key of the cache'
+wait_until 20 test -s "$WORK/verdicts/verdicts.key" || fail 'no key of the cache'
 fill "$WORK/verdicts"
 mail_in "$BLOCK"
 expect_served "$CLEAN"
@@ -130,7 +130,7 @@ for _ in 1 2 3; do
     expect_served "$CLEAN"
     expect_denied "$VIRUS"
 done
-wait_until 10 counter_reaches stamps_failed 1 || fail 'a stamp that could not be written is not counted'
+wait_until 20 counter_reaches stamps_failed 1 || fail 'a stamp that could not be written is not counted'
 wait_for_line "stamp-failed: .*'full'.*No space left"
 expect_no_stamp "$CLEAN" "$VIRUS"
 free_up "$WORK/full"
@@ -162,7 +162,7 @@ with open(sys.argv[1], "r+b") as f:
             image[at] ^= 1
             at = image.find(part, at + 1)
 END
-wait_until 10 mount_fs rotten || fail 'it can not be mounted'
+wait_until 20 mount_fs rotten || fail 'it can not be mounted'
 ! error=$(read_file "${ROTTEN[0]}" 2>&1 >/dev/null) || fail 'unguarded, it can be read: nothing is tested'
 [[ $error == *'Input/output error'* ]] || fail "unguarded, it fails otherwise: $error"
 add_store rotten "$WORK/rotten"
