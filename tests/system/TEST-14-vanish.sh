@@ -48,10 +48,10 @@ expect_readable "$WORK/own/user/cur/mail"
 
 say 'a file system that is mounted after the start'
 stop_storescand
-umount "$WORK/own"
+wait_until 20 umount "$WORK/own" || fail 'the file system is busy after the end'
 start_storescand
 mount_fs own
 wait_until 20 is_denied "$WORK/own/user/cur/virus" || fail 'the store that came later is not guarded'
 stop_storescand
-# Whatever was marked is free again.
-umount "$WORK/own" || fail 'the file system is busy after the end'
+# Whatever was marked is free again: as soon as the kernel has taken the ring of the process apart.
+wait_until 20 umount "$WORK/own" || fail 'the file system is busy after the end'

@@ -69,8 +69,9 @@ read_at_once "$root/user" || fail 'wrong answers from stamps'
 expect_equal "$(counter lost)" 0 'opens that the kernel denied for want of descriptors'
 expect_equal "$(counter denied)" 120 'opens denied'
 (($(counter scans) - before <= 5)) || fail 'stamped mail was scanned again'
-fds=$(find "/proc/$DAEMON_PID/fd" -mindepth 1 | wc -l)
-((fds < 100)) || fail "$fds descriptors are still open"
+fds() { find "/proc/$DAEMON_PID/fd" -mindepth 1 | wc -l; }
+few_fds() { (($(fds) < 100)); }
+wait_until 20 few_fds || fail "$(fds) descriptors are still open"
 stop_storescand
 
 say 'max_pending of the configuration is a bound as well'

@@ -41,10 +41,10 @@ make() {
     cp "$WORK/before" "$FILE"
 }
 
-# serves_notice: or nothing at all; never what was there, nor some of it.
-serves_notice() {
-    read_file "$FILE" >"$WORK/got" 2>/dev/null || return 1
-    ! grep -Fq "$(eicar)" "$WORK/got" || fail "$WHAT: the virus was served"
+# serves: what, is in $WORK/got: the notice, never what was there, nor some of it.
+serves() { read_file "$FILE" >"$WORK/got" 2>/dev/null; }
+expect_notice() {
+    ! grep -Fq "$(eicar)" "$WORK/got" || breach "$WHAT: the virus was served"
     grep -Fq "$NOTICE" "$WORK/got" || fail "$WHAT: something else than the notice was served"
 }
 
@@ -65,7 +65,8 @@ kill_at() {
 
 expect_recovered() {
     local id path=$FILE
-    wait_until 40 serves_notice || fail "$WHAT: it can't be read"
+    wait_until 40 serves || fail "$WHAT: it can't be read"
+    expect_notice
     expect_equal "$(stat -c %s "$FILE")" "$(stat -c %s "$WORK/before")" "$WHAT: size"
     id=$(ctl --json quarantine list | jq -r --arg path "$path" 'select(.path == $path and .state == "replaced") | .id')
     [[ -n $id && $id != *$'\n'* ]] || fail "$WHAT: in quarantine it is '$id'"
@@ -73,7 +74,7 @@ expect_recovered() {
     [[ ! -e $WORK/quarantine/$id.plan ]] || fail "$WHAT: the plan was left"
     [[ ! -e $FILE.lock ]] || fail "$WHAT: a lock file was left"
     [[ $1 != release ]] || ctl quarantine release --forever "$id" >/dev/null || fail "$WHAT: not released"
-    [[ $1 != release ]] || wait_until 10 cmp -s "$FILE" "$WORK/before" || fail "$WHAT: not what it was"
+    [[ $1 != release ]] || wait_until 20 cmp -s "$FILE" "$WORK/before" || fail "$WHAT: not what it was"
 }
 
 # killed_at FORMAT POINT WITH-REMEDY: with it, as by the service manager; or by itself, so that the remedy goes on.
@@ -103,7 +104,7 @@ make maildir "$N"
 kill_at 5
 start_storescand
 wait_for_line "can't be completed yet"
-for _ in {1..5}; do ! serves_notice || fail 'it was served while it was half replaced'; done
+for _ in {1..5}; do ! serves || breach 'it was served while it was half replaced'; done
 expect_denied "$FILE"
 kill -CONT "$REMEDY_PID"
 expect_recovered ''

@@ -26,7 +26,7 @@ while True:
 END
 python3 "$WORK/manager.py" "$WORK/notify" >"$WORK/told" &
 PIDS+=("$!")
-wait_until 10 test -S "$WORK/notify" || fail 'no service manager'
+wait_until 20 test -S "$WORK/notify" || fail 'no service manager'
 pings() { grep -c '^WATCHDOG=1' "$WORK/told" || true; }
 # shellcheck disable=SC2317 # called by wait_until
 pings_reach() { (($(pings) >= $1)); }
@@ -62,7 +62,7 @@ expect_equal "$(count_lines '^storescand: (blocked|replaced|remedy-failed|undeci
 expect_equal "$(counter infected) $(counter scans)" '0 0' 'counters'
 expect_denied "$WORK/whole/user/cur/virus"
 pings=$(pings)
-wait_until 10 pings_reach $((pings + 2)) || fail 'the watchdog is not fed'
+wait_until 20 pings_reach $((pings + 2)) || fail 'the watchdog is not fed'
 
 # Takes the marks on file systems away behind storescand's back, or puts them back.
 cat >"$WORK/marks.py" <<'END'
@@ -90,7 +90,9 @@ wait_for_line "^storescand: not-hooked: .*'whole'"
 expect_told /org/storescan/store/whole Hooked '"no"'
 expect_status 2 "opens in store 'whole' pass storescand by"
 expect_status 2 'NOT HOOKED'
-sleep 3 # the second round, and pings of before
+# The second round, and pings of before.
+tests=$(counter self_tests)
+wait_until 20 counter_reaches self_tests $((tests + 6)) || fail 'no second round'
 pings=$(pings)
 sleep 2
 expect_equal "$(pings)" "$pings" 'pings of the watchdog while a store is not hooked'
@@ -100,7 +102,7 @@ say 'they are back: the store is hooked again, and the watchdog is fed'
 python3 "$WORK/marks.py" "$DAEMON_PID" add "$WORK/whole" "$WORK/solid"
 wait_for_line "^storescand: hooked: .*'whole'"
 expect_told /org/storescan/store/whole Hooked '"yes"'
-wait_until 10 pings_reach $((pings + 2)) || fail 'the watchdog is not fed'
+wait_until 20 pings_reach $((pings + 2)) || fail 'the watchdog is not fed'
 expect_denied "$WORK/whole/user/cur/virus"
 
 say 'frozen: the round waits, storescand does not'
@@ -110,6 +112,6 @@ make_mail "$WORK/lower/user/cur/mail" clean
 expect_readable "$WORK/lower/user/cur/mail"
 fsfreeze --unfreeze "$WORK/whole"
 tests=$(counter self_tests)
-wait_until 10 counter_reaches self_tests $((tests + 3)) || fail 'no self-test after the thaw'
+wait_until 20 counter_reaches self_tests $((tests + 3)) || fail 'no self-test after the thaw'
 stop_storescand
 expect_equal "$(count_lines '^storescand: not-hooked: ')" 1 'at the end'

@@ -24,7 +24,7 @@ run_keeper() {
     "$@" "$KEEPER" "${HOW[@]}" "$PROGRAM" --config "$CONF" </dev/null >>"$LOG" 2>&1 &
     KEEPER_PID=$!
     wait_until 60 started 1 || fail 'storescand was not ready within a minute'
-    wait_until 5 gate || fail 'storescand is not the child of its keeper'
+    wait_until 20 gate || fail 'storescand is not the child of its keeper'
 }
 gate() {
     local child
@@ -43,7 +43,7 @@ ended() {
     wait "$KEEPER_PID" 2>/dev/null || status=$?
     expect_equal "$status" "$1" 'status of the keeper'
     KEEPER_PID=
-    wait_until 10 all_gone || fail "processes were left behind: $(ours)"
+    wait_until 20 all_gone || fail "processes were left behind: $(ours)"
 }
 ours() { pgrep -f -- "--config $CONF" || true; }
 all_gone() { [[ -z $(ours) ]]; }
@@ -66,7 +66,7 @@ begin_reading() {
     cat "$1" >"$WORK/mail/evil" 2>"$WORK/said" &
     INFECTED=$!
     PIDS+=("$INFECTED")
-    wait_until 10 waits "$INFECTED" || fail "an open of infected mail does not wait: $1"
+    wait_until 20 waits "$INFECTED" || fail "an open of infected mail does not wait: $1"
 }
 
 make_fs store ext4
@@ -126,18 +126,18 @@ cat "$WORK/store/clean/new/mail" >"$WORK/mail/got" &
 CLEAN=$!
 PIDS+=("$CLEAN")
 begin_reading "$WORK/store/infected/new/mail"
-wait_until 10 waits "$CLEAN" || fail 'the reader of clean mail does not wait'
+wait_until 20 waits "$CLEAN" || fail 'the reader of clean mail does not wait'
 kill -KILL "$before"
 wait "$CLEAN" || fail 'the reader was refused'
 cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'it is not as it was'
 ! wait "$INFECTED" || breach 'infected mail was read'
 [[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
-for pid in $left; do wait_until 10 test ! -e "/proc/$pid" || fail "a process of the killed one goes on: $pid"; done
+for pid in $left; do wait_until 20 test ! -e "/proc/$pid" || fail "a process of the killed one goes on: $pid"; done
 
 say 'crashed'
 before=$(gate)
 kill -SEGV "$before"
-wait_until 10 is_another "$before" || fail 'it was not started again after a crash'
+wait_until 20 is_another "$before" || fail 'it was not started again after a crash'
 wait_for_line 'storescan-keeper: storescand was ended by SIGSEGV'
 expect_denied "$WORK/store/infected/cur/fixed-1"
 
@@ -220,8 +220,8 @@ wait_for_line 'again before it was ready; it is started once a second'
 begin_reading "$WORK/store/infected/cur/fixed-0"
 n=$(count_lines 'it is started once a second')
 tried_on() { (($(count_lines 'it is started once a second') > n)); }
-wait_until 10 tried_on || fail 'it is not tried on'
-waits "$INFECTED" || fail 'an open of infected mail does not wait any more'
+wait_until 20 tried_on || fail 'it is not tried on'
+wait_until 20 waits "$INFECTED" || fail 'an open of infected mail does not wait any more'
 mv "$WORK/away" "$PROGRAM"
 ! wait "$INFECTED" || breach 'infected mail was read'
 kill -TERM "$KEEPER_PID"
@@ -249,17 +249,17 @@ start_manager() {
     python3 "$WORK/manager.py" "$WORK/notify" "$WORK/told" &
     MANAGER=$!
     PIDS+=("$MANAGER")
-    wait_until 10 test -S "$WORK/notify" || fail 'no manager'
+    wait_until 20 test -S "$WORK/notify" || fail 'no manager'
 }
 start_manager
 HOW=(--manager)
 run_keeper env "NOTIFY_SOCKET=$WORK/notify" WATCHDOG_USEC=30000000
-wait_until 10 grep -q '^READY=1' "$WORK/told" || fail "the manager was told: $(<"$WORK/told")"
+wait_until 20 grep -q '^READY=1' "$WORK/told" || fail "the manager was told: $(<"$WORK/told")"
 expect_equal "$(grep -c '^FDSTORE=1' "$WORK/told")" 5 'fds that the manager was given'
 grep -q '^BARRIER=1' "$WORK/told" || fail 'the manager was not asked whether it has all'
 kill -KILL "$(gate)"
-wait_until 10 started 2 || fail 'it did not come back'
-wait_until 10 grep -q '^STATUS=storescand is started again' "$WORK/told" || fail 'the manager was not told of the kill'
+wait_until 20 started 2 || fail 'it did not come back'
+wait_until 20 grep -q '^STATUS=storescand is started again' "$WORK/told" || fail 'the manager was not told of the kill'
 expect_equal "$(grep -c '^FDSTORE=1' "$WORK/told")" 5 'fds that the manager was given'
 rm "$PROGRAM"
 kill -KILL "$(gate)"
@@ -282,7 +282,7 @@ for _ in 1 2 3; do
         kill -USR1 "$KEEPER_PID"
     done
     kill -KILL "$before"
-    wait_until 10 is_another "$before" || fail 'it was not started again'
+    wait_until 20 is_another "$before" || fail 'it was not started again'
     expect_denied "$WORK/store/infected/cur/fixed-1"
     expect_readable "$WORK/store/clean/cur/fixed-1"
 done
