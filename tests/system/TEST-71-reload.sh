@@ -19,6 +19,9 @@ write_set() {
     mv "$folder/own.ndb.part" "$folder/own.ndb"
 }
 
+# put_whole TEXT NAME: a file of the set, of which nobody sees a part.
+put_whole() { printf '%s' "$1" >"$WORK/$2" && mv "$WORK/$2" "$SETS/$2"; }
+
 write_mail() { printf 'From: a@example.org\nSubject: %s\n\n%s\n' "$2" "$3" >"$1"; }
 
 generations() { count_lines '^storescand: generation-changed: '; }
@@ -92,7 +95,8 @@ stop_readers
 expect_equal "$(counter reloads)" 10 'reloads'
 expect_equal "$(counter reloads_failed)" 0 'failed reloads'
 expect_equal "$(counter workers_died)" 0 'workers that died'
-expect_equal "$(children "$DAEMON_PID" | wc -l)" 1 'loaders that are left'
+only_loader() { (($(children "$DAEMON_PID" | wc -l) == 1)); }
+wait_until 20 only_loader || fail "$(children "$DAEMON_PID" | wc -l) loaders are left"
 (($(wc -c <"$WORK/reads.1") > 20)) || fail 'the readers did not read'
 
 say 'nothing new'
@@ -116,14 +120,15 @@ expect_goes_on() {
     make_mail "$WORK/mail/a/cur/eicar.$failures" eicar-text
     expect_denied "$WORK/mail/a/cur/eicar.$failures"
 }
-printf 'ClamAV-VDB:this is none' >"$SETS/main.cvd"
+put_whole 'ClamAV-VDB:this is none' main.cvd
 expect_goes_on 10 'a broken .cvd'
 [[ $(grep '^storescand: reload-failed: ' "$LOG" | tail -n 1) == *main.cvd* ]] || fail 'the broken file is not named'
 looks=$(count_lines '^storescand: signatures-unchanged: ')
 rm "$SETS/main.cvd"
 wait_unchanged $((looks + 1))
 expect_equal "$(generations)" 10 'changes of generation: the set as it was'
-head -c -10 "$SETS/own.ndb" >"$SETS/half.ndb"
+head -c -10 "$SETS/own.ndb" >"$WORK/half.ndb"
+mv "$WORK/half.ndb" "$SETS/half.ndb"
 expect_goes_on 10 'a half-written .ndb'
 [[ $(grep '^storescand: reload-failed: ' "$LOG" | tail -n 1) == *half.ndb* ]] || fail 'the half file is not named'
 rm "$SETS/half.ndb"
@@ -162,7 +167,7 @@ write_set "$SETS" 14
 wait_generations 1
 write_mail "$WORK/mail/a/cur/evil.14" evil set-14-evil
 expect_denied "$WORK/mail/a/cur/evil.14"
-printf 'ClamAV-VDB:this is none' >"$SETS/main.cvd"
+put_whole 'ClamAV-VDB:this is none' main.cvd
 wait_for_line '^storescand: engine-failed: .*main.cvd'
 rm "$SETS/main.cvd"
 wait_until 30 eval '[[ -n $(worker_pids) ]]' || fail 'no engine though the set is good again'
@@ -207,7 +212,7 @@ wait_for_line "store-left: Store 'goes'"
 mkdir -p "$WORK/dirs/comes/b/.new/cur" "$WORK/dirs/goes/b/.new/cur"
 for store in comes goes; do write_mail "$WORK/dirs/$store/b/.new/cur/evil" evil set-4-evil; done
 sleep_until_marked() { ! read_file "$WORK/dirs/comes/b/.new/cur/evil"; }
-wait_until 10 sleep_until_marked || fail 'a new folder of a new store is not guarded'
+wait_until 20 sleep_until_marked || fail 'a new folder of a new store is not guarded'
 expect_readable "$WORK/dirs/goes/b/.new/cur/evil"
 
 say 'another policy, another timeout, no word of what needs a restart'
@@ -228,7 +233,7 @@ reload_config 3
 wait_generations $((changes + 1))
 # Those of the engine before end when they are through with what they are at.
 workers_are() { (($(worker_pids | wc -l) == $1)); }
-wait_until 10 workers_are 2 || fail "there are $(worker_pids | wc -l) workers, not 2"
+wait_until 20 workers_are 2 || fail "there are $(worker_pids | wc -l) workers, not 2"
 
 say 'mistakes change nothing'
 STORES_CONF=${STORES_CONF/= detect/= frobnicate}
@@ -271,7 +276,7 @@ expect_denied "$WORK/nest/inner/b/cur/evil"
 mkdir -p "$WORK/nest/inner/b/.new/cur"
 write_mail "$WORK/nest/inner/b/.new/cur/evil" evil set-4-evil
 new_is_denied() { ! read_file "$WORK/nest/inner/b/.new/cur/evil"; }
-wait_until 10 new_is_denied || fail 'a new folder of the inner store is not guarded'
+wait_until 20 new_is_denied || fail 'a new folder of the inner store is not guarded'
 STORES_CONF=$NEST_CONF
 add_store boxes "$WORK/nest" format=mbox marks=directories
 reload_config 7
