@@ -46,7 +46,7 @@ property() { busctl get-property org.storescan /org/storescan org.storescan.Mana
 watch_signals() {
     stdbuf -oL busctl monitor --json=short org.storescan >"$WORK/signals" 2>"$WORK/monitor.log" &
     PIDS+=("$!")
-    wait_until 10 grep -q Monitoring "$WORK/monitor.log" || fail "signals can't be watched: $(<"$WORK/monitor.log")"
+    wait_until 20 grep -q Monitoring "$WORK/monitor.log" || fail "signals can't be watched: $(<"$WORK/monitor.log")"
 }
 # told_change PATH PROPERTY VALUE: for wait_until; the value as jq prints it.
 told_change() {
@@ -54,6 +54,6 @@ told_change() {
         .path == $path) | .payload.data[1][$name] | values | .data | tojson | select(. == $value)] | length > 0' \
         "$WORK/signals"
 }
-expect_told() { wait_until 10 told_change "$@" || fail "not told that $2 is $3: $(<"$WORK/signals")"; }
+expect_told() { wait_until 20 told_change "$@" || fail "not told that $2 is $3: $(<"$WORK/signals")"; }
 
 write_bus_config

@@ -32,7 +32,7 @@ start_storescand
 ctl() { "$STORESCANCTL" --config "$CONF" "$@"; }
 is_denied() { ! read_file "$1" >/dev/null 2>&1; }
 # What was changed on the disk is in force as soon as storescand's thread has read it.
-soon() { wait_until 10 "$@" || fail "not so: $*"; }
+soon() { wait_until 20 "$@" || fail "not so: $*"; }
 
 ONE=$("$DIGEST_OF" --full "$MAIL/one:2,S" 2>/dev/null || true)
 [[ -z $ONE ]] || breach 'infected mail could be read'
@@ -45,7 +45,7 @@ expect_stamp "$MAIL/one:2,S" i
 
 say 'allowed: this content, and no other'
 ctl allow add "$ONE" >/dev/null
-wait_until 10 read_file "$MAIL/one:2,S" >/dev/null || fail 'it is blocked though it is allowed'
+wait_until 20 read_file "$MAIL/one:2,S" >/dev/null || fail 'it is blocked though it is allowed'
 expect_readable "$MBOX/user"
 expect_denied "$MAIL/other:2,S"
 cp "$WORK/one" "$WORK/store/user/tmp/copy"
@@ -67,7 +67,7 @@ mv "$WORK/good" "$WORK/verdicts/allowed"
 say 'a restart knows it'
 stop_storescand
 start_storescand
-wait_until 10 read_file "$MAIL/one:2,S" >/dev/null || fail 'a restart forgot what is allowed'
+wait_until 20 read_file "$MAIL/one:2,S" >/dev/null || fail 'a restart forgot what is allowed'
 
 say 'taken off'
 ctl allow remove "$ONE" >/dev/null

@@ -86,7 +86,7 @@ expect_readable "$cur/mail" "$cur/hard-link" "$cur/symlink" "$cur/outside"
 expect_stamp "$cur/mail" c
 # It may be written once more meanwhile, with another time.
 have_one_stamp() { [[ $(stamp_of "$cur/hard-link") == "$(stamp_of "$cur/mail")" ]]; }
-wait_until 10 have_one_stamp || fail "stamp of a hard link: $(stamp_of "$cur/hard-link"), not $(stamp_of "$cur/mail")"
+wait_until 20 have_one_stamp || fail "stamp of a hard link: $(stamp_of "$cur/hard-link"), not $(stamp_of "$cur/mail")"
 expect_no_stamp /etc/passwd
 # An infected file stays blocked under every name that it gets.
 ln "$cur/$long:2,S" "$cur/other-name"
@@ -128,7 +128,7 @@ while not os.path.exists(sys.argv[1] + "/../tmp/go"):
     time.sleep(0.01)
 END
 PIDS+=($!)
-wait_until 10 test -e "$root/user/tmp/ready" || fail 'the writer did not start'
+wait_until 20 test -e "$root/user/tmp/ready" || fail 'the writer did not start'
 expect_readable "$cur/growing"
 expect_no_stamp "$cur/growing"
 touch "$root/user/tmp/go"

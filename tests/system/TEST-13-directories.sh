@@ -33,7 +33,7 @@ check() {
         cp "$WORK/virus" "$root/new-$n/.Folder.$n/cur/virus"
     done
     for ((n = 0; n < ROUNDS; n++)); do
-        wait_until 10 is_denied "$root/new-$n/.Folder.$n/cur/virus" ||
+        wait_until 20 is_denied "$root/new-$n/.Folder.$n/cur/virus" ||
             fail "a virus in a new folder can be read: $n"
     done
     for ((n = 0; n < ROUNDS; n++)); do
@@ -55,14 +55,14 @@ check() {
     expect_no_stamp "$root/user/moved-in/a/b/c/not-mail"
     wait_for_line "detected: Found '$root/user/moved-in/cur/virus': infected"
     for file in "$root"/user/moved-in/{a/b/c/cur,cur}/virus; do
-        wait_until 10 is_denied "$file" || fail "a virus that was moved in can be read: $file"
+        wait_until 20 is_denied "$file" || fail "a virus that was moved in can be read: $file"
     done
     # Moved about within the store, folders stay guarded, and so do folders made in them later.
     mv "$root/user/moved-in/a" "$root/user/elsewhere"
     expect_denied "$root/user/elsewhere/b/c/cur/virus"
     mkdir -p "$root/user/elsewhere/b/c/sub/new"
     cp "$WORK/virus" "$root/user/elsewhere/b/c/sub/new/virus"
-    wait_until 10 is_denied "$root/user/elsewhere/b/c/sub/new/virus" || fail 'a moved folder lost its watch'
+    wait_until 20 is_denied "$root/user/elsewhere/b/c/sub/new/virus" || fail 'a moved folder lost its watch'
 
     say "$where: a deep tree that comes at once"
     dir=$OUTSIDE/tree$(printf '/t%.0s' {1..200})

@@ -54,12 +54,12 @@ expect_readable "$WORK/bind-ro/user/cur/mail-4"
 # long as nothing failed.
 ! grep -q 'stamp-failed' "$LOG" || fail 'a stamp was tried through a read-only mount'
 # A descriptor of the reader's mount is held until its stamp is due: not long.
-wait_until 10 umount "$WORK/bind-ro" || fail 'the read-only mount stays busy'
+wait_until 20 umount "$WORK/bind-ro" || fail 'the read-only mount stays busy'
 expect_readable "$root/user/cur/mail-4"
 expect_stamp "$root/user/cur/mail-4" c
 
 say 'a read-only file system: judged each time'
-wait_until 10 mount -o remount,ro "$root" || fail 'the store stays busy'
+wait_until 20 mount -o remount,ro "$root" || fail 'the store stays busy'
 expect_denied "$root/user/cur/virus-5"
 expect_readable "$root/user/cur/mail-5"
 expect_no_stamp "$root/user/cur/mail-5"

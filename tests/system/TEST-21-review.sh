@@ -27,9 +27,9 @@ echo 'HANG INFECTED' >"$store/u/cur/hang"
 events=$(counter events) # that it was written is one as well
 read_file "$store/u/cur/hang" >"$WORK/got" 2>/dev/null &
 reader=$!
-wait_until 10 counter_reaches events $((events + 1)) || fail 'no open'
+wait_until 20 counter_reaches events $((events + 1)) || fail 'no open'
 mv "$WORK/in/m" "$store/m"
-wait_until 10 counter_reaches found 1 || fail 'nothing was found'
+wait_until 20 counter_reaches found 1 || fail 'nothing was found'
 stop_storescand
 wait "$reader" && fail 'the waiting open was allowed'
 [[ ! -s $WORK/got ]] || breach 'infected content was read'
@@ -42,7 +42,7 @@ for n in {1..30}; do
 done
 start
 mv "$WORK/in/n" "$store/n"
-wait_until 10 counter_reaches found 1 || fail 'nothing was found'
+wait_until 20 counter_reaches found 1 || fail 'nothing was found'
 mv "$store/n/cur" "$store/n/old"
 ln -s "$WORK/secret" "$store/n/cur"
 wait_until 60 counter_reaches clean 12 || fail 'found files were not judged'
@@ -60,7 +60,7 @@ for n in {1..24}; do
     readers+=($!)
 done
 wait "${readers[@]}" || true
-wait_until 10 counter_reaches timeouts 10 || fail 'there was no overload, so nothing was tested'
+wait_until 20 counter_reaches timeouts 10 || fail 'there was no overload, so nothing was tested'
 echo quick >"$store/u/cur/quick"
 expect_readable "$store/u/cur/quick"
 stop_storescand

@@ -49,10 +49,10 @@ stopped=$(worker_pids)
 kill -STOP "$stopped"
 reads 5001 "$cur/1"
 first=$READER
-wait_until 10 waiting_are 1 || fail "who waits is: $(pending)"
+wait_until 20 waiting_are 1 || fail "who waits is: $(pending)"
 reads 5002 "$strange"
 second=$READER
-wait_until 10 waiting_are 2 || fail "who waits is: $(pending)"
+wait_until 20 waiting_are 2 || fail "who waits is: $(pending)"
 pending >"$WORK/waiting"
 expect_equal "$(jq -r '[.pid, .uid, .comm, .access, .store] | join(" ")' "$WORK/waiting")" \
     "$first 5001 cat open mail"$'\n'"$second 5002 cat open mail" 'who waits, the longest first'
@@ -80,13 +80,13 @@ wait "$first" "$second"
 wait "$top"
 jq -e '.rates.scans >= 0 and .interval_usec >= 1000000 and .interval_usec < 20000000 and .guarding and
     (.stores | keys == ["boxes", "mail"])' "$WORK/top" >"$WORK/true" || fail "top says: $(<"$WORK/top")"
-wait_until 10 waiting_are 0 || fail "who waits is: $(pending)"
+wait_until 20 waiting_are 0 || fail "who waits is: $(pending)"
 
 say 'stores and their counters'
 # shellcheck disable=SC2317 # wait_until calls it
 is_hooked() { [[ $("$STORESCANCTL" --json store list | jq -r .hooked | paste -sd ' ') == 'yes yes' ]]; }
 wait_until 20 is_hooked || fail 'not hooked'
-wait_until 10 counter_reaches scans 2 || fail 'not both were scanned'
+wait_until 20 counter_reaches scans 2 || fail 'not both were scanned'
 "$STORESCANCTL" --json store list >"$WORK/stores"
 expect_equal "$(jq -r '[.name, .path, .kind, .format, .on_infected, .on_error, .on_unscannable] | join(" ")' "$WORK/stores")" \
     "mail $WORK/store mailbox maildir block deny allow

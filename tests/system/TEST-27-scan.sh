@@ -56,7 +56,7 @@ expect_found 1 infected false denied "$block/INFECTED"
 expect_found 1 infected false allowed "$detect/INFECTED"
 expect_equal "$(counter swept)" 3 'opens that are announced'
 for file in "$block/clean" "$block/INFECTED" "$detect/INFECTED"; do
-    wait_until 10 is_known "$file" || fail "its stamp does not say it: $file: $(stamp_of "$file")"
+    wait_until 20 is_known "$file" || fail "its stamp does not say it: $file: $(stamp_of "$file")"
 done
 expect_found 0 clean true allowed "$block/clean"
 expect_found 1 infected true denied "$block/INFECTED"

@@ -88,10 +88,10 @@ mkfifo "$WORK/steps"
 exec 9<>"$WORK/steps"
 as_owner "$HIDDEN_CHANGE" hold "$VICTIM" "$VIRUS" <&9 >"$WORK/said" &
 PIDS+=($!)
-wait_until 10 grep -q held "$WORK/said" || fail 'no mapping'
+wait_until 20 grep -q held "$WORK/said" || fail 'no mapping'
 read_and_settle
 echo >&9
-wait_until 10 grep -q stored "$WORK/said" || fail 'no store'
+wait_until 20 grep -q stored "$WORK/said" || fail 'no store'
 must_be_blocked 'while the mapping is there'
 echo >&9
 wait "${PIDS[-1]}"

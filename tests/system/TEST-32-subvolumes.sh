@@ -25,12 +25,12 @@ for folder in "$root/new" "$root/volume/new" "$root/volume/user/.Folder"; do
     say "$folder"
     make_maildir "$folder"
     cp "$WORK/virus" "$folder/cur/virus"
-    wait_until 10 is_denied "$folder/cur/virus" || fail "a virus in a new folder can be read: $folder"
+    wait_until 20 is_denied "$folder/cur/virus" || fail "a virus in a new folder can be read: $folder"
 done
 
 say 'a subvolume that is made later'
 btrfs -q subvolume create "$root/later"
 make_maildir "$root/later/user"
 cp "$WORK/virus" "$root/later/user/cur/virus"
-wait_until 10 is_denied "$root/later/user/cur/virus" || fail 'a virus in a new subvolume can be read'
+wait_until 20 is_denied "$root/later/user/cur/virus" || fail 'a virus in a new subvolume can be read'
 stop_storescand

@@ -502,7 +502,7 @@ becomes_hot() {
     expect_stamp "$file" c
     before=$(counter hot)
     expect_readable "$file" "$file" "$file"
-    wait_until 5 counter_reaches hot $((before + 1)) || fail "$FSTYPE: an mbox did not become hot"
+    wait_until 20 counter_reaches hot $((before + 1)) || fail "$FSTYPE: an mbox did not become hot"
     unchanged events expect_readable "$file" "$file" "$file"
     session reader "$file" rdonly
     expect_once "ok *" "$file" append append 8192 "$WORK/virus"
@@ -702,7 +702,7 @@ killed_worker() {
     tell reader pread "$(inside 5)" 4096
     for ((n = 0; n < 2; n++)); do
         for pid in $(worker_pids); do kill -KILL "$pid"; done
-        wait_until 10 worker_pids_are_new "$pid" || fail 'no new workers'
+        wait_until 20 worker_pids_are_new "$pid" || fail 'no new workers'
     done
     hear reader EPERM
     expect reader EPERM pread "$(inside 5)" 4096

@@ -108,7 +108,7 @@ m[at:at + 9] = b'INFECTED\n'
 END
 mapper=$!
 PIDS+=("$mapper")
-wait_until 10 grep -q mapped "/proc/$mapper/maps" || fail 'it is not mapped'
+wait_until 20 grep -q mapped "/proc/$mapper/maps" || fail 'it is not mapped'
 timeout 20 cat "$box" >/dev/null 2>&1 || true
 touch "$box.go"
 wait "$mapper"

@@ -101,7 +101,7 @@ say 'the answer waits for no name; nor do more records than there is room for'
 mapfile -t workers < <(worker_pids)
 kill -STOP "${workers[@]}"
 for n in {1..20}; do READ_TIMEOUT=10 expect_denied "$MAIL/cur/many.$n"; done
-wait_until 10 counter_reaches unnamed 4 || fail 'the records that there is no room for were not told'
+wait_until 20 counter_reaches unnamed 4 || fail 'the records that there is no room for were not told'
 expect_equal "$(count_lines "cur/many\.[0-9]+' .*: infected, known by its stamp\.$")" 4 'without a name'
 kill -CONT "${workers[@]}"
 wait_until 20 counter_reaches named 19 || fail 'the others were not looked at'

@@ -225,7 +225,7 @@ signal.pause()
 END
     HOLDER=$!
     PIDS+=("$HOLDER")
-    wait_until 10 test -e "$WORK/held" || fail "no lock: $1"
+    wait_until 20 test -e "$WORK/held" || fail "no lock: $1"
 }
 release_lock() {
     kill "$HOLDER"
@@ -281,7 +281,7 @@ for kind in 'mbox fcntl' 'mbox dotlock' 'mdbox flock'; do
     "$DRIVER" "$WORK/stopping" "$QUARANTINE" "$format" "$F" "$OFFSET" "$WORK/plan" "pid=$HOLDER" >"$WORK/said" &
     DRIVEN=$!
     PIDS+=("$DRIVEN")
-    wait_until 10 stops || fail "$kind: it does not come there"
+    wait_until 20 stops || fail "$kind: it does not come there"
     release_lock
     hold "$lock" "$F"
     kill -CONT "$STOPPED"
@@ -433,9 +433,9 @@ hold fcntl "$F"
 "$DRIVER" "$REMEDY" "$QUARANTINE" >"$WORK/said" &
 DRIVEN=$!
 PIDS+=("$DRIVEN")
-wait_until 10 grep -q '^ready 1$' "$WORK/said" || fail 'it did not wait for the lock'
+wait_until 20 grep -q '^ready 1$' "$WORK/said" || fail 'it did not wait for the lock'
 release_lock
-wait_until 10 grep -q "^note completed $ID" "$WORK/said" || fail 'it was not completed later'
+wait_until 20 grep -q "^note completed $ID" "$WORK/said" || fail 'it was not completed later'
 kill "$DRIVEN" 2>/dev/null || true # it ends by itself once nothing waits
 wait "$DRIVEN" || true
 place "$F" | cmp - "$WORK/plan" || fail 'not completed'
@@ -444,9 +444,9 @@ mv "$WORK/store/f" "$WORK/store/away"
 "$DRIVER" "$REMEDY" "$QUARANTINE" >"$WORK/said" &
 DRIVEN=$!
 PIDS+=("$DRIVEN")
-wait_until 10 grep -q '^ready 1$' "$WORK/said" || fail 'it did not wait for the store'
+wait_until 20 grep -q '^ready 1$' "$WORK/said" || fail 'it did not wait for the store'
 mv "$WORK/store/away" "$WORK/store/f"
-wait_until 10 grep -q "^note completed $ID" "$WORK/said" || fail 'it was not completed later'
+wait_until 20 grep -q "^note completed $ID" "$WORK/said" || fail 'it was not completed later'
 kill "$DRIVEN" 2>/dev/null || true # it ends by itself once nothing waits
 wait "$DRIVEN" || true
 
@@ -570,7 +570,7 @@ for format in maildir sdbox mdbox mbox; do
     grep -q "$ID: allowed, and put back" <<<"$("$STORESCANCTL" --config "$CONF" quarantine release --forever "$ID")" ||
         fail "$format: not put back"
     # Allowed as soon as storescand has read the list.
-    wait_until 10 cmp "$file" "$WORK/$format.before" || fail "$format: not what it was, or blocked"
+    wait_until 20 cmp "$file" "$WORK/$format.before" || fail "$format: not what it was, or blocked"
     expect_equal "$(meta "$ID" state)" released "$format: state"
     "$STORESCANCTL" --config "$CONF" allow remove "$digest" >/dev/null
     # Blocked, or a notice stands there again.

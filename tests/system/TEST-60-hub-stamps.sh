@@ -205,7 +205,7 @@ for format in mbox mdbox; do
     expect_equal "$(counter scans)" "$before" "scans of stamped mail, $format"
     (($(counter hub_accepted) >= accepted + 3)) || fail "stamps were not honoured, $format"
     # Once it rests, the file has a stamp that says whose word it is.
-    wait_until 10 has_stamp_by_hub "${name}1" || fail "no stamp of the whole file, $format"
+    wait_until 20 has_stamp_by_hub "${name}1" || fail "no stamp of the whole file, $format"
     # Each by itself: none vouches for its neighbours, wherever they are, and none spoils them.
     before=$(counter scans)
     accepted=$(counter hub_accepted)
@@ -281,7 +281,7 @@ make_maildir "$ROOT/moved"
 message 33 | stamp moved
 cp "$MADE/moved" "$ROOT/moved/cur/mail"
 mv "$ROOT/moved" "$ROOT/access/.moved"
-wait_until 10 counter_reaches found $((found + 1)) || fail 'a folder that was moved in was not found'
+wait_until 20 counter_reaches found $((found + 1)) || fail 'a folder that was moved in was not found'
 expect_stamp "$ROOT/access/.moved/cur/mail" cl
 expect_equal "$(counter scans)" $((before + 1)) 'scans of what nobody waits for'
 message 34 | stamp opened

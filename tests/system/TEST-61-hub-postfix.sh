@@ -140,7 +140,7 @@ hub_counter() {
     local before value
     before=$(grep -c '^storescan-hub: stats: ' "$HUB_LOG") || true
     kill -USR1 "$HUB_PID"
-    wait_until 10 more_hub_stats_than "$before" || fail 'no counters after SIGUSR1'
+    wait_until 20 more_hub_stats_than "$before" || fail 'no counters after SIGUSR1'
     value=$(grep '^storescan-hub: stats: ' "$HUB_LOG" | tail -n 1 | tr ' ' '\n' | sed -n "s/^$1=//p")
     [[ -n $value ]] || fail "no counter $1"
     printf '%s\n' "$value"
@@ -149,7 +149,7 @@ more_hub_stats_than() { (($(grep -c '^storescan-hub: stats: ' "$HUB_LOG") > $1))
 
 expect_counter() { expect_equal "$(hub_counter "$1")" "$2" "counter $1"; }
 
-expect_hub_says() { wait_until 10 grep -Eq "^storescan-hub: $1" "$HUB_LOG" || fail "the hub did not say '$1'"; }
+expect_hub_says() { wait_until 20 grep -Eq "^storescan-hub: $1" "$HUB_LOG" || fail "the hub did not say '$1'"; }
 
 # ---- Mail ----
 
@@ -172,7 +172,7 @@ has_messages() { (($(mailbox "$1" | grep -c '^Message-I[Dd]: ') == $2)); }
 has_line() { mailbox "$1" | grep -- "$2" >/dev/null; }
 
 expect_messages() {
-    wait_until 3 has_messages "$1" "$2" ||
+    wait_until 20 has_messages "$1" "$2" ||
         fail "$1 has $(mailbox "$1" | grep -c '^Message-I[Dd]: ') messages, not $2"
 }
 
@@ -339,14 +339,14 @@ say 'stamps of clients that are not trusted are taken off, however they are writ
 mail "$WORK/in/outside" 'X-Storescan-Stamp: v=1; forged' 'x-storescan-STAMP : forged' \
     'X-Other: kept' $'X-Storescan-Stamp:\r\n forged' 'X_Storescan_Stamp: forged'
 XCLIENT=$OUTSIDE expect_reply '250 *' "$WORK/in/outside" sdbox
-wait_until 1 has_line sdbox '^X-Other: kept' || fail 'the message with forged stamps did not arrive'
+wait_until 20 has_line sdbox '^X-Other: kept' || fail 'the message with forged stamps did not arrive'
 if mailbox sdbox | grep -i forged >/dev/null; then
     fail "a forged stamp went through: $(mailbox sdbox | grep -i forged)"
 fi
 expect_hub_says "hub-stripped: Mail .* from $OUTSIDE came with 4 stamps"
 expect_counter stripped 4
 expect_reply '250 *' "$WORK/in/outside" mdbox
-wait_until 1 has_line mdbox '^X-Storescan-Stamp: v=1; forged' || fail 'a trusted client lost its stamps'
+wait_until 20 has_line mdbox '^X-Storescan-Stamp: v=1; forged' || fail 'a trusted client lost its stamps'
 expect_counter stripped 4
 stop_hub
 
@@ -354,14 +354,14 @@ say 'mail that leaves takes no stamp along, if so configured'
 start_hub key=hub1 strip_outgoing=yes
 mail "$WORK/in/leaves" 'X-Storescan-Stamp: v=1; inside' 'X-Other: leaves'
 expect_reply '250 *' "$WORK/in/leaves" someone@example.net
-wait_until 10 grep -q '^X-Other: leaves' "$LEFT" || fail 'mail did not leave'
+wait_until 20 grep -q '^X-Other: leaves' "$LEFT" || fail 'mail did not leave'
 if grep -i storescan "$LEFT"; then fail 'mail left with a stamp'; fi
 expect_counter stripped 1
 expect_counter stamped 0
 # It is one message: with a recipient here it keeps its stamps.
 mail "$WORK/in/stays" 'X-Other: stays'
 expect_reply '250 *' "$WORK/in/stays" someone@example.net maildir
-wait_until 10 grep -q '^X-Other: stays' "$LEFT" || fail 'mail did not leave'
+wait_until 20 grep -q '^X-Other: stays' "$LEFT" || fail 'mail did not leave'
 grep -q '^X-Storescan-Stamp: v=1; a=' "$LEFT" || fail 'mail to here and elsewhere has no stamp'
 expect_counter stamped 1
 stop_hub
@@ -394,11 +394,11 @@ stop_hub
 say 'infected mail is put on hold, tagged, discarded'
 start_hub on_infected=quarantine
 expect_reply '250 *' "$WORK/in/virus" maildir
-wait_until 10 test "$(held)" = 1 || fail "$(held) messages are on hold"
+wait_until 20 test "$(held)" = 1 || fail "$(held) messages are on hold"
 stop_hub
 start_hub on_infected=tag
 expect_reply '250 *' "$WORK/in/virus" maildir
-wait_until 1 has_line maildir '^X-Storescan-Found: infected with Eicar' || fail 'no header line'
+wait_until 20 has_line maildir '^X-Storescan-Found: infected with Eicar' || fail 'no header line'
 stop_hub
 start_hub on_infected=discard
 before=$(mailbox mbox | grep -c '^Message-I[Dd]: ')

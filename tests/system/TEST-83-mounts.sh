@@ -55,7 +55,7 @@ make_hot() {
     expect_readable "$1"/hot-*
     for ((n = 0; n < $2; n++)); do expect_stamp "$1/hot-$n" c; done
     expect_readable "$1"/hot-* "$1"/hot-*
-    wait_until 5 hot_are "$2" || fail "$(now_hot) files are hot, not $2"
+    wait_until 20 hot_are "$2" || fail "$(now_hot) files are hot, not $2"
 }
 
 say 'hot files keep a file system for as long as it is used, and for some seconds then'
@@ -117,7 +117,7 @@ device=$(losetup --find --show "$WORK/own.image")
 python3 "$WORK/window.py" "$device" "$WORK/own" "$WORK/own/user/cur/virus" 20 || fail 'the window'
 losetup --detach "$device"
 mount_fs own
-wait_until 10 is_denied "$WORK/own/user/cur/virus" || fail 'the store is not guarded'
+wait_until 20 is_denied "$WORK/own/user/cur/virus" || fail 'the store is not guarded'
 
 say 'something is mounted over a folder above a store: what is seen there is guarded, and no more'
 mount -t tmpfs -o mode=0755 storescan-test "$WORK/srv"
@@ -126,10 +126,10 @@ mkdir "$WORK/srv/other"
 cp "$WORK/own/user/cur/mail" "$WORK/srv/mail/user/cur/mail"
 eicar >"$WORK/srv/mail/user/cur/virus"
 eicar >"$WORK/srv/other/virus"
-wait_until 10 is_denied "$WORK/srv/mail/user/cur/virus" || fail 'what hides the store is not guarded'
+wait_until 20 is_denied "$WORK/srv/mail/user/cur/virus" || fail 'what hides the store is not guarded'
 expect_readable "$WORK/srv/mail/user/cur/mail" "$WORK/srv/other/virus"
 expect_denied "$WORK/own/user/cur/virus"
-wait_until 10 umount "$WORK/srv" || fail 'storescand keeps it busy'
+wait_until 20 umount "$WORK/srv" || fail 'storescand keeps it busy'
 expect_denied "$WORK/srv/mail/user/cur/virus"
 expect_readable "$WORK/srv/mail/user/cur/mail"
 
@@ -138,7 +138,7 @@ make_hot "$WORK/own/user/cur" 8
 "$STORESCANCTL" sweep start own || fail 'sweep start'
 # shellcheck disable=SC2317 # called by wait_until
 sweep_is() { "$STORESCANCTL" --json sweep status >"$WORK/sweep" && grep -q "\"own\".*\"$1\"" "$WORK/sweep"; }
-wait_until 10 sweep_is waiting || fail "the sweep does not wait for its hours: $(<"$WORK/sweep")"
+wait_until 20 sweep_is waiting || fail "the sweep does not wait for its hours: $(<"$WORK/sweep")"
 detach own || fail 'detach'
 expect_equal "$(held "$WORK/own")" 0 'files that are held'
 expect_denied "$WORK/own/user/cur/virus"
@@ -153,9 +153,9 @@ umount "$WORK/own" || fail 'a detached store is busy'
 say 'unmounted: what is below is guarded, and everybody is told'
 wait_for_line "^storescand: store-mounts: .*'own' is not mounted any more"
 is_state() { [[ $(state "$1") == "s \"$2\"" ]]; }
-wait_until 10 is_state own unmounted || fail "the state is $(state own)"
+wait_until 20 is_state own unmounted || fail "the state is $(state own)"
 rmdir "$WORK/late"
-wait_until 10 is_state late missing || fail "the state of a store without a folder is $(state late)"
+wait_until 20 is_state late missing || fail "the state of a store without a folder is $(state late)"
 expect_equal "$(state mail)" 's "guarded"' 'state of the other store'
 make_maildir "$WORK/own/user"
 eicar >"$WORK/own/user/cur/virus"
@@ -190,14 +190,14 @@ attached=$(count_lines "^storescand: store-attached: .*'own'")
 mount_fs own
 # shellcheck disable=SC2317 # called by wait_until
 is_attached() { (($(count_lines "^storescand: store-attached: .*'own'") > attached)); }
-wait_until 10 is_attached || fail 'it stays detached'
+wait_until 20 is_attached || fail 'it stays detached'
 expect_equal "$(state own)" 's "guarded"' 'state'
 expect_denied "$WORK/own/user/cur/virus"
 
 say 'unmounted lazily while somebody reads: mounted again, it is guarded at the first open'
 exec {reader}<"$WORK/own/user/cur/mail"
 umount --lazy "$WORK/own"
-wait_until 10 is_state own unmounted || fail "the state is $(state own)"
+wait_until 20 is_state own unmounted || fail "the state is $(state own)"
 device=$(losetup --noheadings --output NAME --associated "$WORK/own.image" | sed -n 1p)
 python3 - "$device" "$WORK/own" "$WORK/own/user/cur/virus" <<'END' || fail 'not at the first open'
 import ctypes, os, sys
@@ -217,9 +217,9 @@ mkdir "$WORK/own/more"
 mount -t tmpfs -o mode=0755 storescan-test "$WORK/own/more"
 make_maildir "$WORK/own/more"
 eicar >"$WORK/own/more/cur/virus"
-wait_until 10 is_denied "$WORK/own/more/cur/virus" || fail 'what is mounted in a store is not guarded'
+wait_until 20 is_denied "$WORK/own/more/cur/virus" || fail 'what is mounted in a store is not guarded'
 wait_for_line "^storescand: store-mounts: .*'own', at .*/more"
-wait_until 10 umount "$WORK/own/more" || fail 'storescand keeps it busy'
+wait_until 20 umount "$WORK/own/more" || fail 'storescand keeps it busy'
 
 say 'an overlay on the store, and a file without a name that gets one'
 mkdir "$WORK/upper" "$WORK/overlay"

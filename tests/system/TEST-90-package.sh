@@ -113,13 +113,13 @@ in_container cp /tmp/eicar.eml /srv/mail/bob/Maildir/new/1.test
 in_container cat /srv/mail/bob/Maildir/new/1.test >"$WORK/got" || fail 'it is denied on trial'
 cmp -s "$WORK/got" "$MAILDIR/new/1.test" || fail 'it was changed on trial'
 told_of_it() { in_container journalctl --sync && by_hand log && grep -q '/srv/mail/bob/Maildir/new/1.test' "$WORK/said"; }
-wait_until 10 told_of_it || fail "the log does not tell of it: $(<"$WORK/said")"
+wait_until 20 told_of_it || fail "the log does not tell of it: $(<"$WORK/said")"
 
 say 'the quick start: guarding'
 by_hand guard || fail "guard: $(<"$WORK/said")"
 # A reload ends when it is asked for.
 guarded() { in_container cat /srv/mail/bob/Maildir/new/1.test >"$WORK/notice" && ! cmp -s "$WORK/notice" "$WORK/got"; }
-wait_until 10 guarded || fail 'the test virus can still be read'
+wait_until 20 guarded || fail 'the test virus can still be read'
 by_hand quarantine
 expect_said ' replaced +mail '
 in_container storescanctl quarantine list --json >"$WORK/said"
@@ -135,7 +135,7 @@ printf '[store mail]\non_infected = block\n' >"$WORK/root/block.conf"
 in_container bash -c 'cp /block.conf /etc/storescan/conf.d/50-block.conf && storescanctl check-config' >/dev/null
 ctl reload storescand.service
 denied() { ! in_container cat /srv/mail/infected/cur/fixed-0 >/dev/null 2>&1; }
-wait_until 10 denied || fail 'an infected message is not blocked'
+wait_until 20 denied || fail 'an infected message is not blocked'
 pid=$(show MainPID)
 cat >"$WORK/upgrade" <<END
 #!/bin/sh
