@@ -297,7 +297,7 @@ head -c "$((OFFSET + $(stat -c %s "$WORK/item")))" "$F" >"$WORK/cut"
 cat "$WORK/cut" >"$F"
 cp "$F" "$WORK/before"
 hold all "$F"
-touch "$F"
+touch -d '20 seconds' "$F" # however long it takes until it is looked at
 remedy mbox "$F" "$OFFSET" "$WORK/plan" "pid=$HOLDER"
 says '^done busy somebody may be appending'
 untouched "$F" "$WORK/before"
