@@ -107,10 +107,10 @@ boot() {
     NSPAWN=$!
     # Before the children: killing nspawn ends the container with all its processes.
     PIDS+=("$NSPAWN")
-    wait_until 60 find_leader "$NSPAWN" || fail "the container does not boot: $(tail -n 5 "$WORK/console")"
+    wait_until 120 find_leader "$NSPAWN" || fail "the container does not boot: $(tail -n 5 "$WORK/console")"
     find_leader "$NSPAWN"
     PIDS+=("$LEADER")
-    wait_until 30 has_booted || fail "the container is $(ctl is-system-running)"
+    wait_until 120 has_booted || fail "the container is $(ctl is-system-running)"
 }
 
 # end_container: as by its power button.

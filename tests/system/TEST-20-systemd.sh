@@ -58,8 +58,13 @@ expect_equal "$(show StatusText)" 'Guarding 2 stores.' 'status text'
 expect_equal "$(ctl show --value -p UnitFileState storescand.service)" enabled 'unit file state'
 read_inside /srv/mail/user/cur/mail
 # An opener that is still there when its name is asked for.
-in_container bash -c ': <"$1" || { sleep 1; exit 1; }' opener /srv/mail/user/cur/virus 2>/dev/null &&
-    breach 'was not blocked in the container'
+in_container bash -c ': <"$1" || { while [[ ! -e /run/named ]]; do sleep 0.1; done; exit 1; }' opener \
+    /srv/mail/user/cur/virus 2>/dev/null &
+opener=$!
+is_logged() { [[ $(in_container journalctl --no-pager -b -o cat STORESCAN_EVENT=blocked) ]]; }
+wait_until 40 is_logged || fail 'nothing about the blocked open in the journal'
+in_container touch /run/named
+wait "$opener" && breach 'was not blocked in the container'
 denied_inside /srv/mail/user/cur/virus
 expect_stamp "$WORK/store/user/cur/mail" c
 expect_stamp "$WORK/store/user/cur/virus" i
@@ -210,7 +215,7 @@ denied_inside /srv/mail/user/cur/virus
 
 say 'hung: the watchdog sees it'
 in_container mkdir -p /run/systemd/system/storescand.service.d
-in_container bash -c 'printf "[Service]\nWatchdogSec=2\n" >/run/systemd/system/storescand.service.d/test.conf'
+in_container bash -c 'printf "[Service]\nWatchdogSec=4\n" >/run/systemd/system/storescand.service.d/test.conf'
 ctl daemon-reload
 ctl restart storescand.service
 pid=$(main_pid)
@@ -225,7 +230,7 @@ denied_inside /srv/mail/user/cur/virus
 pid=$(gate)
 make_maildir "$WORK/store/busy"
 "$MAKE_MAIL" clean -n 300 -s 20000 -o "$WORK/store/busy/cur" >/dev/null
-in_container bash -c 'for n in {1..40}; do cat /srv/mail/busy/cur/* >/dev/null; done'
+in_container bash -c 'while ((SECONDS < 7)); do cat /srv/mail/busy/cur/* >/dev/null; done'
 expect_equal "$(gate)" "$pid" 'process after work under the watchdog'
 
 say 'mistakes: refused once, not tried for ever'
@@ -305,7 +310,7 @@ replaced=$(in_container bash -c 'basename "$(grep -l "^state: replaced" \
 in_container cat "/var/lib/storescan/quarantine/$replaced.item" | cmp - "$WORK/infected" ||
     fail 'the original is not in quarantine'
 [[ $(in_container storescanctl quarantine release "$replaced") == *'allowed, and put back'* ]] || fail 'not put back'
-wait_until 10 in_container cmp /srv/mail/user/cur/virus "/var/lib/storescan/quarantine/$replaced.item" ||
+wait_until 20 in_container cmp /srv/mail/user/cur/virus "/var/lib/storescan/quarantine/$replaced.item" ||
     fail 'the original can not be read'
 in_container rm /etc/storescan/conf.d/65-replace.conf
 in_container storescanctl allow remove \

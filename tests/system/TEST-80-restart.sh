@@ -60,7 +60,7 @@ format = mbox
 [store locked]
 path = /srv/box/locked
 format = mbox
-scan_timeout = 4s
+scan_timeout = 8s
 [store folders]
 path = /srv/other/mail
 on_infected = block
@@ -129,7 +129,7 @@ done
 cat "$WORK/box/inbox" >"$WORK/mail/got" &
 READER=$!
 PIDS+=("$READER")
-wait_until 10 waits "$READER" || fail 'the reader does not wait'
+wait_until 20 waits "$READER" || fail 'the reader does not wait'
 kill -KILL "$GATE"
 wait_until 20 test ! -e "/proc/$READER" || fail 'the reader waits for ever'
 wait "$READER" || fail 'the reader was refused, or left waiting'
@@ -145,15 +145,15 @@ began=$EPOCHREALTIME
 nsenter --target "$LEADER" --mount -- cat /srv/box/locked/inbox >"$WORK/mail/got" 2>&1 &
 READER=$!
 PIDS+=("$READER")
-sleep 3
+sleep 6
 [[ -e /proc/$READER ]] || fail "the reader has what nobody judged: $(<"$WORK/mail/got")"
-waits "$READER" || fail 'the reader does not wait for the lock'
+wait_until 2 waits "$READER" || fail 'the reader does not wait for the lock'
 kill -KILL "$GATE"
 wait_until 20 test ! -e "/proc/$READER" || fail 'the reader waits for ever'
 ! wait "$READER" || fail 'the reader was not refused'
 waited=$(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
 echo "   it waited for $waited ms"
-((waited < 6900)) || fail 'the kill gave it another 4 s'
+((waited < 13900)) || fail 'the kill gave it another 8 s'
 rm "$WORK/box/locked/inbox.lock"
 
 say 'systemctl restart'
@@ -161,7 +161,7 @@ rounds "$WORK/store" --rounds 3 --command "nsenter -t $LEADER -a systemctl resta
 
 say 'the watchdog: storescand hangs, or its keeper'
 in_container mkdir -p /run/systemd/system/storescand.service.d
-in_container bash -c 'printf "[Service]\nWatchdogSec=1\n" >/run/systemd/system/storescand.service.d/test.conf'
+in_container bash -c 'printf "[Service]\nWatchdogSec=3\n" >/run/systemd/system/storescand.service.d/test.conf'
 ctl daemon-reload
 ctl restart storescand.service
 printf '#!/bin/bash\nkill -STOP "$1"\n' >"$WORK/stop"
@@ -254,7 +254,7 @@ expect_denied "$WORK/store/infected/cur/fixed-1"
 cat "$WORK/store/clean/new/unscanned" >"$WORK/mail/got" &
 READER=$!
 PIDS+=("$READER")
-wait_until 10 waits "$READER" || fail 'the reader of new mail does not wait'
+wait_until 20 waits "$READER" || fail 'the reader of new mail does not wait'
 in_container bash -c 'mv /srv/away/* /srv/signatures/'
 wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of new mail waits for ever'
 wait "$READER" || fail 'the reader of new mail was refused'
