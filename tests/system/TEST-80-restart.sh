@@ -44,7 +44,8 @@ for seed in 1 2 3; do
 done >"$WORK/box/inbox"
 cp "$WORK/box/inbox" "$WORK/mail/inbox"
 mkdir "$WORK/box/locked"
-{ head -n 1 "$WORK/box/inbox"; "$MAKE_MAIL" eicar-text; } >"$WORK/box/locked/inbox"
+{ head -n 1 "$WORK/box/inbox"; "$MAKE_MAIL" eicar-text; } >"$WORK/mail/sick"
+cp "$WORK/mail/sick" "$WORK/box/locked/inbox"
 install_storescan
 install -d "$WORK/root/srv/"{mail,other,box}
 cat >"$WORK/root/etc/storescan/storescan.conf" <<END
@@ -121,11 +122,14 @@ say "killed: $((ROUNDS / 2)) rounds, folders"
 rounds "$WORK/other/mail" --rounds "$((ROUNDS / 2))" --victims "$VICTIMS" --target-ms "$TARGET_MS"
 
 say 'killed while a mailbox is read: its reader gets it'
-waits() { [[ $(<"/proc/$1/wchan") == fanotify_handle_event ]]; }
+waits() { [[ $(cat "/proc/$1/wchan" 2>/dev/null) == fanotify_handle_event ]]; }
 GATE=$(gate_pid)
 for loader in $(children "$GATE"); do
     for worker in $(children "$loader"); do kill -STOP "$worker"; done
 done
+# A new one, of which no sweep knows anything.
+cp "$WORK/mail/inbox" "$WORK/box/inbox.new"
+mv "$WORK/box/inbox.new" "$WORK/box/inbox"
 cat "$WORK/box/inbox" >"$WORK/mail/got" &
 READER=$!
 PIDS+=("$READER")
@@ -138,6 +142,9 @@ cmp "$WORK/mail/got" "$WORK/mail/inbox" || fail 'it is not as it was'
 say 'killed while an infected message can not be replaced: its reader waits no longer for that'
 # Of somebody who has it locked all the time.
 echo 1:nobody >"$WORK/box/locked/inbox.lock"
+# Where a sweep has been there, the virus is gone.
+cp "$WORK/mail/sick" "$WORK/box/locked/inbox.new"
+mv "$WORK/box/locked/inbox.new" "$WORK/box/locked/inbox"
 wait_until 60 has_another_gate "$GATE" || fail 'it did not come back'
 GATE=$(gate_pid)
 began=$EPOCHREALTIME
@@ -304,7 +311,9 @@ before=$(marks ' ino:')
 expect_denied "$WORK/root/srv/layered/cur/infected"
 sed -i '/^\[store folders\]/,$d' "$WORK/root/etc/storescan/storescan.conf"
 ctl restart storescand.service
-wait_until 20 in_log '9 marks of the storescand before were taken off' || fail 'no marks were taken off'
+gone=$((9 + ${REMEDY:+4+}0))
+[[ ,$VICTIMS, != *,sweep,* ]] || gone=$((gone + 4))
+wait_until 20 in_log "$gone marks of the storescand before were taken off" || fail 'no marks were taken off'
 no_marks() { [[ $(marks ' ino:') == 0 ]]; }
 wait_until 20 no_marks || fail "there are still marks on folders: $(<"$WORK/marks")"
 read_file "$WORK/other/mail/infected/cur/fixed-0" >/dev/null || fail 'the store that is gone is still guarded'

@@ -47,7 +47,7 @@ ended() {
 }
 ours() { pgrep -f -- "--config $CONF" || true; }
 all_gone() { [[ -z $(ours) ]]; }
-waits() { [[ $(<"/proc/$1/wchan") == fanotify_handle_event ]]; }
+waits() { [[ $(cat "/proc/$1/wchan" 2>/dev/null) == fanotify_handle_event ]]; }
 capabilities() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"; }
 # The folder of the keeper's socket, as its child was told of it.
 socket_folder() { tr '\0' '\n' <"/proc/$(gate)/environ" | sed -n 's,^NOTIFY_SOCKET=\(/run/storescan-keeper\..*\)/notify$,\1,p'; }
