@@ -56,16 +56,15 @@ static int confine_files(const struct clamd_address *addresses, size_t n,
 }
 
 static const char *const calls[] = {
-        "brk",          "clock_gettime",  "close",
-        "connect",      "exit",           "exit_group",
-        "fstat",        "futex",          "getpid",
-        "getrandom",    "getsockopt",     "gettimeofday",
-        "madvise",      "mremap",         "munmap",
-        "newfstatat",   "poll",           "ppoll",
-        "recvfrom",     "recvmsg",        "restart_syscall",
-        "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
-        "sendfile",     "sendmsg",        "sendto",
-        "setsockopt",   "write",          "writev",
+        "brk",          "clock_gettime",  "close",        "connect",
+        "epoll_ctl",    "epoll_pwait",    "epoll_wait",   "exit",
+        "exit_group",   "fstat",          "futex",        "getpid",
+        "getrandom",    "getsockopt",     "gettimeofday", "madvise",
+        "mremap",       "munmap",         "newfstatat",   "poll",
+        "ppoll",        "recvfrom",       "recvmsg",      "restart_syscall",
+        "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sendfile",
+        "sendmsg",      "sendto",         "setsockopt",   "write",
+        "writev",
 };
 
 static int confine_calls(char problem[static CONFINE_PROBLEM_MAX]) {

@@ -33,8 +33,9 @@ struct clamd_pool {
         struct server servers[CLAMD_SERVERS_MAX];
         size_t n_servers;
         struct worker workers[WORKERS_HELD_MAX];
-        size_t n_workers; /* so many were in use at once, at most: there is none behind these */
-        uint64_t turn;    /* of the server that was asked last */
+        int ready_workers; /* an epoll of their sockets, by their number */
+        size_t n_workers;  /* so many were in use at once, at most: there is none behind these */
+        uint64_t turn;     /* of the server that was asked last */
         uint64_t now, started_usec, told_usec, stale_usec, alone_usec;
         bool ready, dirty;
         bool restarted; /* a server whose signatures have no version had another session */

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #include "daemon/clamd/confine.h"
@@ -18,6 +19,7 @@
 #define START_USEC    (5 * USEC_PER_SEC) /* for servers to prove themselves, at the beginning */
 #define PATIENCE_USEC (5 * USEC_PER_SEC) /* without any server */
 #define SECOND_USEC   (2 * USEC_PER_SEC) /* until a second server is asked */
+#define READY_MAX     64                 /* workers that are heard at once */
 #define TRIES_MAX     3                  /* sessions that a content may cost */
 
 static uint64_t now_usec(void) {
@@ -188,10 +190,26 @@ static void hear_worker(struct clamd_pool *pool, struct worker *w) {
         }
 }
 
+static void hear_workers(struct clamd_pool *pool) {
+        struct epoll_event ready[READY_MAX];
+        int n = epoll_wait(pool->ready_workers, ready, READY_MAX, 0);
+
+        for (int i = 0; i < n; i++) {
+                struct worker *w = &pool->workers[ready[i].data.u64];
+
+                if (w->sock >= 0)
+                        hear_worker(pool, w);
+        }
+}
+
 static void add_worker(struct clamd_pool *pool, int sock) {
         for (size_t i = 0; i < WORKERS_HELD_MAX; i++) {
                 if (pool->workers[i].sock >= 0)
                         continue;
+                /* Closed, it is out of the epoll: nobody else has it. */
+                if (epoll_ctl(pool->ready_workers, EPOLL_CTL_ADD, sock,
+                              &(struct epoll_event){ .events = EPOLLIN, .data.u64 = i }) < 0)
+                        break;
                 pool->workers[i] = (struct worker){ .sock = sock, .job.fd = -EBADF };
                 pool->n_workers = MAX(pool->n_workers, i + 1);
                 return;
@@ -250,26 +268,22 @@ static uint64_t run(struct clamd_pool *pool) {
 }
 
 static int wait_for(struct clamd_pool *pool, uint64_t due) {
-        static struct pollfd fds[1 + CLAMD_SERVERS_MAX + WORKERS_HELD_MAX];
+        struct pollfd fds[2 + CLAMD_SERVERS_MAX], *servers = fds + 2;
         uint64_t left = due > pool->now ? due - pool->now : 0;
-        size_t n = 1 + pool->n_servers + pool->n_workers;
-        struct pollfd *servers = fds + 1, *workers = servers + pool->n_servers;
 
         fds[0] = (struct pollfd){ .fd = pool->control, .events = POLLIN };
+        fds[1] = (struct pollfd){ .fd = pool->ready_workers, .events = POLLIN };
         for (size_t i = 0; i < pool->n_servers; i++)
                 servers[i] = (struct pollfd){ .fd = pool->servers[i].fd,
                                               .events = server_events(&pool->servers[i]) };
-        for (size_t i = 0; i < pool->n_workers; i++)
-                workers[i] = (struct pollfd){ .fd = pool->workers[i].sock, .events = POLLIN };
-        if (poll(fds, n, (int)((left + USEC_PER_MSEC - 1) / USEC_PER_MSEC)) < 0)
+        if (poll(fds, 2 + pool->n_servers, (int)((left + USEC_PER_MSEC - 1) / USEC_PER_MSEC)) < 0)
                 return errno == EINTR ? 0 : -errno;
         pool->now = now_usec();
         for (size_t i = 0; i < pool->n_servers; i++)
                 if (servers[i].fd == pool->servers[i].fd)
                         server_ready(&pool->servers[i], servers[i].revents, pool->now);
-        for (size_t i = 0; i < pool->n_workers; i++)
-                if (workers[i].revents && workers[i].fd == pool->workers[i].sock)
-                        hear_worker(pool, &pool->workers[i]);
+        if (fds[1].revents)
+                hear_workers(pool);
         return !fds[0].revents || hear_loader(pool) ? 0 : -ECONNRESET;
 }
 
@@ -288,6 +302,13 @@ int clamd_pool_run(const struct clamd_pool_setup *setup, int control) {
         };
         for (size_t i = 0; i < WORKERS_HELD_MAX; i++)
                 pool.workers[i].sock = -EBADF;
+        pool.ready_workers = epoll_create1(EPOLL_CLOEXEC);
+        if (pool.ready_workers < 0) {
+                fprintf(stderr,
+                        "storescan-worker: what talks to clamd can't wait for workers: %s.\n",
+                        error_text(errno));
+                return EXIT_FAILURE;
+        }
         r = probes_make(&pool.probes);
         if (r < 0) {
                 fprintf(stderr, "storescan-worker: clamd's tests can't be made: %s.\n",
