@@ -126,6 +126,7 @@ struct pool {
         bool stale; /* see pool_take_stale() */
 
         struct queue queue;
+        unsigned cpus;
         uint64_t next_job_id;
         uint32_t n_spawned;
         unsigned busy_ops; /* operations in the ring that point into the object */
@@ -213,6 +214,9 @@ int worker_start(struct worker *w, uint64_t now);
 /* Whether a worker has nothing to do; whether it could be given a job to go on with. */
 bool worker_idle(const struct worker *w);
 bool worker_has_room(const struct worker *w, uint64_t now);
+
+/* Whether it has something to do, and nobody waits for any of it. */
+bool worker_is_low(const struct worker *w);
 
 /* Gives a job to a worker that is idle or has room. now: by system calls of its own, which is quickest where
  * nothing else is to be done; else with what the ring is given at the turn's end. */

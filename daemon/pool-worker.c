@@ -81,6 +81,19 @@ bool worker_has_room(const struct worker *w, uint64_t now) {
         return sent < PROTO_BAYS;
 }
 
+bool worker_is_low(const struct worker *w) {
+        bool low = false;
+
+        for (size_t i = 0; i < PROTO_BAYS; i++) {
+                const struct pool_job *job = w->bays[i].job;
+
+                if (job && !job->low)
+                        return false;
+                low = low || w->bays[i].state != BAY_FREE;
+        }
+        return low;
+}
+
 /* Ends the bay's use; its job, if it was not taken back. */
 static struct pool_job *bay_clear(struct bay *bay) {
         bay->state = BAY_FREE;

@@ -472,14 +472,15 @@ static int init_all(struct sweeps *sweeps, struct sweep **ret, size_t *ret_n) {
         return 0;
 }
 
-/* As many opens at once as keep the CPUs busy, and leave a worker to those who wait. */
+/* As many opens at once as keep the CPUs busy: of two files each that a worker has, and one that is on its way
+ * to the next. The pool leaves a worker to those who wait. */
 static unsigned count_openers(const struct config *config) {
         unsigned cpus = 1;
         cpu_set_t set;
 
         if (sched_getaffinity(0, sizeof(set), &set) == 0)
                 cpus = (unsigned)CPU_COUNT(&set);
-        return MIN(MIN(2 * cpus, MAX(config->workers, 2U) - 1), (unsigned)SWEEP_OPENERS_MAX);
+        return MIN(3 * MIN(cpus, MAX(config->workers, 2U) - 1), (unsigned)SWEEP_OPENERS_MAX);
 }
 
 static int find_user(struct sweeps *sweeps, FILE *errors) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A worker's slot holds its next job as well. Invariants: a job never waits behind a long one while a
 # worker is free; a job that was not begun does not pay for the crash of the one before it; verdicts
-# are never mixed up.
+# are never mixed up; what nobody waits for never has all workers.
 
 source "$(dirname "$0")/../lib.sh"
 setup
@@ -59,4 +59,20 @@ read_each "$cur"/lie-* >"$WORK/times"
 ! grep ' 0 [0-9]*$' "$WORK/times" || fail 'a lie was believed'
 expect_readable "$cur/fine-0-0"
 expect_denied "$cur/infected-0-0"
+stop_storescand
+
+say 'what nobody waits for leaves a worker to whoever comes'
+STORES_CONF=
+add_store store "$root" proactive=yes
+start_storescand
+all_workers_run() { (($(counter workers_started) == 2)); }
+wait_until 20 all_workers_run || fail 'there are not two workers'
+for n in 1 2 3; do
+    echo "HANG $n" >"$root/tmp/hangs-$n"
+    mv "$root/tmp/hangs-$n" "$root/new/"
+done
+wait_until 10 counter_reaches delivered 3 || fail 'it was not told of new mail'
+echo 'quick and awaited' >"$cur/awaited"
+READ_TIMEOUT=15 expect_readable "$cur/awaited"
+expect_equal "$(counter workers_hung)" 0 'workers that were killed meanwhile'
 stop_storescand
