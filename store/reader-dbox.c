@@ -226,7 +226,7 @@ static int read_metadata(struct reader *reader, struct item *item, uint64_t offs
                 r = reader_peek(reader, offset, METADATA_PEEK, &data, &size);
                 if (r < 0)
                         return r;
-                size = MIN(size, METADATA_PEEK);
+                size = MIN(size, (size_t)METADATA_PEEK);
                 found = memchr(data, '\n', size);
                 n = found ? (size_t)(found - data) : size;
                 if (n > 0 && found && data[n - 1] == '\r')

@@ -304,8 +304,9 @@ int sweep_state_choose(const char *data, size_t size, struct sweep_state *ret) {
         for (size_t i = 0; i < SWEEP_SLOTS && size > i * SWEEP_SLOT_SIZE; i++) {
                 const char *slot = data + i * SWEEP_SLOT_SIZE;
 
-                if (sweep_state_parse(slot, MIN(size - i * SWEEP_SLOT_SIZE, SWEEP_SLOT_SIZE), s) <
-                            0 ||
+                if (sweep_state_parse(slot,
+                                      MIN(size - i * SWEEP_SLOT_SIZE, (size_t)SWEEP_SLOT_SIZE),
+                                      s) < 0 ||
                     (found && s->sequence < ret->sequence))
                         continue;
                 *ret = *s;

@@ -17,9 +17,19 @@
 #define _cleanup_(f)                    __attribute__((cleanup(f)))
 #define _printf_(a, b)                  __attribute__((format(printf, a, b)))
 #define ELEMENTSOF(x)                   (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b)                       ((a) < (b) ? (a) : (b))
-#define MAX(a, b)                       ((a) > (b) ? (a) : (b))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+/* Each side is evaluated once, whatever it does. */
+#define MIN(a, b) UTIL_PICK(a, <, b, __COUNTER__)
+#define MAX(a, b) UTIL_PICK(a, >, b, __COUNTER__)
+
+#define UTIL_PICK(a, op, b, n) UTIL_PICK_(a, op, b, n)
+#define UTIL_PICK_(a, op, b, n)                 \
+        ({                                      \
+                __typeof__(a) _a##n = (a);      \
+                __typeof__(b) _b##n = (b);      \
+                _a##n op _b##n ? _a##n : _b##n; \
+        })
 
 #define USEC_PER_SEC  UINT64_C(1000000)
 #define USEC_PER_MSEC UINT64_C(1000)
