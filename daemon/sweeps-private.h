@@ -20,15 +20,16 @@ struct sweep {
         pid_t pid;
         int pidfd;
 
-        bool detached;                     /* with its store */
-        bool stopping;                     /* by the admin */
-        bool noting;                       /* that is all its process is there for */
-        bool noted;                        /* its process, which ended, had written down all */
-        bool anew;                         /* its next start is one from the beginning */
-        bool shut_out;                     /* what it needs could not be opened */
-        bool failed;                       /* it gave up: until somebody starts it */
-        bool killed;                       /* by us: it goes on when it may */
-        bool begun;                        /* the process told of itself */
+        bool detached;    /* with its store */
+        bool stopping;    /* by the admin */
+        bool noting;      /* that is all its process is there for */
+        bool noted;       /* its process, which ended, had written down all */
+        bool anew;        /* its next start is one from the beginning */
+        bool begins_anew; /* its process is to begin anew, and has not written down yet that it did */
+        bool shut_out;    /* what it needs could not be opened */
+        bool failed;      /* it gave up: until somebody starts it */
+        bool killed;      /* by us: it goes on when it may */
+        bool begun;       /* the process told of itself */
         uint64_t start_usec, backoff_usec; /* 0: it is not to start by itself */
         uint64_t note_usec; /* when a stop is to be written down; 0: there is none to */
 

@@ -58,6 +58,7 @@ static int start(struct sweep *sweep) {
                             error_text(-r));
                 return r;
         }
+        sweep->begins_anew = sweep->anew;
         sweep->anew = false;
         sweep->status = SWEEP_RUNNING;
         sweep->activity = SWEEP_WORKS;
@@ -122,6 +123,10 @@ static void stopped(struct sweep *sweep) {
 }
 
 void sweep_process_ended(struct sweep *sweep) {
+        /* What is written down is the pass before: a successor would go on with that. */
+        bool lost = sweep->begins_anew && !sweep->stopping;
+
+        sweep->begins_anew = false;
         if (sweep->activity == SWEEP_ENDED) {
                 sweep->status = SWEEP_FINISHED;
                 log_end(sweep, EVENT_SWEEP_FINISHED, "is through");
@@ -139,6 +144,7 @@ void sweep_process_ended(struct sweep *sweep) {
         /* Signatures came while it was at its end, maybe. */
         if (sweep->anew)
                 sweep->start_usec = now_usec();
+        sweep->anew = sweep->anew || lost;
 }
 
 static void log_pause(struct sweep *sweep) {
@@ -157,6 +163,8 @@ static void log_pause(struct sweep *sweep) {
 void sweep_process_told(struct sweep *sweep, const struct sweep_message *m) {
         sweep->activity = (enum sweep_activity)m->progress.activity;
         sweep->error = MIN(m->progress.error, (uint32_t)INT_MAX);
+        /* It tells nothing before it has written down what it begins. */
+        sweep->begins_anew = sweep->begins_anew && sweep->error != 0;
         sweep->started_msec = m->progress.started_msec;
         sweep->total = m->progress.total;
         sweep->rate_milli = m->progress.rate_milli;
@@ -588,7 +596,7 @@ static void inherit(struct sweep *sweep, const struct sweep *from) {
         sweep->backoff_usec = from->backoff_usec;
         sweep->note_usec = from->note_usec;
         if (runs || from->start_usec > 0)
-                start_soon(sweep, from->anew);
+                start_soon(sweep, from->anew || from->begins_anew);
 }
 
 void sweeps_follow_config(struct sweeps *sweeps) {

@@ -133,6 +133,35 @@ again mail 'schedule = boot'
 swept mail
 expect_state mail current 0
 
+say 'one that is to start anew and dies before it does: so does its successor'
+stop_storescand
+mkdir "$WORK/bin"
+cp "$BUILD/tests/system/held-sweep" "$WORK/bin/storescan-sweep"
+cp "$BUILD/daemon/sweep/storescan-sweep" "$WORK/bin/storescan-sweep.real"
+export STORESCAN_SWEEP=$WORK/bin/storescan-sweep
+again mail 'after_update = yes' 'rate = 1'
+pass=$(state mail pass)
+signatures 60
+wait_until 30 changed_to 1 || fail 'the signatures were not taken up'
+wait_until 20 comes_on mail $((pass + 1)) || fail 'the sweep does not come on'
+touch "$WORK/bin/storescan-sweep.hold"
+signatures 61
+wait_until 30 changed_to 2 || fail 'the signatures were not taken up'
+wait_until 20 has_begun 2 || fail 'the sweep did not start anew'
+wait_until 20 sweep_runs || fail 'the sweep does not run'
+expect_state mail pass $((pass + 1))
+kill -KILL "$(sweep_pid)"
+wait_for_line "sweep-failed: The process that swept store 'mail' died"
+# And with other settings it is another process.
+hurry
+wait_for_line '^storescand: config-reloaded: '
+rm "$WORK/bin/storescan-sweep.hold"
+swept mail
+expect_state mail pass $((pass + 2))
+expect_state mail mixed 0
+unset STORESCAN_SWEEP
+stop_storescand
+
 # What the kernel says of the load, as the test has it.
 LOAD=$WORK/load
 mkdir "$LOAD"
