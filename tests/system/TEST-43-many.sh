@@ -234,6 +234,32 @@ appends_in_pieces() {
 }
 
 # The writer reads and rewrites the header of what it has just written, as Dovecot does.
+# What came last is judged as of a moment at which half of a message was there; alone neither half is infected.
+grows_under_a_scan() {
+    local file=$BOX/grows from size
+    store_file mbox "$file" "SLOW${FSTYPE//[0-9]/}" # not in the cache yet
+    from=$END
+    { head -n 1 "$WORK/made" && printf 'Subject: test\nX-Pad: '; } >"$WORK/part"
+    size=$(stat -c %s "$WORK/part")
+    head -c $((8187 - (from + size) % 4096)) /dev/zero | tr '\0' x >>"$WORK/part"
+    printf '\n\nINF' >>"$WORK/part"
+    rm "$file"
+    cat "$WORK/made" "$WORK/part" >"$file"
+    END=$(stat -c %s "$file")
+    printf 'ECTED\n' >"$WORK/rest"
+    session reader "$file" rdwr
+    session server "$file" rdwr
+    printf 'pread 0 100\n' >&"${TO[reader]}"
+    wait_until 10 waits_at_gate "${SESSION[reader]}" || fail "$FSTYPE: the reader does not wait for the scan"
+    expect server "ok *" append 4096 "$WORK/rest"
+    read -r -t 60 -u "${FROM[reader]}" line || fail 'no answer to the reader'
+    expect_equal "$line" "ok 100 clean" "$FSTYPE: what was all there"
+    expect reader EPERM pread $((END - 4096)) 8192
+    expect_once EPERM "$file" rdwr pread "$from" 16384
+    leave reader server
+}
+waits_at_gate() { [[ $(<"/proc/$1/wchan") == fanotify_handle_event ]]; }
+
 rewrites_own_header() {
     local file=$BOX/header before
     store_file mbox "$file" "${CLEAN[@]}"
@@ -751,6 +777,7 @@ POINTS=(
     'an infected item is denied by every way to it, others are served' reads_by_every_way
     'mail that is appended is judged before open sessions read it' open_sessions
     'an append in pieces is not scanned at each write' appends_in_pieces
+    'a message goes on while it is judged' grows_under_a_scan
     'a writer rewrites the header that it has just written' rewrites_own_header
     'a flag that changes has the file not scanned again' changes_a_flag
     'mail that is overwritten in place' overwrites
