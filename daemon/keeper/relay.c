@@ -10,15 +10,18 @@
 #include "daemon/keeper/relay.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
+#include "daemon/clock.h"
 #include "store/util.h"
 
-#define FDS_FROM 64 /* above SD_LISTEN_FDS_START + RELAY_KEPT_MAX */
+#define DELIVER_USEC (5 * USEC_PER_SEC)
+#define FDS_FROM     64 /* above SD_LISTEN_FDS_START + RELAY_KEPT_MAX */
 
 /* A message on its way to the manager. */
 struct relay_queued {
@@ -316,10 +319,32 @@ int relay_open(struct relay *relay) {
         return r;
 }
 
+static bool has_fds(const struct relay *relay) {
+        for (const struct relay_queued *q = relay->first; q; q = q->next)
+                if (q->n_fds > 0)
+                        return true;
+        return false;
+}
+
+/* What the manager is to keep goes with us otherwise. It may wait for an open itself, which our end would let
+ * through: so not for ever. */
+static void deliver(struct relay *relay) {
+        uint64_t now = now_usec(), until = now + DELIVER_USEC;
+
+        relay_pass(relay);
+        while (has_fds(relay) && now < until) {
+                struct pollfd fd = { .fd = relay->manager.sock, .events = POLLOUT };
+
+                (void)poll(&fd, 1, (int)((until - now) / USEC_PER_MSEC) + 1);
+                relay_pass(relay);
+                now = now_usec();
+        }
+}
+
 void relay_close(struct relay *relay) {
         struct relay_queued *q;
 
-        relay_pass(relay);
+        deliver(relay);
         while ((q = relay->first)) {
                 relay->first = q->next;
                 close_fds(q->fds, q->n_fds);

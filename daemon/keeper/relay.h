@@ -44,7 +44,8 @@ struct relay {
  * 0, or negative errno: nothing of it is left to be closed. */
 int relay_open(struct relay *relay);
 
-/* Closes what is kept, too: the last step. */
+/* Closes what is kept, too: the last step. Waits a little for a manager that has not been given yet all that it is
+ * to keep: nobody is left whom that could keep waiting, but those who are let through else. */
 void relay_close(struct relay *relay);
 
 /* Whether it is time to listen. */

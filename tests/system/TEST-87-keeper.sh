@@ -251,6 +251,7 @@ start_manager() {
     PIDS+=("$MANAGER")
     wait_until 20 test -S "$WORK/notify" || fail 'no manager'
 }
+fds_told() { (($(grep -c '^FDSTORE=1' "$WORK/told") == $1)); }
 start_manager
 HOW=(--manager)
 run_keeper env "NOTIFY_SOCKET=$WORK/notify" WATCHDOG_USEC=30000000
@@ -291,6 +292,31 @@ say 'aborted, as by the watchdog: storescand goes, even one that hangs, and the 
 kill -STOP "$(gate)"
 kill -ABRT "$KEEPER_PID"
 ended 134
+kill -KILL "$MANAGER"
+wait "$MANAGER" 2>/dev/null || true
+
+say 'ended before the service manager has read what it is to keep: that is not lost'
+start_manager
+: >"$WORK/told"
+kill -STOP "$MANAGER"
+# All that its socket holds.
+python3 - "$WORK/notify" <<'PYTHON'
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.setblocking(False)
+try:
+    while True:
+        s.sendto(b"STATUS=full", sys.argv[1])
+except BlockingIOError:
+    pass
+PYTHON
+run_keeper env "NOTIFY_SOCKET=$WORK/notify"
+kill -ABRT "$KEEPER_PID"
+is_ending() { ! gate; }
+wait_until 10 is_ending || fail 'storescand goes on'
+kill -CONT "$MANAGER"
+ended 134
+wait_until 5 fds_told 5 || fail "the manager was told: $(<"$WORK/told")"
 kill -KILL "$MANAGER"
 wait "$MANAGER" 2>/dev/null || true
 
