@@ -34,33 +34,27 @@
 #include <sys/fanotify.h>
 #include <sys/queue.h>
 #include <sys/statvfs.h>
-#include <sys/xattr.h>
 
 #include "daemon/clock.h"
-#include "store/stamp.h"
 
-#define KEPT_MAX   64U                /* files kept in one turn of the loop */
-#define WAYS       4U                 /* readers remembered, for each of max_files */
-#define SLICE      256U               /* files looked at, or dropped, in one turn */
-#define ROUND      20U                /* looks until every file was looked at */
-#define LOOK_USEC  (USEC_PER_SEC / 4) /* between them: a deleted file keeps its space for 5 s */
-#define IDLE_USEC  (3 * USEC_PER_SEC) /* without an event of its file system, until a file goes */
-#define PLOTS      64U
-#define BRIEF_USEC (USEC_PER_SEC / 10)   /* that some are kept for */
-#define BRIEF_PART 4U                    /* they are one in so many of max_files, at most */
-#define MARK       FAN_MARK_IGNORED_MASK /* without SURV_MODIFY: writes clear it too */
+#define KEPT_MAX  64U                /* files kept in one turn of the loop */
+#define WAYS      4U                 /* readers remembered, for each of max_files */
+#define SLICE     256U               /* files looked at, or dropped, in one turn */
+#define ROUND     20U                /* looks until every file was looked at */
+#define LOOK_USEC (USEC_PER_SEC / 4) /* between them: a deleted file keeps its space for 5 s */
+#define IDLE_USEC (3 * USEC_PER_SEC) /* without an event of its file system, until a file goes */
+#define PLOTS     64U
+#define MARK      FAN_MARK_IGNORED_MASK /* without SURV_MODIFY: writes clear it too */
 
 enum state { SPARE, KEPT, HOT, BREAKING, CLOSING };
 
 struct entry {
-        TAILQ_ENTRY(entry) link;       /* in spare, kept or files (by age) */
-        TAILQ_ENTRY(entry) brief_link; /* in brief (by age), while HOT */
-        LIST_ENTRY(entry) bucket;      /* while HOT */
+        TAILQ_ENTRY(entry) link;  /* in spare, kept or files (by age) */
+        LIST_ENTRY(entry) bucket; /* while HOT */
         struct hot *hot;
         enum state state;
         int fd;
         bool stamped;
-        bool brief; /* for a moment; HOT before its answer is written */
         dev_t dev;
         ino_t ino;
         off_t size;
@@ -97,11 +91,10 @@ struct hot {
 
         struct entry *entries;
         unsigned n_entries, n_buckets;
-        struct entry_list spare, kept, files, brief;
+        struct entry_list spare, kept, files;
         struct bucket *buckets;
-        unsigned n;       /* HOT, BREAKING and CLOSING: fds that are ours */
-        unsigned n_brief; /* of those HOT */
-        unsigned busy;    /* BREAKING and CLOSING */
+        unsigned n;    /* HOT, BREAKING and CLOSING: fds that are ours */
+        unsigned busy; /* BREAKING and CLOSING */
 
         struct generation generation; /* of all files */
         bool draining;                /* it is another one's turn: the files are on their way out */
@@ -169,20 +162,13 @@ void hot_ask(struct hot *hot, hot_may_keep_fn may_keep, void *userdata) {
         hot->userdata = userdata;
 }
 
-static bool keeps(const struct hot *hot) {
-        return !TAILQ_EMPTY(&hot->spare) && !hot->stopped && !hot->draining &&
-               !gate_paused(hot->gate);
-}
-
-static bool may_keep(const struct hot *hot, const struct hot_file *file) {
-        return keeps(hot) &&
-               memcmp(file->generation, &hot->generation, sizeof(hot->generation)) == 0 &&
-               (!hot->may_keep || hot->may_keep(hot->userdata, file->fd, file->st));
-}
-
-static struct entry *entry_take(struct hot *hot, const struct hot_file *file) {
+bool hot_keep(struct hot *hot, const struct hot_file *file) {
         struct entry *e = TAILQ_FIRST(&hot->spare);
 
+        if (!e || hot->stopped || hot->draining || gate_paused(hot->gate) ||
+            memcmp(file->generation, &hot->generation, sizeof(hot->generation)) != 0 ||
+            (hot->may_keep && !hot->may_keep(hot->userdata, file->fd, file->st)))
+                return false;
         TAILQ_REMOVE(&hot->spare, e, link);
         *e = (struct entry){
                 .hot = hot,
@@ -195,21 +181,8 @@ static struct entry *entry_take(struct hot *hot, const struct hot_file *file) {
                 .changed = file->st->st_ctim,
                 .mask = file->mask,
         };
-        return e;
-}
-
-bool hot_keep(struct hot *hot, const struct hot_file *file) {
-        struct entry *e;
-
-        if (!may_keep(hot, file))
-                return false;
-        e = entry_take(hot, file);
         TAILQ_INSERT_TAIL(&hot->kept, e, link);
         return true;
-}
-
-bool hot_keeps_briefly(const struct hot *hot) {
-        return hot->max_files >= BRIEF_PART && keeps(hot);
 }
 
 /* ---- The end of one ---- */
@@ -269,18 +242,11 @@ static void withdrawn(struct stamper_withdrawal *withdrawal, int error) {
         entry_close(e);
 }
 
-/* A stamp that was under way when the file was kept as one without. */
-static bool has_stamp(int fd) {
-        return fgetxattr(fd, STAMP_XATTR, NULL, 0) > 1;
-}
-
 /* Removes the mark of one that is in no list, then finds out whether a writer has passed it. */
 static void entry_let_go(struct entry *e) {
         struct hot *hot = e->hot;
 
         (void)gate_mark(hot->gate, FAN_MARK_REMOVE | MARK, e->mask, e->fd, NULL);
-        if (e->brief)
-                gate_flush(hot->gate); /* the answer that names this fd may not be out */
         if (lease_holds(e->fd) && lease_take(e->fd) >= 0) {
                 if (e->state == HOT)
                         hot->stats->hot_dropped++;
@@ -294,7 +260,7 @@ static void entry_let_go(struct entry *e) {
                 hot->stats->hot_breaks++;
         e->state = BREAKING;
         hot->busy++;
-        if (!e->stamped && !(e->brief && has_stamp(e->fd))) {
+        if (!e->stamped) {
                 entry_close(e);
                 return;
         }
@@ -305,10 +271,6 @@ static void entry_let_go(struct entry *e) {
 static void drop(struct entry *e) {
         LIST_REMOVE(e, bucket);
         TAILQ_REMOVE(&e->hot->files, e, link);
-        if (e->brief) {
-                TAILQ_REMOVE(&e->hot->brief, e, brief_link);
-                e->hot->n_brief--;
-        }
         entry_let_go(e);
 }
 
@@ -343,31 +305,30 @@ static bool is_writable(int fd) {
 }
 
 /* The oldest makes room, but not before it had its time, or more files than there is room for would
- * only chase each other out. Those that are kept for a moment go before all others. */
-static bool make_room(struct hot *hot, bool brief, uint64_t now) {
-        struct entry *oldest = TAILQ_FIRST(&hot->brief);
+ * only chase each other out. */
+static bool make_room(struct hot *hot, uint64_t now) {
+        struct entry *oldest = TAILQ_FIRST(&hot->files);
 
-        if (oldest &&
-            (hot->n >= hot->max_files || (brief && hot->n_brief >= hot->max_files / BRIEF_PART)))
-                drop(oldest);
-        if (brief)
-                return hot->n < hot->max_files;
-        oldest = TAILQ_FIRST(&hot->files);
-        if (hot->n >= hot->max_files && oldest && oldest->since_usec + hot->time_usec / 8 <= now)
+        if (hot->n >= hot->max_files && oldest && now - oldest->since_usec >= hot->time_usec / 8)
                 drop(oldest);
         return hot->n < hot->max_files;
 }
 
-/* Where somebody writes, fanotify_mark(2) returns 0 and marks nothing, which it does not say; the lease
- * tells. */
-static bool mark(const struct hot *hot, int fd, uint64_t mask) {
-        return gate_mark(hot->gate, FAN_MARK_ADD | MARK, mask, fd, NULL) >= 0 && lease_holds(fd) &&
-               lease_take(fd) >= 0;
-}
-
-static void become_hot(struct entry *e, uint64_t now) {
+static void heat(struct entry *e, uint64_t now) {
         struct hot *hot = e->hot;
 
+        if (find(hot, e->dev, e->ino) || !make_room(hot, now) ||
+            (e->stamped && !is_writable(e->fd)) || fcntl(e->fd, F_SETSIG, HOT_SIGNAL) < 0) {
+                entry_close(e);
+                return;
+        }
+        /* Where somebody writes this returns 0 and marks nothing (fanotify_mark(2) does not say so);
+         * the lease tells. */
+        if (gate_mark(hot->gate, FAN_MARK_ADD | MARK, e->mask, e->fd, NULL) < 0 ||
+            !lease_holds(e->fd) || lease_take(e->fd) < 0 || !unchanged(e)) {
+                entry_let_go(e);
+                return;
+        }
         gate_disown(hot->gate);
         plot_of(hot, e->dev)->events++; /* that of its open may have been looked at */
         e->state = HOT;
@@ -376,44 +337,6 @@ static void become_hot(struct entry *e, uint64_t now) {
         hot->stats->hot++;
         TAILQ_INSERT_TAIL(&hot->files, e, link);
         LIST_INSERT_HEAD(bucket_of(hot, e->dev, e->ino), e, bucket);
-}
-
-/* Nothing may be left to be done behind the answer, on which its reader is on his way. */
-bool hot_keep_briefly(struct hot *hot, const struct hot_file *file) {
-        uint64_t now = clock_usec(CLOCK_MONOTONIC_COARSE);
-        struct entry *e;
-
-        if (!hot_keeps_briefly(hot) || !may_keep(hot, file) ||
-            find(hot, file->st->st_dev, file->st->st_ino) || !make_room(hot, true, now) ||
-            TAILQ_EMPTY(&hot->spare) || !is_writable(file->fd) ||
-            fcntl(file->fd, F_SETSIG, HOT_SIGNAL) < 0)
-                return false;
-        /* Who passed the mark meanwhile waits for the lease still, and raises events behind it. */
-        if (!mark(hot, file->fd, file->mask)) {
-                (void)gate_mark(hot->gate, FAN_MARK_REMOVE | MARK, file->mask, file->fd, NULL);
-                return false;
-        }
-        e = entry_take(hot, file);
-        e->brief = true;
-        become_hot(e, now);
-        TAILQ_INSERT_TAIL(&hot->brief, e, brief_link);
-        hot->n_brief++;
-        return true;
-}
-
-static void heat(struct entry *e, uint64_t now) {
-        struct hot *hot = e->hot;
-
-        if (find(hot, e->dev, e->ino) || !make_room(hot, false, now) ||
-            (e->stamped && !is_writable(e->fd)) || fcntl(e->fd, F_SETSIG, HOT_SIGNAL) < 0) {
-                entry_close(e);
-                return;
-        }
-        if (!mark(hot, e->fd, e->mask) || !unchanged(e)) {
-                entry_let_go(e);
-                return;
-        }
-        become_hot(e, now);
 }
 
 /* ---- Breaks ---- */
@@ -443,14 +366,11 @@ static void drop_old(struct hot *hot, uint64_t now) {
         struct entry *e;
 
         for (unsigned i = 0;
-             i < SLICE && (e = TAILQ_FIRST(&hot->files)) && e->since_usec + hot->time_usec <= now;
+             i < SLICE && (e = TAILQ_FIRST(&hot->files)) && now - e->since_usec >= hot->time_usec;
              i++) {
                 (void)note_sighting(hot, e->dev, e->ino, &e->changed);
                 drop(e);
         }
-        for (unsigned i = 0;
-             i < SLICE && (e = TAILQ_FIRST(&hot->brief)) && e->since_usec + BRIEF_USEC <= now; i++)
-                drop(e);
 }
 
 /* Readers of hot files are silent, but where mail is served something else raises an event now and then: a
@@ -554,10 +474,7 @@ uint64_t hot_run(struct hot *hot, uint64_t now) {
                 look(hot, n);
                 hot->unlooked -= n;
         }
-        if (again || hot->unlooked > 0)
-                return now;
-        e = TAILQ_FIRST(&hot->brief);
-        return e ? MIN(hot->look_usec, e->since_usec + BRIEF_USEC) : hot->look_usec;
+        return again || hot->unlooked > 0 ? now : hot->look_usec;
 }
 
 /* Those that did not get so far. An answer names its event by the fd: it goes first. */
@@ -610,7 +527,6 @@ int hot_new(struct ring *ring, struct gate *gate, const struct pool *pool, struc
         TAILQ_INIT(&hot->spare);
         TAILQ_INIT(&hot->kept);
         TAILQ_INIT(&hot->files);
-        TAILQ_INIT(&hot->brief);
         hot->n_entries = max_files > 0 ? max_files + KEPT_MAX : 0;
         hot->n_buckets = max_files / 2 + 1;
         hot->entries = calloc(MAX(hot->n_entries, 1U), sizeof(*hot->entries));

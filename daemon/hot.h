@@ -7,9 +7,6 @@
  * writer's open(2) or truncate(2) breaks the lease and waits until mark, stamp and lease are gone.
  * An ignore mark alone would miss stores through a mapping (they clear no mark).
  *
- * Some are kept for a moment only: what was judged for one reader, who shall read it without an event
- * for each of his reads. They are few, have no stamp, and take nobody's place.
- *
  * Knows nothing of messages: whoever judged a whole file clean, under a lease that still holds, may
  * have it kept. Everything here runs on the gate thread.
  */
@@ -61,13 +58,6 @@ void hot_ask(struct hot *hot, hot_may_keep_fn may_keep, void *userdata);
 /* Takes file->fd, if there is room (true): then it must be kept at its answer (gate_answer()), and
  * this module closes it. What still speaks against keeping the file is found out by hot_run(). */
 bool hot_keep(struct hot *hot, const struct hot_file *file);
-
-/* Whether files are kept for a moment at present. */
-bool hot_keeps_briefly(const struct hot *hot);
-
-/* The same for a moment, for a file without a stamp, whose readers raise no event from now on; gate_answer()
- * must follow. False: fd and its lease stay the caller's. */
-bool hot_keep_briefly(struct hot *hot, const struct hot_file *file);
 
 /* A signal came: HOT_SIGNAL with its fd (ssi_fd), or SIGIO. Others are ignored. */
 void hot_signal(struct hot *hot, uint32_t signo, int fd);

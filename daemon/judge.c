@@ -398,9 +398,7 @@ void judge_found(struct judge *judge, int fd, enum places_news news) {
         (void)find_stamp(judge, fd, &stamp);
         check = check_running(judge, &stamp, &st);
         subject.store = stores_find(judge->config, fd, &st, path, &place);
-        /* None on files of many items, into which mail may be about to come by a writer that does not wait. */
-        subject.leased = place == PLACE_ITEM && format_items(subject.store->format) != ITEMS_MANY &&
-                         take_lease(fd) >= 0;
+        subject.leased = place == PLACE_ITEM && take_lease(fd) >= 0;
         subject.st = &st;
         subject.stamp = stamp_helps(check) ? &stamp : NULL;
         /* Files of many items are judged when somebody reads in them. What was made just now and is

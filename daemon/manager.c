@@ -190,8 +190,6 @@ static void take_signal(struct manager *m, const struct signalfd_siginfo *info) 
         default:
                 if (m->hot)
                         hot_signal(m->hot, info->ssi_signo, info->ssi_fd);
-                if (m->many)
-                        many_signal(m->many, info->ssi_signo);
         }
 }
 

@@ -3,8 +3,8 @@
 
 /*
  * Shared by many.c (the table, and who waits), many-changes.c (what is still true of a file),
- * many-job.c (having items judged), many-open.c (opens that are judged), many-stamps.c (stamps of hubs in
- * them), many-cure.c (having a notice put in the place of infected ones) and many-sweep.c (sweeps).
+ * many-job.c (having items judged), many-stamps.c (stamps of hubs in them), many-cure.c (having a notice
+ * put in the place of infected ones) and many-sweep.c (sweeps).
  */
 
 #include <sys/queue.h>
@@ -84,7 +84,6 @@ struct wait {
         unsigned tries; /* jobs that were made for it */
         uint64_t arrived_usec, due_usec;
         uint64_t retry_usec; /* 0: not waiting for another try */
-        bool opens; /* an open that is judged, with a lease on the event's fd (many-open.c) */
 
         /* The stamp is being taken off for a writer: that has to end before the fd may be closed. */
         struct stamper_withdrawal withdrawal;
@@ -293,17 +292,6 @@ bool many_is_doubted(const struct many_file *file, uint64_t offset, uint64_t siz
 /* Has it replaced, for somebody who waits, or waits for the one that is under way; then everybody is
  * looked at again. False: it can't be. */
 bool many_cure(struct many_file *file, struct wait *wait, const struct spans_answer *answer);
-
-/* ---- many-open.c ---- */
-
-/* An open that is judged, or needs not be: takes the event's fd. False: it is none such. */
-bool many_open_judged(struct many_file *file, const struct many_open *open);
-
-/* More is known of its file. Whether it was answered. */
-bool many_open_again(struct wait *wait, enum reason reason);
-
-/* It is allowed without more; each access will be judged. */
-void many_open_let(struct wait *wait);
 
 /* ---- many-sweep.c ---- */
 

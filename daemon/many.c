@@ -103,21 +103,12 @@ static void file_rest(struct many_file *file) {
                 file_free(TAILQ_LAST(&many->resting, used_list));
 }
 
-static bool file_is_hot(const struct many_file *file) {
-        return hot_has(file->many->p.hot,
-                       &(struct stat){ .st_dev = file->dev, .st_ino = file->ino });
-}
-
 /* A file that nobody has used lately: before it gets its stamp all of it is looked at once more, with
  * writers kept out. Stores through a mapping, and the like, go unnoticed as long as somebody has it
  * open for writing; none must be left to stay under a stamp. False: it gets none. */
 static bool file_verify(struct many_file *file) {
         struct many *many = file->many;
 
-        /* A hot one's lease is on the same description, perhaps, and would be let go with the stamp; and a writer
-         * that comes to it is not told of, who has a stamp taken off. */
-        if (file_is_hot(file))
-                return false;
         many_look_now(file);
         if (!many->p.config->stamps || file->stamped || file->released || !all_clean(file) ||
             !scans_can_know_writers(file->fd, NULL) || lease_take(file->fd) < 0)
@@ -484,8 +475,6 @@ static bool weigh_again(struct wait *wait, enum reason reason) {
         struct spans_answer answer;
         const struct note *note;
 
-        if (wait->opens)
-                return many_open_again(wait, reason);
         switch (weigh(file, &wait->event, &answer)) {
         case WEIGHT_ALLOW: answer_allow(file, &wait->event); break;
         case WEIGHT_POLICY: answer_wait(wait, answer.verdict, answer.reason, answer.worst); break;
@@ -679,8 +668,6 @@ void many_opened(struct many *many, const struct many_open *open) {
                 gate_answer(many->p.gate, open->event->fd, true, true);
                 return;
         }
-        if (many_open_judged(file, open))
-                return;
         /* It may wait, for a remedy that a lease keeps out. */
         if (open->leased)
                 lease_drop(open->event->fd);
@@ -754,10 +741,6 @@ static void deadline_passed(struct wait *wait) {
 
         if (wait->sweeps) {
                 many_sweep_give_up(wait);
-                return;
-        }
-        if (wait->opens) {
-                many_open_let(wait);
                 return;
         }
         many->p.stats->timeouts++;
@@ -856,9 +839,7 @@ void many_let_go(struct many *many) {
 
         while ((wait = TAILQ_FIRST(&many->waiting))) {
                 many->p.stats->paused++;
-                if (wait->opens)
-                        many_open_let(wait);
-                else if (wait->withdrawing)
+                if (wait->withdrawing)
                         answer_withdrawing(wait, true);
                 else {
                         answer_allow(wait->file, &wait->event);

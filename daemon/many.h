@@ -92,9 +92,6 @@ void many_guards(struct many *many);
 bool many_accessed(struct many *many, const struct gate_event *event, const struct stat *st);
 void many_learn(struct many *many, const struct many_open *open);
 
-/* A signal came. SIGIO: somebody wants to write to a file on which there is a lease. */
-void many_signal(struct many *many, uint32_t signo);
-
 /* Deadlines, and what follows the answers. Called once a loop behind gate_flush(); returns when it wants
  * to be called next. */
 uint64_t many_run(struct many *many, uint64_t now);

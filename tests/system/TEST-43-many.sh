@@ -49,7 +49,6 @@ store_file() {
     expect_equal "${#BODY[@]}" "${#START[@]}" 'bodies that were found'
     rm -f "$file"
     cp "$WORK/made" "$file"
-    touch -m -d '1 hour ago' "$file" # or it would not be judged at its open
 }
 
 # one_more FORMAT FILE WORD [BYTES]: what is appended to a store file for one more message.
@@ -538,161 +537,6 @@ becomes_hot() {
     leave reader
 }
 
-# ---- Judged at their open ----
-
-# A small mbox that nobody writes is judged before its open for reading is answered; nobody is asked for each of
-# the reads, then. More than a moment between the open and the last read (a busy machine) is no failure.
-judged_at_its_open() {
-    local file=$BOX/small before n raised
-    for ((n = 0; n < 20; n++)); do
-        store_file mbox "$file" "${CLEAN[@]}"
-        before=$(counter events)
-        dd if="$file" of=/dev/null bs=512 status=none || fail "$FSTYPE: can't be read"
-        raised=$(($(counter events) - before))
-        ((raised > 2)) || break
-    done
-    ((raised <= 2)) || fail "$FSTYPE: $raised events of one who reads a small mbox"
-    say "$FSTYPE: not where mail came just now: a writer that does not wait would be sent away"
-    store_file mbox "$file" "${CLEAN[@]}"
-    touch "$file"
-    before=$(counter events)
-    dd if="$file" of=/dev/null bs=512 status=none || fail "$FSTYPE: can't be read"
-    (($(counter events) - before > 100)) || fail "$FSTYPE: an mbox into which mail came just now is leased"
-    store_file mbox "$file" "${CLEAN[@]}"
-    expect_readable "$file"
-
-    say "$FSTYPE: it is for a moment: the stamp comes as ever, and a writer has it withdrawn"
-    expect_stamp "$file" c
-    session mail "$file" rdwr
-    ! has_stamp "$file" c || fail "$FSTYPE: a writer came, and the stamp is still there"
-    leave mail
-
-    say "$FSTYPE: an infected one is opened, and what is clean of it is served"
-    store_file mbox "$file" "${SICK[@]}"
-    session reader "$file" rdonly
-    expect reader EPERM pread "$(inside 4)" 4096
-    expect reader "ok 4096 clean" pread "$(inside 6)" 4096
-    expect reader EPERM mmap 0 "$END"
-    leave reader
-}
-
-# Whatever a writer does, and by whatever way, the one who has it open gets nothing of it unjudged.
-silent_till_a_writer_comes() {
-    local file=$BOX/silent way
-    printf INFECTED >"$WORK/evil"
-    store_file mbox "$WORK/sick" "${SICK[@]}"
-    one_more mbox "$WORK/virus" INFECTED
-    for way in append put put-back-time map path-truncate; do
-        store_file mbox "$file" "${CLEAN[@]}"
-        session reader "$file" rdonly
-        expect reader "ok * clean" pread 0 "$END"
-        case $way in
-        append)
-            expect_once "ok *" "$file" append append 8192 "$WORK/virus"
-            expect reader EPERM pread "$END" 8192
-            ;;
-        put*)
-            expect_once "ok 8" "$file" rdwr $way "${BODY[3]}" "$WORK/evil"
-            expect reader EPERM pread "${BODY[3]}" 4096
-            ;;
-        map)
-            session other "$file" rdwr
-            expect other "ok 0" map 0 "$END"
-            expect other "ok 8" store "${BODY[3]}" "$WORK/evil"
-            expect reader EPERM pread "${BODY[3]}" 4096
-            leave other
-            ;;
-        path-truncate)
-            expect_once "ok 0" "$file" rdonly path-truncate "${START[4]}" 0
-            tail -c "+$((START[4] + 1))" "$WORK/sick" >>"$file"
-            expect reader EPERM pread "$(inside 4)" 4096
-            ;;
-        esac
-        expect reader "ok 4096 clean" pread "$(inside 1)" 4096
-        leave reader
-    done
-}
-
-# A writer does not wait until a message is judged, because somebody opened the mailbox to read it.
-writers_do_not_wait() {
-    local file=$BOX/slow n before waited=0
-    for n in a b c d e; do
-        store_file mbox "$file" "SLOW${FSTYPE//[0-9]/}$n" one # nobody knows it
-        before=$(counter events)
-        read_file "$file" >/dev/null &
-        PIDS+=($!)
-        wait_until 10 counter_reaches events $((before + 1)) || fail "$FSTYPE: nobody opens it"
-        waited=$(python3 -c 'import os, sys, time
-began = time.monotonic()
-os.close(os.open(sys.argv[1], os.O_RDWR))
-print(int((time.monotonic() - began) * 1e6))' "$file")
-        wait "${PIDS[-1]}" || fail "$FSTYPE: the reader was refused"
-        ((waited > 500000)) || break
-    done
-    ((waited <= 500000)) || fail "$FSTYPE: a writer waited $waited us for a message to be judged"
-    say "$FSTYPE: a writer waited $waited us"
-}
-
-# Readers who open the mailbox all the time, and one who has it open, against a writer.
-race_at_opens() {
-    store_file mbox "$BOX/race" "${CLEAN[@]}"
-    python3 - "$BOX/race" "${BODY[3]}" 25 <<'END' || breach "$FSTYPE: a reader got what it must not"
-import os, sys, threading, time
-path, body, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-clean = open(path, 'rb').read()
-stop, wrong, good, stored = False, [], 0, 0.0
-
-def get(fd):
-    global good
-    at = 0
-    try:
-        while True:
-            began = time.monotonic()
-            piece = os.pread(fd, 8192, at)
-            if not piece:
-                break
-            if b'INFECTED' in piece and began > stored:
-                wrong.append('infected content was readable')
-            at += len(piece)
-        good += 1
-    except PermissionError:
-        pass
-
-def read_on():
-    while not stop:
-        fd = os.open(path, os.O_RDONLY)
-        get(fd)
-        os.close(fd)
-
-for n in range(rounds):
-    stored, stop = float('inf'), False
-    with open(path + '.new', 'wb') as f:
-        f.write(clean)
-    os.utime(path + '.new', (0, 1e9))
-    os.rename(path + '.new', path)
-    held = os.open(path, os.O_RDONLY)
-    readers = [threading.Thread(target=read_on) for _ in range(2)]
-    for t in readers:
-        t.start()
-    time.sleep(n % 5 * 0.003)
-    fd = os.open(path, os.O_RDWR)
-    os.pwrite(fd, b'INFECTED', body)
-    stored = time.monotonic()
-    for _ in range(3):
-        get(held)
-    os.close(fd)
-    get(held)
-    stop = True
-    for t in readers:
-        t.join()
-    os.close(held)
-    if wrong:
-        sys.exit('round %d: %s' % (n, wrong[0]))
-if good == 0:
-    sys.exit('nobody could read anything')
-END
-}
-
 # ---- Other names, other namespaces ----
 
 # What is known of a store's file goes for whoever comes to it by another way, and the other way round.
@@ -786,10 +630,6 @@ POINTS=(
     'mail that is moved without a write' moves
     'mail that is stored to through a mapping' stores_through_mappings
     'mdbox' mdboxes
-    'a small mbox is judged at its open, and its reader is asked no more' judged_at_its_open
-    'a writer comes to an mbox whose readers are not asked' silent_till_a_writer_comes
-    'a writer does not wait for an open that is judged' writers_do_not_wait
-    'a writer against many who open an mbox to read it' race_at_opens
 )
 EVERYWHERE=(
     'indexes and logs are never denied, and who reads them raises no events' indexes_are_free
@@ -819,7 +659,6 @@ done
 MARKED=(
     'mail that is appended is judged before open sessions read it' open_sessions
     'mail that is overwritten in place' overwrites
-    'a writer comes to an mbox whose readers are not asked' silent_till_a_writer_comes
 )
 MARKED_EVERYWHERE=(
     'stamps and digests save scans' stamps

@@ -8,11 +8,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/fanotify.h>
-#include <sys/xattr.h>
 
-#include "daemon/clock.h"
 #include "daemon/hot.h"
-#include "store/stamp.h"
 #include "tests/unit/unit.h"
 
 #define MAX_FILES 4
@@ -20,7 +17,7 @@
 
 /* ---- Stand-ins ---- */
 
-static char calls[8192]; /* one letter each */
+static char calls[4096]; /* one letter each */
 static struct generation generation = { .id = "first!" };
 static bool no_generation, paused, mark_fails;
 static struct stamper_withdrawal *withdrawal;
@@ -103,7 +100,7 @@ void lease_drop(int fd) {
 
 static struct hot *hot;
 static char folder[] = "/tmp/storescan-hot.XXXXXX";
-static uint64_t now;
+static uint64_t now = 1000 * USEC_PER_SEC;
 
 static const char *path_of(unsigned n) {
         static char path[64];
@@ -120,7 +117,6 @@ static void begin(void) {
         (void)sigaddset(&set, HOT_SIGNAL);
         ck_assert_int_eq(sigprocmask(SIG_BLOCK, &set, NULL), 0);
         ck_assert_ptr_nonnull(mkdtemp(folder));
-        now = clock_usec(CLOCK_MONOTONIC_COARSE);
         for (unsigned n = 0; n < 3 * MAX_FILES; n++) {
                 int fd = open(path_of(n), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
@@ -161,22 +157,6 @@ static int keep(unsigned n) {
                                   .stamped = true,
                           }))
                 return fd;
-        return close_fd(fd);
-}
-
-/* The same for a moment. */
-static int keep_briefly(unsigned n) {
-        struct stat st;
-        int fd = leased(n, &st);
-
-        if (hot_keep_briefly(hot, &(struct hot_file){
-                                          .fd = fd,
-                                          .st = &st,
-                                          .generation = &generation,
-                                          .mask = FAN_OPEN_PERM,
-                                  }))
-                return fd;
-        ck_assert(lease_holds(fd)); /* it stays the caller's */
         return close_fd(fd);
 }
 
@@ -491,162 +471,6 @@ START_TEST(dropped_by_file_system) {
 }
 END_TEST
 
-/* Marked before its answer, and for a tenth of a second. */
-START_TEST(for_a_moment) {
-        struct stat st;
-        int fd;
-
-        fd = keep_briefly(0);
-        ck_assert_int_ge(fd, 0);
-        expect_calls("Md");
-        ck_assert_int_eq(fstat(fd, &st), 0);
-        ck_assert(hot_has(hot, &st));
-        (void)hot_run(hot, now);
-        expect_calls("");
-        ck_assert(hot_has(hot, &st));
-        ck_assert_int_eq(keep_briefly(0), -EBADF); /* it is there */
-        now += USEC_PER_SEC / 20;
-        ck_assert_uint_le(hot_run(hot, now), now + USEC_PER_SEC / 10);
-        expect_calls("");
-        now += USEC_PER_SEC / 10;
-        (void)hot_run(hot, now);
-        expect_calls("m");
-        ck_assert(!is_open(fd));
-        ck_assert(!hot_has(hot, &st));
-        ck_assert_uint_eq(stats.hot_dropped, 1);
-}
-END_TEST
-
-START_TEST(for_a_moment_till_a_writer_comes) {
-        int fd;
-
-        fd = keep_briefly(0);
-        expect_calls("Md");
-        if (_i == 1)
-                (void)hot_run(hot, now);
-        ck_assert_int_eq(try_to_write(0), -EWOULDBLOCK);
-        hot_signal(hot, (uint32_t)HOT_SIGNAL, fd);
-        expect_calls("m");
-        ck_assert_uint_eq(stats.hot_breaks, 1);
-        ck_assert(!is_open(fd));
-        ck_assert(!hot_busy(hot));
-        ck_assert_int_eq(try_to_write(0), 0);
-}
-END_TEST
-
-/* It got a stamp meanwhile, that was under way. Needs a privileged user. */
-START_TEST(for_a_moment_and_stamped) {
-        int fd;
-
-        fd = keep_briefly(0);
-        expect_calls("Md");
-        if (geteuid() != 0 || setxattr(path_of(0), STAMP_XATTR, "ss1 c", 5, 0) < 0)
-                return;
-        ck_assert_int_eq(try_to_write(0), -EWOULDBLOCK);
-        hot_signal(hot, (uint32_t)HOT_SIGNAL, fd);
-        expect_calls("mw");
-        ck_assert_int_eq(try_to_write(0), -EWOULDBLOCK);
-        withdrawal->done(withdrawal, 0);
-        ck_assert_int_eq(try_to_write(0), 0);
-}
-END_TEST
-
-START_TEST(not_for_a_moment_with_a_writer) {
-        struct stat st;
-        int fd, writer;
-
-        fd = leased(0, &st);
-        ck_assert_int_eq(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
-        writer = open(path_of(0), O_WRONLY | O_CLOEXEC);
-        ck_assert_int_ge(writer, 0);
-        ck_assert(!hot_keep_briefly(hot, &(struct hot_file){
-                                                 .fd = fd,
-                                                 .st = &st,
-                                                 .generation = &generation,
-                                                 .mask = FAN_OPEN_PERM,
-                                         }));
-        expect_calls("Mm");
-        close_fd(writer);
-        close_fd(fd);
-        mark_fails = true;
-        ck_assert_int_eq(keep_briefly(1), -EBADF);
-        expect_calls("Mm");
-}
-END_TEST
-
-/* No mark stays without its lease. */
-START_TEST(for_a_moment_till_all_go) {
-        struct stat st;
-        int fd;
-
-        fd = keep_briefly(0);
-        expect_calls("Md");
-        ck_assert_int_eq(fstat(fd, &st), 0);
-        if (_i == 0)
-                hot_drop_all(hot);
-        else
-                hot_drop_dev(hot, st.st_dev);
-        expect_calls("m");
-        ck_assert(!is_open(fd));
-        fd = keep_briefly(0);
-        (void)hot_run(hot, now);
-        expect_calls("Md");
-        hot_stop(hot);
-        expect_calls("m");
-        ck_assert_int_eq(keep_briefly(1), -EBADF);
-        hot_free(hot);
-}
-END_TEST
-
-START_TEST(for_a_moment_in_nobody_s_place) {
-        int first, fd;
-
-        (void)heat(0);
-        (void)heat(1);
-        first = keep_briefly(2);
-        expect_calls("Md");
-        /* The oldest of those kept for a moment makes room. */
-        fd = keep_briefly(3);
-        expect_calls("mMd");
-        ck_assert(!is_open(first));
-        /* And for one that is kept for long. */
-        (void)heat(4);
-        ck_assert(is_open(fd));
-        ck_assert_int_ge(keep(5), 0);
-        (void)hot_run(hot, now);
-        expect_calls("mMd");
-        ck_assert(!is_open(fd));
-        /* Those never do for it, however old they are. */
-        now += TIME / 2;
-        ck_assert_int_eq(keep_briefly(6), -EBADF);
-        expect_calls("");
-}
-END_TEST
-
-START_TEST(few_for_a_moment) {
-        struct hot *large;
-        struct hot *small = hot;
-        unsigned n;
-
-        ck_assert_int_eq(hot_new(NULL, NULL, NULL, NULL, &stats, 256, TIME, &large), 0);
-        hot = large;
-        (void)hot_run(hot, now);
-        for (n = 0; n < 200; n++) {
-                int fd = open(path_of(1000 + n), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
-                ck_assert_int_ge(fd, 0);
-                close_fd(fd);
-                ck_assert_int_ge(keep_briefly(1000 + n), 0);
-                (void)hot_run(hot, now);
-        }
-        ck_assert_uint_eq(stats.hot, 200);
-        ck_assert_uint_eq(stats.hot - stats.hot_dropped, 64);
-        for (n = 0; n < 200; n++)
-                (void)unlink(path_of(1000 + n));
-        hot = small;
-}
-END_TEST
-
 int main(void) {
         Suite *suite = suite_create("hot");
         TCase *tcase = tcase_create("hot");
@@ -670,13 +494,6 @@ int main(void) {
         tcase_add_test(tcase, deleted);
         tcase_add_test(tcase, changed);
         tcase_add_test(tcase, dropped_by_file_system);
-        tcase_add_test(tcase, for_a_moment);
-        tcase_add_loop_test(tcase, for_a_moment_till_a_writer_comes, 0, 2);
-        tcase_add_test(tcase, for_a_moment_and_stamped);
-        tcase_add_test(tcase, not_for_a_moment_with_a_writer);
-        tcase_add_loop_test(tcase, for_a_moment_till_all_go, 0, 2);
-        tcase_add_test(tcase, for_a_moment_in_nobody_s_place);
-        tcase_add_test(tcase, few_for_a_moment);
         suite_add_tcase(suite, tcase);
         return unit_run(suite);
 }
