@@ -247,6 +247,9 @@ static void items(struct pool_job *job, const struct proto_span *spans, size_t n
             !many_was_touched(file, item->span.offset, item->span.size))
                 news = keep_note(file, item);
         many_decide_all(file, REASON_NONE);
+        /* What was the end of the file is not any more. As if it had grown now: its last item is not known to be whole. */
+        if (spans[n - 1].last && file->judged_to < file->size)
+                spans_resize(&file->spans, file->size);
         for (size_t i = 0; i < n; i++) {
                 enum hub_check refused = many_stamps_refused(file, &spans[i]);
 
