@@ -322,9 +322,11 @@ static void heat(struct entry *e, uint64_t now) {
                 entry_close(e);
                 return;
         }
-        /* Where somebody writes this returns 0 and marks nothing (fanotify_mark(2) does not say so);
-         * the lease tells. */
-        if (gate_mark(hot->gate, FAN_MARK_ADD | MARK, e->mask, e->fd, NULL) < 0 ||
+        /* Where somebody writes the mark's call returns 0 and marks nothing (fanotify_mark(2) does not say so):
+         * the lease tells. Before it, too: a lease that is gone has let somebody write, and readers must not be
+         * silent even for as long as it takes to find out. One that holds then keeps writers out until we let go. */
+        if (!lease_holds(e->fd) ||
+            gate_mark(hot->gate, FAN_MARK_ADD | MARK, e->mask, e->fd, NULL) < 0 ||
             !lease_holds(e->fd) || lease_take(e->fd) < 0 || !unchanged(e)) {
                 entry_let_go(e);
                 return;

@@ -298,7 +298,7 @@ START_TEST(a_writer_before_the_mark) {
         fd = keep(0);
         ck_assert_int_eq(try_to_write(0), -EWOULDBLOCK);
         (void)hot_run(hot, now);
-        expect_calls("Mmdw");
+        expect_calls("mdw");
         withdrawal->done(withdrawal, 0);
         ck_assert(!is_open(fd));
         ck_assert_uint_eq(stats.hot, 0);
