@@ -595,8 +595,9 @@ static void inherit(struct sweep *sweep, const struct sweep *from) {
         sweep->counters = from->counters;
         sweep->backoff_usec = from->backoff_usec;
         sweep->note_usec = from->note_usec;
+        sweep->anew = from->anew || from->begins_anew; /* whenever it is started next */
         if (runs || from->start_usec > 0)
-                start_soon(sweep, from->anew || from->begins_anew);
+                start_soon(sweep, false);
 }
 
 void sweeps_follow_config(struct sweeps *sweeps) {
