@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 
+#include "daemon/fan-event.h"
 #include "daemon/fdinfo.h"
 
 /* Of one event with its file handle (MAX_HANDLE_SZ: 128 bytes): twice what it can be. */
@@ -113,16 +114,17 @@ int changes_fd(const struct changes *changes) {
 
 /* Reads once; returns the number of bytes and, in *left, what is left of it in events. */
 static ssize_t take(struct changes *changes, changes_fn fn, void *userdata, int *left) {
-        char buf[4096] __attribute__((aligned(__alignof__(struct fanotify_event_metadata))));
-        const struct fanotify_event_metadata *event = (const void *)buf;
-        ssize_t n = read(changes->group, buf, sizeof(buf)), size = n;
+        char buf[4096];
+        ssize_t size = read(changes->group, buf, sizeof(buf));
+        size_t n = size > 0 ? (size_t)size : 0;
+        union fan_event event;
 
-        for (; FAN_EVENT_OK(event, n); event = FAN_EVENT_NEXT(event, n)) {
+        for (const char *at = buf; fan_event_next(&at, &n, &event);) {
                 struct changes_key key;
 
-                *left -= (int)sizeof(*event);
-                if (event->mask & FAN_MODIFY && key_of(event, &key))
-                        fn(userdata, &key, event->pid);
+                *left -= (int)sizeof(event.metadata);
+                if (event.metadata.mask & FAN_MODIFY && key_of(&event.metadata, &key))
+                        fn(userdata, &key, event.metadata.pid);
         }
         /* With room left for another one there was none. */
         return size > (ssize_t)(sizeof(buf) - EVENT_MAX) ? size : 0;

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <sys/inotify.h>
 
+#include "daemon/fan-event.h"
 #include "daemon/fdinfo.h"
 #include "daemon/late-close.h"
 #include "daemon/proc-fd.h"
@@ -318,12 +319,13 @@ void places_take_newcomers(struct places *m) {
 }
 
 bool places_take_group(struct places *m) {
-        char buf[8192] __attribute__((aligned(8)));
+        char buf[8192];
         ssize_t n = read(m->group, buf, sizeof(buf));
         size_t left = n > 0 ? (size_t)n : 0;
+        union fan_event event;
 
-        for (const struct fanotify_event_metadata *e = (const void *)buf; FAN_EVENT_OK(e, left);
-             e = FAN_EVENT_NEXT(e, left)) {
+        for (const char *at = buf; fan_event_next(&at, &left, &event);) {
+                const struct fanotify_event_metadata *e = &event.metadata;
                 const struct fanotify_event_info_fid *info = (const void *)(e + 1);
 
                 if (e->event_len <= sizeof(*e) + sizeof(*info) ||
