@@ -12,8 +12,8 @@
  * moment; all else is left to the next process. Otherwise in this order: 1. STOPPING is told, and sweeps
  * end; 2. all marks go and the marker stops, so that no new open waits; 3. hot files go, so that no writer
  * waits; the opens that wait, since the process before, too, get their verdicts, for a while, then on_error;
- * 4. reading ends, and what the group still holds is answered by on_error; 5. the workers; 6. the group closes; 7. the verdict cache is saved; 8. the
- * log.
+ * 4. reading ends, and what the group still holds is answered by on_error; 5. the workers; 6. the group
+ * closes; 7. the verdict cache is saved; 8. the log.
  */
 
 #include "daemon/manager.h"

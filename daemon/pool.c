@@ -7,11 +7,11 @@
 
 #include "daemon/pool-private.h"
 
-#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "daemon/clock.h"
+#include "daemon/cpus.h"
 
 #define RESTART_USEC    (5 * USEC_PER_SEC)   /* pause between failing loaders */
 #define FIRST_LOAD_USEC (180 * USEC_PER_SEC) /* as TimeoutStartSec= of the unit */
@@ -267,12 +267,6 @@ uint64_t pool_run(struct pool *pool, uint64_t now) {
 
 /* ---- The object ---- */
 
-static unsigned count_cpus(void) {
-        cpu_set_t set;
-
-        return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
-
 int pool_new(struct ring *ring, const struct config *config, struct stats *stats,
              struct journal *journal, int cache_fd, pool_ready_fn on_ready, void *userdata,
              FILE *errors, struct pool **ret) {
@@ -290,7 +284,7 @@ int pool_new(struct ring *ring, const struct config *config, struct stats *stats
         pool->userdata = userdata;
         pool->errors = errors;
         queue_init(&pool->queue);
-        pool->cpus = count_cpus();
+        pool->cpus = cpus_usable();
         LIST_INIT(&pool->retired);
         pool->reload.database = -EBADF;
         r = loader_settings_find(config, errors, &pool->settings);

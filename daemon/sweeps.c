@@ -12,11 +12,11 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <pwd.h>
-#include <sched.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "daemon/clock.h"
+#include "daemon/cpus.h"
 #include "daemon/io.h"
 #include "daemon/program.h"
 #include "daemon/sweeps-private.h"
@@ -483,12 +483,8 @@ static int init_all(struct sweeps *sweeps, struct sweep **ret, size_t *ret_n) {
 /* As many opens at once as keep the CPUs busy: of two files each that a worker has, and one that is on its way
  * to the next. The pool leaves a worker to those who wait. */
 static unsigned count_openers(const struct config *config) {
-        unsigned cpus = 1;
-        cpu_set_t set;
-
-        if (sched_getaffinity(0, sizeof(set), &set) == 0)
-                cpus = (unsigned)CPU_COUNT(&set);
-        return MIN(3 * MIN(cpus, MAX(config->workers, 2U) - 1), (unsigned)SWEEP_OPENERS_MAX);
+        return MIN(3 * MIN(cpus_usable(), MAX(config->workers, 2U) - 1),
+                   (unsigned)SWEEP_OPENERS_MAX);
 }
 
 static int find_user(struct sweeps *sweeps, FILE *errors) {

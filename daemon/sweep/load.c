@@ -5,16 +5,14 @@
 #include "daemon/sweep/load.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 
+#include "daemon/cpus.h"
 #include "store/util.h"
 
 void load_open(struct load *load) {
         static const char *const names[] = { "cpu", "memory", "io" };
-        cpu_set_t set;
-
-        *load = (struct load){ .cpus = 1 };
+        *load = (struct load){ .cpus = cpus_usable() };
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 char path[64];
 
@@ -22,8 +20,6 @@ void load_open(struct load *load) {
                 load->pressure[i] = open(path, O_RDONLY | O_CLOEXEC);
         }
         load->average = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
-        if (sched_getaffinity(0, sizeof(set), &set) == 0)
-                load->cpus = (unsigned)MAX(CPU_COUNT(&set), 1);
 }
 
 static bool read_text(int fd, char *text, size_t size) {
