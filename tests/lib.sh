@@ -321,6 +321,8 @@ is_loader_other_than() { [[ $(loader_pid) != '' && $(loader_pid) != "$1" ]]; }
 hold_workers() { for pid in $(worker_pids); do kill -STOP "$pid"; done; }
 free_workers() { for pid in $(worker_pids); do kill -CONT "$pid"; done; }
 workers_are() { (($(worker_pids | wc -l) == $1)); }
+# waits_at_gate PID: for wait_until.
+waits_at_gate() { [[ $(cat "/proc/$1/wchan" 2>/dev/null) == fanotify_handle_event ]]; }
 # None, where the process has ended.
 children() { { cat "/proc/$1/task/"*/children 2>/dev/null || true; } | tr ' ' '\n' | sed '/^$/d'; }
 

@@ -88,7 +88,7 @@ make_mail "$root/user/cur/hung-mail" clean --seed 77
 make_mail "$root/user/cur/hung-virus" eicar-base64 --seed 77
 make_mail "$root/lax/user/cur/lax-mail" clean --seed 78
 make_mail "$root/lax/user/cur/lax-virus" eicar-base64 --seed 78
-for pid in $(worker_pids); do kill -STOP "$pid"; done
+hold_workers
 start=$SECONDS
 # The reader waits for scan_timeout, then on_error: denied, or allowed.
 expect_denied "$root/user/cur/hung-mail" &
@@ -128,7 +128,7 @@ stop_storescand
 say 'the end with openers that wait'
 start_storescand
 wait_until 20 workers_are 3 || fail 'there are not three workers'
-for pid in $(worker_pids); do kill -STOP "$pid"; done
+hold_workers
 make_mail "$root/user/cur/last" clean --seed 79
 events=$(counter events) # that it was written is one as well
 cat "$root/user/cur/last" >/dev/null 2>&1 &

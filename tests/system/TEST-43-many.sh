@@ -232,7 +232,6 @@ appends_in_pieces() {
     leave server mail
 }
 
-# The writer reads and rewrites the header of what it has just written, as Dovecot does.
 # What came last is judged as of a moment at which half of a message was there; alone neither half is infected.
 grows_under_a_scan() {
     local file=$BOX/grows from size
@@ -257,8 +256,8 @@ grows_under_a_scan() {
     expect_once EPERM "$file" rdwr pread "$from" 16384
     leave reader server
 }
-waits_at_gate() { [[ $(<"/proc/$1/wchan") == fanotify_handle_event ]]; }
 
+# The writer reads and rewrites the header of what it has just written, as Dovecot does.
 rewrites_own_header() {
     local file=$BOX/header before
     store_file mbox "$file" "${CLEAN[@]}"

@@ -232,7 +232,6 @@ SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}$'\nmax_files = 9000'
 reload_config 3
 wait_generations $((changes + 1))
 # Those of the engine before end when they are through with what they are at.
-workers_are() { (($(worker_pids | wc -l) == $1)); }
 wait_until 20 workers_are 2 || fail "there are $(worker_pids | wc -l) workers, not 2"
 
 say 'mistakes change nothing'

@@ -122,7 +122,6 @@ say "killed: $((ROUNDS / 2)) rounds, folders"
 rounds "$WORK/other/mail" --rounds "$((ROUNDS / 2))" --victims "$VICTIMS" --target-ms "$TARGET_MS"
 
 say 'killed while a mailbox is read: its reader gets it'
-waits() { [[ $(cat "/proc/$1/wchan" 2>/dev/null) == fanotify_handle_event ]]; }
 GATE=$(gate_pid)
 for loader in $(children "$GATE"); do
     for worker in $(children "$loader"); do kill -STOP "$worker"; done
@@ -133,7 +132,7 @@ mv "$WORK/box/inbox.new" "$WORK/box/inbox"
 cat "$WORK/box/inbox" >"$WORK/mail/got" &
 READER=$!
 PIDS+=("$READER")
-wait_until 20 waits "$READER" || fail 'the reader does not wait'
+wait_until 20 waits_at_gate "$READER" || fail 'the reader does not wait'
 kill -KILL "$GATE"
 wait_until 20 test ! -e "/proc/$READER" || fail 'the reader waits for ever'
 wait "$READER" || fail 'the reader was refused, or left waiting'
@@ -154,7 +153,7 @@ READER=$!
 PIDS+=("$READER")
 sleep 6
 [[ -e /proc/$READER ]] || fail "the reader has what nobody judged: $(<"$WORK/mail/got")"
-wait_until 2 waits "$READER" || fail 'the reader does not wait for the lock'
+wait_until 2 waits_at_gate "$READER" || fail 'the reader does not wait for the lock'
 kill -KILL "$GATE"
 wait_until 20 test ! -e "/proc/$READER" || fail 'the reader waits for ever'
 ! wait "$READER" || fail 'the reader was not refused'
@@ -261,7 +260,7 @@ expect_denied "$WORK/store/infected/cur/fixed-1"
 cat "$WORK/store/clean/new/unscanned" >"$WORK/mail/got" &
 READER=$!
 PIDS+=("$READER")
-wait_until 20 waits "$READER" || fail 'the reader of new mail does not wait'
+wait_until 20 waits_at_gate "$READER" || fail 'the reader of new mail does not wait'
 in_container bash -c 'mv /srv/away/* /srv/signatures/'
 wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of new mail waits for ever'
 wait "$READER" || fail 'the reader of new mail was refused'

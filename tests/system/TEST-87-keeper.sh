@@ -47,7 +47,6 @@ ended() {
 }
 ours() { pgrep -f -- "--config $CONF" || true; }
 all_gone() { [[ -z $(ours) ]]; }
-waits() { [[ $(cat "/proc/$1/wchan" 2>/dev/null) == fanotify_handle_event ]]; }
 capabilities() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"; }
 # The folder of the keeper's socket, as its child was told of it.
 socket_folder() { tr '\0' '\n' <"/proc/$(gate)/environ" | sed -n 's,^NOTIFY_SOCKET=\(/run/storescan-keeper\..*\)/notify$,\1,p'; }
@@ -66,7 +65,7 @@ begin_reading() {
     cat "$1" >"$WORK/mail/evil" 2>"$WORK/said" &
     INFECTED=$!
     PIDS+=("$INFECTED")
-    wait_until 20 waits "$INFECTED" || fail "an open of infected mail does not wait: $1"
+    wait_until 20 waits_at_gate "$INFECTED" || fail "an open of infected mail does not wait: $1"
 }
 
 make_fs store ext4
@@ -126,7 +125,7 @@ cat "$WORK/store/clean/new/mail" >"$WORK/mail/got" &
 CLEAN=$!
 PIDS+=("$CLEAN")
 begin_reading "$WORK/store/infected/new/mail"
-wait_until 20 waits "$CLEAN" || fail 'the reader of clean mail does not wait'
+wait_until 20 waits_at_gate "$CLEAN" || fail 'the reader of clean mail does not wait'
 kill -KILL "$before"
 wait "$CLEAN" || fail 'the reader was refused'
 cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'it is not as it was'
@@ -221,7 +220,7 @@ begin_reading "$WORK/store/infected/cur/fixed-0"
 n=$(count_lines 'it is started once a second')
 tried_on() { (($(count_lines 'it is started once a second') > n)); }
 wait_until 20 tried_on || fail 'it is not tried on'
-wait_until 20 waits "$INFECTED" || fail 'an open of infected mail does not wait any more'
+wait_until 20 waits_at_gate "$INFECTED" || fail 'an open of infected mail does not wait any more'
 mv "$WORK/away" "$PROGRAM"
 ! wait "$INFECTED" || breach 'infected mail was read'
 kill -TERM "$KEEPER_PID"
