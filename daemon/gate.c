@@ -62,6 +62,8 @@ struct gate {
         struct gate_kernel kernel;
         gate_event_fn on_event;
         void *userdata;
+        gate_last_fn on_last;
+        void *last_userdata;
         struct stats *stats;
         struct orphans *orphans;
 
@@ -71,7 +73,6 @@ struct gate {
         bool polling, cancelling; /* a POLL_ADD, its cancellation, is in the ring */
         bool paused;              /* max_held was reached */
         bool stopped, to_next;
-        bool allow_last; /* to who comes when it is stopped */
         unsigned held, max_held;
         struct spin spin;
 
@@ -161,6 +162,8 @@ int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
                 .ring = parts->ring,
                 .on_event = parts->on_event,
                 .userdata = parts->userdata,
+                .on_last = parts->on_last,
+                .last_userdata = parts->last_userdata,
                 .stats = parts->stats,
                 .orphans = parts->orphans,
                 .poll_op.done = polled,
@@ -269,7 +272,7 @@ static void take_event(struct gate *gate, const struct fanotify_event_metadata *
         }
         gate->held++;
         if (gate->stopped) {
-                gate_answer(gate, event->fd, gate->allow_last, false);
+                gate_answer(gate, e.fd, gate->on_last(gate->last_userdata, &e), false);
                 return;
         }
         if (gate->orphans)
@@ -412,9 +415,8 @@ static void end_poll(struct gate *gate) {
         ring_bind(sqe, &gate->cancel_op);
 }
 
-void gate_stop(struct gate *gate, bool allow) {
+void gate_stop(struct gate *gate) {
         gate->stopped = true;
-        gate->allow_last = allow;
         end_poll(gate);
 }
 

@@ -56,6 +56,10 @@ static inline bool gate_is_aloud(const struct gate_event *event) {
 /* The callee owns the event's fd until it hands it back with the answer. */
 typedef void (*gate_event_fn)(void *userdata, const struct gate_event *event);
 
+/* Whether one who comes at the very end, when nothing can be asked any more, may have it. Must not block; the
+ * fd stays the caller's. */
+typedef bool (*gate_last_fn)(void *userdata, const struct gate_event *event);
+
 struct gate_parts {
         struct ring *ring;
         /* Event fds that may be open at once: reading pauses there, and the kernel queues the rest (no
@@ -63,6 +67,8 @@ struct gate_parts {
         unsigned max_held;
         gate_event_fn on_event;
         void *userdata;
+        gate_last_fn on_last;
+        void *last_userdata;
         struct stats *stats;
         uint64_t spin_usec; /* how long the next event is looked for, where that pays; 0: not */
         int kept;           /* the group of the process before; -EBADF: there is none */
@@ -86,10 +92,10 @@ bool gate_is_kept(const struct gate *gate);
 /* Starts reading events. */
 void gate_start(struct gate *gate);
 
-/* Ends reading: for good, and then who still comes (marks are gone by then) gets this answer; or the group
- * lives on, and nothing more is read from it. gate_stopped() says when no operation of the gate is in the
+/* Ends reading: for good, and then who still comes (marks are gone by then) is answered by gate_last_fn; or the
+ * group lives on, and nothing more is read from it. gate_stopped() says when no operation of the gate is in the
  * ring any more, so that it may be freed. */
-void gate_stop(struct gate *gate, bool allow);
+void gate_stop(struct gate *gate);
 void gate_stop_to_next(struct gate *gate);
 bool gate_stopped(const struct gate *gate);
 

@@ -3,7 +3,8 @@
 /*
  * Owns nothing but the order of questions about an open. Every path through judge_event() ends in
  * exactly one of: gate_answer(), pause_let(), scans_settle(), scans_refuse(), scans_join(), scans_begin(), many_opened(),
- * many_accessed(), many_learn(). Must not block, and must not open or parse anything.
+ * many_accessed(), many_learn(). Must not block, and must not open or parse anything. judge_last() asks the
+ * same of who comes too late for all of them.
  */
 
 #include "daemon/judge.h"
@@ -380,6 +381,38 @@ void judge_event(void *userdata, const struct gate_event *event) {
         subject.old_stamp = stamped.holds && stamped.check == STAMP_OUTDATED;
         subject.stamp = stamp_helps(stamped.check) ? &stamped.stamp : NULL;
         judge_mail(judge, event, &subject, &stamped);
+}
+
+/* What its stamp, of whatever generation, says of a file that has no clean one which decides. */
+static enum verdict last_known(const struct judge *judge, int fd, const struct stat *st) {
+        struct stamp stamp;
+
+        return find_stamp(judge, fd, &stamp) && stamp.verdict != VERDICT_CLEAN &&
+                               check_content(&stamp, st) == STAMP_VALID
+                       ? stamp.verdict
+                       : VERDICT_UNKNOWN;
+}
+
+bool judge_last(void *userdata, const struct gate_event *event) {
+        const struct judge *judge = userdata;
+        struct stores_answer found;
+        char path[PATH_MAX];
+        struct stat st;
+
+        if (judge_is_own(judge, event->pid) || pause_is_on(judge->pause) ||
+            fstat(event->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+            (event->access == GATE_OPEN && st.st_size == 0))
+                return true;
+        stores_ask(judge->config, event->fd, &st, path, &found);
+        if (found.place != PLACE_ITEM)
+                return true;
+        /* Files of one item were judged at their open. */
+        if (event->access == GATE_READ && found.rooted &&
+            format_items(found.store->format) != ITEMS_MANY)
+                return true;
+        if (event->access == GATE_OPEN && stamp_decides(judge, event->fd))
+                return true;
+        return policy_allows(found.store, last_known(judge, event->fd, &st));
 }
 
 void judge_found(struct judge *judge, int fd, enum places_news news) {

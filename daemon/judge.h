@@ -47,6 +47,10 @@ enum judge_need judge_needs(const struct judge *judge, const struct gate_event *
 /* gate_event_fn, userdata is a judge: somebody waits for an answer. */
 void judge_event(void *userdata, const struct gate_event *event);
 
+/* gate_last_fn, userdata is a judge: nothing is scanned any more, so that what only a scan could tell is left to
+ * on_error. What is no mail is let through, as ever. */
+bool judge_last(void *userdata, const struct gate_event *event);
+
 /* A file that nobody waits for (it appeared before its folder's mark, or is new mail): judged at low
  * priority, stamped, logged if bad. Takes fd, an ordinary O_RDONLY one. */
 void judge_found(struct judge *judge, int fd, enum places_news news);

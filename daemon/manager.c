@@ -846,6 +846,8 @@ static int open_groups(struct manager *m, unsigned held) {
                         .max_held = held,
                         .on_event = hold_event,
                         .userdata = &m->hold,
+                        .on_last = judge_last,
+                        .last_userdata = &m->judge,
                         .stats = &m->stats,
                         .spin_usec = m->config->spin_usec,
                         .kept = goes_on ? kept[KEEP_GATE] : -EBADF,
@@ -1204,7 +1206,7 @@ static bool end_gate(struct manager *m) {
         settle_end(m->settle, gate_group(m->gate));
         scans_give_up(m->scans, REASON_SHUTDOWN);
         many_give_up(m->many);
-        gate_stop(m->gate, policy_allows_unknown(m->config));
+        gate_stop(m->gate);
         clean = turn_until_idle(m, gate_is_idle, END_USEC) && clean;
         gate_drain(m->gate);
         gate_flush(m->gate);
@@ -1218,7 +1220,7 @@ static void end(struct manager *m) {
                                                    : "STOPPING=1\nSTATUS=Opening the stores.");
         m->ending = true;
         m->bus = bus_free(m->bus);
-        if (m->hot)
+        if (m->judge.gate)
                 clean = end_gate(m);
         else if (m->settle && !m->keep.kept)
                 settle_end(m->settle, m->gate ? gate_group(m->gate) : m->keep.fds[KEEP_GATE]);

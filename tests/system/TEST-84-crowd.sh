@@ -79,4 +79,32 @@ kill_workers() { for pid in $(worker_pids); do kill -KILL "$pid"; done; }
 hold_workers
 come kill_workers
 wait_until 20 few_fds || fail "$(fds) descriptors are open, $FDS before"
+
+say "stopped while $OPENERS openers wait, most of them unseen: none gets a virus, and a mail server its index"
+for file in "$CUR"/*; do setfattr -x trusted.avstamp "$file" 2>/dev/null || true; done
 stop_storescand
+rm -rf "$WORK/verdicts"
+echo index >"$WORK/store/user/dovecot.index"
+start_storescand prlimit --nofile=$DESCRIPTORS:$DESCRIPTORS env STORESCAN_WORKER="$WORK/fake-worker"
+wait_until 20 workers_are 3 || fail 'there are not three workers'
+hold_workers
+"$CROWD" "$CUR" "$OPENERS" >"$WORK/seen" &
+crowd=$!
+PIDS+=("$crowd")
+wait_until 300 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
+all_wait() {
+    local pid
+    for pid in $(children "$crowd"); do cat "/proc/$pid/task/"*/wchan | sed 's/fanotify_handle_event/&\n/g'; done |
+        grep -c fanotify_handle_event >"$WORK/waiting"
+    (($(<"$WORK/waiting") == OPENERS))
+}
+wait_until 60 all_wait || fail "of the crowd only $(<"$WORK/waiting") wait"
+(($(counter events) < OPENERS)) || fail 'all were seen, so nothing is tested'
+cat "$WORK/store/user/dovecot.index" >"$WORK/got" 2>&1 &
+SERVER=$!
+PIDS+=("$SERVER")
+wait_until 20 waits_at_gate "$SERVER" || fail 'an open behind the crowd does not wait'
+stop_storescand
+wait "$SERVER" || fail "a mail server was denied its index: $(<"$WORK/got")"
+wait "$crowd" || fail "the crowd: $(cat "$WORK/seen")"
+expect_equal "$(seen infected_read)" 0 'infected content that could be read'
