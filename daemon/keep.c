@@ -16,7 +16,7 @@
 
 static const char *const names[] = {
         [KEEP_GATE] = "gate",       [KEEP_CHANGES] = "changes", [KEEP_NEWS] = "news",
-        [KEEP_ORPHANS] = "orphans", [KEEP_LEGACY] = "legacy",
+        [KEEP_ORPHANS] = "orphans", [KEEP_LEGACY] = "legacy",   [KEEP_BEFORE] = "gate-before",
 };
 
 void keep_take(struct keep *keep) {
@@ -63,6 +63,15 @@ void keep_put(struct keep *keep, enum keep_what what, int fd) {
         (void)sd_notify(0, state);
         snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", names[what]);
         keep->kept = sd_pid_notify_with_fds(0, 0, state, &fd, 1) > 0;
+}
+
+void keep_drop(const struct keep *keep, const struct notify *notify, enum keep_what what) {
+        char state[128];
+
+        if (!keep->kept)
+                return;
+        snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", names[what]);
+        (void)notify_send(notify, state);
 }
 
 void keep_finish(struct keep *keep) {

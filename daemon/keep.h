@@ -7,6 +7,7 @@
  * restart"; after "systemctl stop" it closes them, and with the group all marks go.
  */
 
+#include "daemon/notify.h"
 #include "store/util.h"
 
 enum keep_what {
@@ -15,6 +16,7 @@ enum keep_what {
         KEEP_NEWS,
         KEEP_ORPHANS, /* orphans.h */
         KEEP_LEGACY,  /* legacy.h */
+        KEEP_BEFORE, /* a group that can't be gone on with, until the marks of KEEP_GATE are in place */
         _KEEP_MAX
 };
 
@@ -36,6 +38,9 @@ void keep_move(struct keep *keep, unsigned from);
 
 /* Has fd kept, instead of what was kept in its place. It may sleep until the manager reads. */
 void keep_put(struct keep *keep, enum keep_what what, int fd);
+
+/* What was kept there need not be any more. Waits for nobody: where that can't be told, it stays. */
+void keep_drop(const struct keep *keep, const struct notify *notify, enum keep_what what);
 
 /* Sleeps, for a limited time, until the manager has all that it was given. */
 void keep_finish(struct keep *keep);

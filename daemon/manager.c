@@ -441,7 +441,8 @@ static void on_placed(void *userdata, int error) {
         m->guarding = error >= 0;
         if (!m->guarding)
                 return;
-        settle_retire(m->settle);
+        if (settle_retire(m->settle))
+                keep_drop(&m->keep, &m->notify, KEEP_BEFORE);
         many_guards(m->many);
         note_config(m);
         legacy_note_failed(m->legacy, false);
@@ -829,7 +830,7 @@ static void take_legacy(struct manager *m) {
  * with M, or changes would go unnoticed until M has its marks. */
 static int open_groups(struct manager *m, unsigned held) {
         bool new_table = !m->orphans, goes_on;
-        int *kept = m->keep.fds, legacy = -EBADF, changes, r;
+        int *kept = m->keep.fds, legacy = -EBADF, given_up, changes, r;
 
         if (new_table)
                 (void)orphans_new(&m->orphans);
@@ -871,8 +872,8 @@ static int open_groups(struct manager *m, unsigned held) {
         }
         if (gate_is_kept(m->gate))
                 kept[KEEP_GATE] = -EBADF;
-        else if (kept[KEEP_GATE] >= 0)
-                settle_give_up(m->settle, TAKE_FD(kept[KEEP_GATE]));
+        else if ((given_up = TAKE_FD(kept[KEEP_GATE])) >= 0 && settle_give_up(m->settle, given_up))
+                keep_put(&m->keep, KEEP_BEFORE, given_up);
         m->news = places_open_news(kept[KEEP_NEWS], m->errors);
         if (m->news < 0)
                 return m->news;
@@ -1062,6 +1063,7 @@ static int start(struct manager *m) {
                 .journal = m->journal,
                 .own_pid = getpid(),
         };
+        settle_ask_last(m->settle, judge_last, &m->judge);
         log_kernel(m);
         if (m->refused)
                 journal_say(m->journal, EVENT_CONFIG_REFUSED, NULL,

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
+#include "daemon/fan-event.h"
 #include "daemon/fdinfo.h"
 #include "daemon/policy.h"
 #include "daemon/proc-fd.h"
@@ -32,8 +33,11 @@ struct reopened {
 };
 
 struct settle {
-        int group;                 /* that can't be gone on with; -EBADF: none */
-        bool allow;                /* what is not known */
+        int groups[2]; /* that can't be gone on with, with their marks */
+        size_t n_groups;
+        bool allow;        /* what is not known */
+        gate_last_fn last; /* of whom a group was not gone on with; NULL: allow */
+        void *last_userdata;
         unsigned decided, refused; /* orphans that were answered */
         struct reopened *known;
         size_t n_known;
@@ -185,6 +189,18 @@ static int drop_ignore_marks(int group) {
 
 /* ---- The begin ---- */
 
+/* Whether the process before died when it had one group kept by both names: what retires it would take the marks
+ * of the one to go on with. Flags are those of what both are fds of. */
+static bool is_same(int a, int b) {
+        int before = a < 0 || b < 0 ? -1 : fcntl(b, F_GETFL), after;
+
+        if (before < 0 || fcntl(a, F_SETFL, before ^ O_NONBLOCK) < 0)
+                return false;
+        after = fcntl(b, F_GETFL);
+        (void)fcntl(a, F_SETFL, before);
+        return after != before;
+}
+
 int settle_begin(struct keep *keep, const struct config *config, struct orphans **ret_orphans,
                  struct settle **ret) {
         struct settle *s = calloc(1, sizeof(*s));
@@ -195,10 +211,14 @@ int settle_begin(struct keep *keep, const struct config *config, struct orphans 
 
         if (!s)
                 return -ENOMEM;
-        s->group = s->done = -EBADF;
+        s->done = -EBADF;
         s->allow = policy_allows_unknown(config);
         *ret_orphans = NULL;
         *ret = s;
+        if (is_same(keep->fds[KEEP_BEFORE], keep->fds[KEEP_GATE]))
+                keep->fds[KEEP_BEFORE] = close_fd(keep->fds[KEEP_BEFORE]);
+        if (keep->fds[KEEP_BEFORE] >= 0)
+                s->groups[s->n_groups++] = TAKE_FD(keep->fds[KEEP_BEFORE]);
         if (keep->fds[KEEP_GATE] < 0)
                 return 0;
         s->before = true;
@@ -219,6 +239,9 @@ int settle_begin(struct keep *keep, const struct config *config, struct orphans 
         }
         sweep(s, keep->fds[KEEP_GATE], orphans, null, end);
         close_fd(null);
+        /* The process before may have died while it retired it. */
+        if (s->n_groups > 0)
+                sweep(s, s->groups[0], NULL, -EBADF, end);
         s->ignored = drop_ignore_marks(keep->fds[KEEP_GATE]);
         /* Rather no marks on folders, until they are placed again, than some that hide what is in them. */
         if (s->ignored < 0)
@@ -241,29 +264,63 @@ static void tell_refused(struct settle *s) {
 
 /* ---- A group that can't be gone on with ---- */
 
-void settle_give_up(struct settle *s, int group) {
-        s->group = group;
+bool settle_give_up(struct settle *s, int group) {
+        s->groups[s->n_groups++] = group;
         for (size_t i = 0; i < s->n_known; i++) {
                 s->refused += answer(group, s->known[i].number, s->allow);
                 orphans_set(s->orphans, s->known[i].number, ORPHAN_NONE);
                 close_fd(s->known[i].number);
         }
         s->n_known = 0;
+        return s->n_groups == 1;
 }
 
-void settle_retire(struct settle *s) {
-        struct fanotify_event_metadata event;
+void settle_ask_last(struct settle *s, gate_last_fn last, void *userdata) {
+        s->last = last;
+        s->last_userdata = userdata;
+}
 
-        if (s->group < 0)
-                return;
-        (void)fanotify_mark(s->group, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0, AT_FDCWD, "/");
-        (void)fanotify_mark(s->group, FAN_MARK_FLUSH, 0, AT_FDCWD, "/");
-        (void)fcntl(s->group, F_SETFL, O_NONBLOCK);
-        while (read(s->group, &event, sizeof(event)) == sizeof(event)) {
-                s->refused += answer(s->group, event.fd, s->allow);
-                close_fd(event.fd);
+static void answer_last(struct settle *s, int group, const struct fanotify_event_metadata *event) {
+        const struct gate_event e = {
+                .fd = event->fd,
+                .pid = event->pid,
+                .access = event->mask & FAN_OPEN_PERM ? GATE_OPEN : GATE_READ,
+        };
+        bool allow;
+
+        if (e.fd < 0)
+                return; /* the kernel has denied it */
+        allow = s->last ? s->last(s->last_userdata, &e) : s->allow;
+        s->refused += answer(group, e.fd, allow) && !allow;
+        close_fd(e.fd);
+}
+
+static void retire(struct settle *s, int group) {
+        char buf[256];
+        ssize_t size;
+
+        (void)fanotify_mark(group, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0, AT_FDCWD, "/");
+        (void)fanotify_mark(group, FAN_MARK_FLUSH, 0, AT_FDCWD, "/");
+        (void)fcntl(group, F_SETFL, O_NONBLOCK);
+        /* An event of an access has its range behind it. */
+        while ((size = read(group, buf, sizeof(buf))) > 0) {
+                const char *at = buf;
+                size_t left = (size_t)size;
+                union fan_event event;
+
+                while (fan_event_next(&at, &left, &event))
+                        answer_last(s, group, &event.metadata);
         }
-        s->group = close_fd(s->group);
+        close_fd(group);
+}
+
+bool settle_retire(struct settle *s) {
+        size_t n = s->n_groups;
+
+        while (s->n_groups > 0)
+                retire(s, s->groups[--s->n_groups]);
+        tell_refused(s);
+        return n > 0;
 }
 
 /* ---- The end ---- */
@@ -274,7 +331,7 @@ bool settle_busy(const struct settle *s) {
 
 /* The thread may be at it still: what it has opened stays, and so do the numbers. */
 void settle_end(struct settle *s, int group) {
-        settle_retire(s);
+        (void)settle_retire(s);
         for (size_t i = 0; i < s->n_known && !s->over; i++) {
                 s->refused += answer(group, s->known[i].number, s->allow);
                 orphans_set(s->orphans, s->known[i].number, ORPHAN_NONE);
@@ -404,7 +461,8 @@ int settle_start(struct settle *s, const struct settle_parts *parts) {
 struct settle *settle_free(struct settle *s) {
         if (!s || s->under_way)
                 return s;
-        close_fd(s->group);
+        while (s->n_groups > 0)
+                close_fd(s->groups[--s->n_groups]);
         close_fd(s->done);
         scope_mounts_done(&s->mounts);
         free(s->wanted);

@@ -32,10 +32,14 @@ int settle_begin(struct keep *keep, const struct config *config, struct orphans 
 /* Frees it; while its thread is under way it is left. Returns what is left. */
 struct settle *settle_free(struct settle *settle);
 
-/* The group can't be gone on with: its orphans are denied, and so are all who come to it until
- * settle_retire(), when the marks of another group are in place. fd is settle's from then on. */
-void settle_give_up(struct settle *settle, int group);
-void settle_retire(struct settle *settle);
+/* The group can't be gone on with: its orphans are denied, and all who come to it wait until settle_retire(), when
+ * the marks of another group are in place: then gate_last_fn decides, or, until there is one, on_error. fd is
+ * settle's from then on. True: until then it is to be kept as KEEP_BEFORE; false: one from before it is. */
+bool settle_give_up(struct settle *settle, int group);
+void settle_ask_last(struct settle *settle, gate_last_fn last, void *userdata);
+
+/* Whether there was one: nobody needs to keep it any more. */
+bool settle_retire(struct settle *settle);
 
 /* Whether files of orphans are still being opened; and the end of waiting for that, where nobody comes after us:
  * who was not judged is answered like who can't be. group: as settle_begin() found it. */

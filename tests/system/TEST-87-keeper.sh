@@ -35,6 +35,8 @@ gate() {
 }
 is_another() { [[ $(gate) != "$1" ]] && gate; }
 started() { (($(count_lines '^storescand: started') >= $1)); }
+groups() { find "/proc/$KEEPER_PID/fd" -lname 'anon_inode:\[fanotify\]' | wc -l; }
+keeps() { (($(groups) == $1)); }
 keeper_is_gone() { [[ ! -e /proc/$KEEPER_PID || $(awk '/^State:/ { print $2 }' "/proc/$KEEPER_PID/status") == Z ]]; }
 # ended STATUS: the keeper, and all that was its.
 ended() {
@@ -102,7 +104,7 @@ run_keeper
 ! grep 'not-kept' "$LOG" >&2 || fail 'it says that nobody keeps the marks'
 expect_denied "$WORK/store/infected/cur/fixed-0"
 expect_readable "$WORK/store/clean/cur/fixed-0"
-expect_equal "$(find "/proc/$KEEPER_PID/fd" -lname 'anon_inode:\[fanotify\]' | wc -l)" 3 'groups that the keeper has'
+expect_equal "$(groups)" 3 'groups that the keeper has'
 # kill 5
 expect_equal "$(capabilities "$KEEPER_PID" CapEff)" 0000000000000020 'capabilities in effect of the keeper'
 expect_equal "$(capabilities "$(gate)" CapPrm)" "$(capabilities "$KEEPER_PID" CapPrm)" 'capabilities of storescand'
@@ -320,6 +322,95 @@ kill -KILL "$MANAGER"
 wait "$MANAGER" 2>/dev/null || true
 
 HOW=()
+
+say 'a group that can not be gone on with stays, with its marks, until those of the new one stand'
+# As another version may have made it, which has let somebody open the mailbox, of which he reads now.
+cat >"$WORK/other-group.py" <<'PYTHON'
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+NONBLOCK, PRE_CONTENT, UNLIMITED_QUEUE = 2, 8, 0x10
+ADD, FILESYSTEM, OPEN_PERM, ACCESS_PERM, PRE_ACCESS = 1, 0x100, 0x10000, 0x20000, 0x100000
+group = libc.fanotify_init(NONBLOCK | PRE_CONTENT | UNLIMITED_QUEUE, os.O_RDONLY | os.O_LARGEFILE)
+for mask in (OPEN_PERM | PRE_ACCESS, OPEN_PERM | ACCESS_PERM):
+    if libc.fanotify_mark(group, ADD | FILESYSTEM, ctypes.c_uint64(mask), -100, sys.argv[1].encode()) == 0:
+        break
+else:
+    sys.exit(os.strerror(ctypes.get_errno()))
+if os.fork() == 0:
+    if os.fork() == 0:
+        with open(sys.argv[2], "w") as out:
+            try:
+                box = os.open(sys.argv[1] + "/box/inbox", os.O_RDONLY)
+                print(os.getpid(), file=out, flush=True)
+                print(os.read(box, 1000), file=out)
+            except PermissionError:
+                print("refused", file=out)
+    os._exit(0)
+os.wait()
+while True:
+    try:
+        event = struct.unpack("IBBHQii", os.read(group, 24))
+        break
+    except BlockingIOError:
+        pass
+os.write(group, struct.pack("iI", event[5], 1))
+os.close(event[5])
+os.dup2(group, 3, inheritable=True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES="gate")
+os.execv(sys.argv[3], sys.argv[3:])
+PYTHON
+cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
+chmod 0755 "$WORK/fake-worker"
+make_maildir "$WORK/store/said"
+echo INFECTED >"$WORK/store/said/cur/infected"
+echo clean >"$WORK/store/said/cur/clean"
+echo index >"$WORK/store/said/dovecot.index"
+mkdir "$WORK/store/box"
+printf 'From sender@example.org Thu Nov 26 10:00:00 2026\nSubject: test\n\nINFECTED\n' >"$WORK/store/box/inbox"
+add_store box "$WORK/store/box" format=mbox
+write_config
+touch "$WORK/fake-worker.hold"
+: >"$LOG"
+STORESCAN_WORKER=$WORK/fake-worker python3 "$WORK/other-group.py" "$WORK/store" "$WORK/mail/box" \
+    "$KEEPER" "$STORESCAND" --config "$CONF" </dev/null >>"$LOG" 2>&1 &
+KEEPER_PID=$!
+loads() { [[ -n $(children "$(gate)") ]]; }
+wait_until 20 loads || fail 'no signatures are being loaded'
+BOX_READER=$(<"$WORK/mail/box")
+begin_reading "$WORK/store/said/cur/infected"
+cat "$WORK/store/said/dovecot.index" >"$WORK/mail/index" 2>"$WORK/said" &
+SERVER=$!
+PIDS+=("$BOX_READER" "$SERVER")
+for reader in "$BOX_READER" "$SERVER"; do
+    wait_until 20 waits_at_gate "$reader" || fail 'the marks of the group that was given are gone'
+done
+# The new group has no marks yet.
+wait_until 20 keeps 4 || fail "the keeper has $(groups) groups"
+before=$(gate)
+kill -KILL "$before"
+wait_until 20 is_another "$before" || fail 'it was not started again'
+wait_until 20 loads || fail 'no signatures are being loaded'
+for reader in "$INFECTED" "$BOX_READER" "$SERVER"; do
+    waits_at_gate "$reader" || breach "who waited was let through by a kill: $(cat "$WORK/mail/"{evil,box})"
+done
+rm "$WORK/fake-worker.hold"
+wait_until 60 started 1 || fail 'it did not come to be ready'
+wait "$SERVER" || fail "a mail server was denied its index: $(<"$WORK/said")"
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+wait_until 20 test ! -e "/proc/$BOX_READER" || fail 'the reader of the mailbox waits for ever'
+grep -q '^refused$' "$WORK/mail/box" || breach "an infected mailbox was read: $(<"$WORK/mail/box")"
+wait_until 20 keeps 3 || fail "the keeper has $(groups) groups"
+expect_denied "$WORK/store/said/cur/infected"
+expect_readable "$WORK/store/said/cur/clean"
+# When it was gone on with in the end, nothing is left of it.
+before=$(gate)
+kill -KILL "$before"
+wait_until 20 is_another "$before" || fail 'it was not started again'
+expect_denied "$WORK/store/said/cur/infected"
+expect_readable "$WORK/store/said/cur/clean" "$WORK/store/said/dovecot.index"
+kill -TERM "$KEEPER_PID"
+ended 0
 
 say 'the keeper is killed: storescand does not go on unsupervised'
 run_keeper
