@@ -36,7 +36,7 @@ enum gate_access {
 };
 
 /* Somebody waits for an answer. fd is an own O_RDONLY|O_NONBLOCK description of the file whose use
- * raises no events (fanotify(7), FMODE_NONOTIFY); but for what was taken over (gate_is_aloud()): that was opened
+ * raises no events (fanotify(7), FMODE_NONOTIFY); but for what was taken over and is aloud: that was opened
  * anew, and the gate thread would wait for itself if it read it. */
 struct gate_event {
         int fd;
@@ -46,12 +46,9 @@ struct gate_event {
                 size; /* READ: the bytes that it is about, widened to whole pages; writes and
                                 * mmap(2) are told alike. The whole file where ranges are not known */
         bool has_range;
+        bool aloud;
         uint64_t since_usec; /* when the process before was told of it (clock.h); 0: it is new */
 };
-
-static inline bool gate_is_aloud(const struct gate_event *event) {
-        return event->since_usec > 0;
-}
 
 /* The callee owns the event's fd until it hands it back with the answer. */
 typedef void (*gate_event_fn)(void *userdata, const struct gate_event *event);

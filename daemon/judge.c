@@ -17,6 +17,7 @@
 #include "daemon/policy.h"
 #include "daemon/remedies.h"
 #include "daemon/selftest.h"
+#include "daemon/silent.h"
 #include "daemon/stores.h"
 
 /* Reads the stamp of fd, of whatever generation. False, and verdict UNKNOWN: there is none. */
@@ -318,6 +319,7 @@ void judge_event(void *userdata, const struct gate_event *event) {
                 .is_event = true,
                 .pid = event->pid,
                 .since_usec = event->since_usec,
+                .aloud = event->aloud,
         };
         struct sweep_manner manner;
         struct stamped stamped = { .stamp.verdict = VERDICT_UNKNOWN };
@@ -330,6 +332,8 @@ void judge_event(void *userdata, const struct gate_event *event) {
                         return;
                 }
                 judge->stats->own++;
+                if (event->pid == judge->own_pid)
+                        silent_offer(event);
                 gate_answer(judge->gate, fd, true, false);
                 return;
         }
@@ -415,8 +419,8 @@ bool judge_last(void *userdata, const struct gate_event *event) {
         return policy_allows(found.store, last_known(judge, event->fd, &st));
 }
 
-void judge_found(struct judge *judge, int fd, enum places_news news) {
-        struct scan_subject subject = { .fd = fd };
+void judge_found(struct judge *judge, int fd, bool aloud, enum places_news news) {
+        struct scan_subject subject = { .fd = fd, .aloud = aloud };
         enum stamp_check check;
         char path[PATH_MAX];
         struct stamp stamp;

@@ -52,5 +52,5 @@ void judge_event(void *userdata, const struct gate_event *event);
 bool judge_last(void *userdata, const struct gate_event *event);
 
 /* A file that nobody waits for (it appeared before its folder's mark, or is new mail): judged at low
- * priority, stamped, logged if bad. Takes fd, an ordinary O_RDONLY one. */
-void judge_found(struct judge *judge, int fd, enum places_news news);
+ * priority, stamped, logged if bad. Takes fd, an O_RDONLY one. */
+void judge_found(struct judge *judge, int fd, bool aloud, enum places_news news);

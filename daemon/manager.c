@@ -450,10 +450,10 @@ static void on_placed(void *userdata, int error) {
                 sweeps_guarding(m->sweeps);
 }
 
-static void on_found(void *userdata, int fd, enum places_news news) {
+static void on_found(void *userdata, int fd, bool aloud, enum places_news news) {
         struct manager *m = userdata;
 
-        judge_found(&m->judge, fd, news);
+        judge_found(&m->judge, fd, aloud, news);
 }
 
 static void on_overflowed(void *userdata, unsigned n) {

@@ -111,7 +111,7 @@ struct many_file {
         struct generation generation; /* that the verdicts are of */
         bool ranges;                  /* accesses tell which bytes they are about */
         int fd;                       /* an own description of the file; -EBADF while it rests */
-        bool aloud;                   /* of one that was opened anew (gate_is_aloud()) */
+        bool aloud;                   /* of one that was opened anew (struct gate_event) */
         uint64_t used_usec;
         bool stamped; /* has a stamp of what is known */
         bool older;   /* what is known is by that stamp, of an older generation */

@@ -176,7 +176,7 @@ static bool file_wake(struct many_file *file, const struct gate_event *event) {
                 return false;
         }
         file->fd = fd;
-        file->aloud = gate_is_aloud(event);
+        file->aloud = event->aloud;
         TAILQ_INSERT_HEAD(&many->used, file, used);
         many->n_used++;
         return true;
@@ -195,6 +195,13 @@ static void file_use(struct many_file *file) {
         TAILQ_INSERT_HEAD(&many->used, file, used);
 }
 
+/* The description that it was opened anew by gives way to the first that raises no events. */
+static void be_silent(struct many_file *file, const struct gate_event *event) {
+        if (file->aloud && !event->aloud && !file_busy(file) &&
+            dup3(event->fd, file->fd, O_CLOEXEC) >= 0)
+                file->aloud = false;
+}
+
 /* A file that is known, in use from now on; or NULL. */
 static struct many_file *use_file(struct many *many, const struct gate_event *event,
                                   const struct stat *st) {
@@ -207,6 +214,7 @@ static struct many_file *use_file(struct many *many, const struct gate_event *ev
                 return NULL;
         }
         file_use(file);
+        be_silent(file, event);
         return file;
 }
 
@@ -224,7 +232,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         file->ino = open->st->st_ino;
         file->ranges = gate_has_ranges(many->p.gate, open->st->st_dev);
         file->fd = fcntl(open->event->fd, F_DUPFD_CLOEXEC, 3);
-        file->aloud = gate_is_aloud(open->event);
+        file->aloud = open->event->aloud;
         file->size = (uint64_t)open->st->st_size;
         file->mtime = open->st->st_mtim;
         file->ctime = open->st->st_ctim;

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "daemon/proc-fd.h"
+#include "daemon/silent.h"
 
 #define FOUND_MAX 16384 /* more files than these found at once wait for their first reader */
 
@@ -40,6 +40,7 @@ struct message {
                 MESSAGE_LOOKED
         } type;
         int error, fd;
+        bool aloud; /* FOUND: reading fd raises events */
         enum places_news news;
         enum store_state state;
         bool mounted;
@@ -106,7 +107,7 @@ static void found_free(struct found *f) {
 /* Opens a found file, some time after it was found: users may have put anything in its place, or
  * links in place of its folders, and opening a device or another's file would be an act of ours.
  * So: nothing but what lies below the mount, by no link, and regular before it is opened. */
-static int open_found(const char *mount_path, const char *below) {
+static int open_found(const char *mount_path, const char *below, bool *ret_aloud) {
         const struct open_how how = {
                 .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
@@ -117,7 +118,7 @@ static int open_found(const char *mount_path, const char *below) {
         if (mount < 0)
                 return -errno;
         path = (int)syscall(SYS_openat2, mount, below, &how, sizeof(how));
-        return path < 0 ? -errno : proc_fd_read(path);
+        return path < 0 ? -errno : silent_read(path, ret_aloud);
 }
 
 static void send_message(struct marker *m, const struct message *message) {
@@ -129,10 +130,10 @@ static void give_to_gate(struct marker *m, const char *mount, const char *below,
                          enum places_news news) {
         struct message message = {
                 .type = MESSAGE_FOUND,
-                .fd = open_found(mount, below),
                 .news = news,
         };
 
+        message.fd = open_found(mount, below, &message.aloud);
         if (message.fd < 0)
                 return;
         atomic_fetch_add(&m->at_gate, 1);
@@ -354,7 +355,7 @@ static void received(struct ring_op *op, int res) {
         else if (message.type == MESSAGE_LET_GO)
                 m->events.let_go(m->events.userdata);
         else
-                m->events.found(m->events.userdata, message.fd, message.news);
+                m->events.found(m->events.userdata, message.fd, message.aloud, message.news);
 }
 
 static void wake(struct marker *m) {

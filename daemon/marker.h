@@ -25,9 +25,10 @@ struct marker_events {
         /* The first round is over: every store that is there is guarded (0), or one can't be
          * (-errno; the reason was written to errors). */
         void (*placed)(void *userdata, int error);
-        /* A file that lay in a folder before its mark did, or that was delivered; fd is the callee's.
+        /* A file that lay in a folder before its mark did, or that was delivered; fd is the callee's, and
+         * aloud if reading it raises events.
          * Each is followed by a marker_found_done() some time later. */
-        void (*found)(void *userdata, int fd, enum places_news news);
+        void (*found)(void *userdata, int fd, bool aloud, enum places_news news);
         /* So many were delivered while as many as may be had were had. */
         void (*overflowed)(void *userdata, unsigned n);
         /* The answers to marker_change() and marker_let_go(). */

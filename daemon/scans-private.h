@@ -36,7 +36,7 @@ struct scan {
         struct stamper_withdrawal withdrawal;
         int fd;
         bool is_event;  /* fd counts as an event fd */
-        bool aloud;     /* but it was opened anew (gate_is_aloud()), or it is none */
+        bool aloud;     /* reading it raises events of ours */
         bool leased;    /* a read lease is on fd */
         bool withdraw;  /* the stamp on the file is to go before the answer */
         bool old_stamp; /* likewise, if something is found */

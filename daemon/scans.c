@@ -314,7 +314,7 @@ static struct scan *scan_new(struct scans *scans, const struct scan_subject *sub
         scan->scans = scans;
         scan->fd = subject->fd;
         scan->is_event = subject->is_event;
-        scan->aloud = !subject->is_event || subject->since_usec > 0;
+        scan->aloud = subject->aloud;
         scan->leased = subject->leased;
         scan->withdraw = subject->withdraw;
         scan->old_stamp = subject->old_stamp;

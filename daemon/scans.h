@@ -38,6 +38,7 @@ struct scan_subject {
         bool is_event; /* somebody waits for it: pid */
         pid_t pid;
         uint64_t since_usec; /* of the event: 0, or since when he waits already */
+        bool aloud;          /* reading fd raises events of ours */
         bool leased;         /* a read lease is on fd: nobody writes */
         bool withdraw;       /* somebody can write: the stamp must go before the answer */
         bool old_stamp; /* there is one of older signatures that holds: it must go if more is found */

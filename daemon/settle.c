@@ -23,12 +23,14 @@
 #include "daemon/policy.h"
 #include "daemon/proc-fd.h"
 #include "daemon/scope.h"
+#include "daemon/silent.h"
 
 #define BEYOND 8192U /* numbers above the highest known that are tried */
 
 struct reopened {
         int number; /* of the event; ours, too */
         int fd;     /* of its file; negative errno */
+        bool aloud; /* reading that raises events */
         struct orphan orphan;
 };
 
@@ -342,7 +344,7 @@ void settle_end(struct settle *s, int group) {
 
 /* ---- Those whose file is known ---- */
 
-static int open_on(const struct changes_key *key, const struct scope_mount *on) {
+static int open_on(const struct changes_key *key, const struct scope_mount *on, bool *ret_aloud) {
         _cleanup_close_ int mount = -EBADF, path = -EBADF;
         struct fdinfo_mark named = { .type = key->type, .size = key->size };
         struct statfs fs;
@@ -356,7 +358,7 @@ static int open_on(const struct changes_key *key, const struct scope_mount *on) 
                 return -EXDEV;
         memcpy(named.handle, key->handle, key->size);
         path = fdinfo_open(&named, mount);
-        return path < 0 ? path : proc_fd_read(path);
+        return path < 0 ? path : silent_read(path, ret_aloud);
 }
 
 /* Only file systems with a store on them: others may hang, and are none of our business. */
@@ -378,7 +380,8 @@ static void *reopen(void *userdata) {
                 for (size_t k = s->mounts.n; k > 0 && s->known[i].fd < 0; k--)
                         if (s->wanted[k - 1])
                                 s->known[i].fd =
-                                        open_on(&s->known[i].orphan.key, &s->mounts.mounts[k - 1]);
+                                        open_on(&s->known[i].orphan.key, &s->mounts.mounts[k - 1],
+                                                &s->known[i].aloud);
         (void)!write(s->done, &one, sizeof(one));
         return NULL;
 }
@@ -392,6 +395,7 @@ static void judge(struct settle *s, struct reopened *r) {
                 .offset = r->orphan.offset,
                 .size = r->orphan.size,
                 .has_range = r->orphan.has_range,
+                .aloud = r->aloud,
                 .since_usec = r->orphan.since_usec,
         };
 

@@ -412,6 +412,57 @@ expect_readable "$WORK/store/said/cur/clean" "$WORK/store/said/dovecot.index"
 kill -TERM "$KEEPER_PID"
 ended 0
 
+say 'mail that waited before is judged while more wait than may be held'
+CROWD=$BUILD/tests/system/crowd
+CURRENT=$WORK/store/said/cur
+for ((n = 0; n < 50; n++)); do echo "clean $n" >"$CURRENT/crowd-$n"; done
+rm "$CURRENT/infected"
+message() { printf 'From sender@example.org Thu Nov 26 10:00:00 2026\nSubject: %s\n\nclean\n\n' "$1"; }
+message 1 >"$WORK/store/box/inbox"
+SCANNER_CONF+="
+scan_timeout = 40s"
+SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 1}
+GATE_CONF='hot_files = 0' # each of which holds a descriptor
+write_config
+export STORESCAN_WORKER=$WORK/fake-worker
+run_keeper prlimit --nofile=900:900
+before=$(gate)
+stop_workers "$before"
+cat "$WORK/store/box/inbox" >"$WORK/mail/got" &
+READER=$!
+PIDS+=("$READER")
+wait_until 20 waits_at_gate "$READER" || fail 'the reader of the mailbox does not wait'
+touch "$WORK/fake-worker.hold"
+kill -KILL "$before"
+wait_until 60 started 2 || fail 'it did not come back'
+wait_for_line '^storescand: taken-over: .* 1 are judged again'
+DAEMON_PID=$(gate)
+exec {LOG_FD}<"$LOG"
+# Its file was opened by then.
+wait_until 20 counter_reaches own 1 || fail 'the file of who waited is not opened'
+"$CROWD" "$CURRENT" 1500 >"$WORK/seen" &
+crowd=$!
+PIDS+=("$crowd")
+wait_until 60 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
+wait_until 60 counter_reaches pressure 1 || fail 'there is no pressure, so nothing is tested'
+rm "$WORK/fake-worker.hold"
+wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of the mailbox waits on'
+wait "$READER" || fail 'the reader of the mailbox was refused'
+cmp "$WORK/mail/got" "$WORK/store/box/inbox" || fail 'it is not as it was'
+wait "$crowd" || fail "the crowd: $(<"$WORK/seen")"
+grep -q ' clean_refused=0 ' "$WORK/seen" || fail "clean mail was refused: $(<"$WORK/seen")"
+
+say 'and what is read of it later raises no events of our own'
+own=$(counter own)
+message 2 >>"$WORK/store/box/inbox"
+read_file "$WORK/store/box/inbox" >"$WORK/mail/got"
+cmp "$WORK/mail/got" "$WORK/store/box/inbox" || fail 'it is not as it was'
+expect_equal "$(counter own)" "$own" 'events of our own'
+DAEMON_PID=
+kill -TERM "$KEEPER_PID"
+ended 0
+export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker
+
 say 'the keeper is killed: storescand does not go on unsupervised'
 run_keeper
 FOLDER=$(socket_folder)
