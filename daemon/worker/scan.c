@@ -27,6 +27,7 @@
 
 #include "daemon/worker/engine-private.h"
 #include "daemon/worker/mail-prefix.h"
+#include "daemon/worker/no-folders.h"
 #include "store/util.h"
 
 #define SIZE_MIN_SCANNED 6
@@ -226,7 +227,9 @@ bool scan_is_mail(struct engine *engine, const void *data, size_t size) {
 
         current.started_msec = scan_now_msec();
         current.only_type = true;
+        no_folders(true);
         look(engine, &source, false, &findings);
+        no_folders(false);
         current.only_type = false;
         return current.mail;
 }
@@ -245,12 +248,14 @@ static bool judge_by_size(struct engine *engine, size_t size, struct scan *ret) 
 void engine_scan_here(struct engine *engine, const void *data, size_t size, struct scan *ret) {
         struct source source = { .data = data, .size = size };
 
+        engine->scanned_here = true;
         current.started_msec = scan_now_msec();
         if (!judge_by_size(engine, size, ret))
                 scan_source(engine, &source, ret);
 }
 
 void engine_scan(struct engine *engine, const void *data, size_t size, struct scan *ret) {
+        engine->scanned_here = false;
         if (engine->pool < 0)
                 engine_scan_here(engine, data, size, ret);
         else if (!judge_by_size(engine, size, ret) && !scan_by_pool(engine, data, size, ret))

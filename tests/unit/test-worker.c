@@ -15,7 +15,7 @@
 #include "daemon/signature-names.h"
 #include "daemon/worker/canary.h"
 #include "daemon/worker/content.h"
-#include "daemon/worker/engine.h"
+#include "daemon/worker/engine-private.h"
 #include "daemon/worker/findings.h"
 #include "daemon/worker/frame.h"
 #include "daemon/worker/generation.h"
@@ -615,6 +615,28 @@ START_TEST(the_canary) {
 }
 END_TEST
 
+/* As it is for who asks clamd: nothing is made that could find no room. */
+START_TEST(a_kind_takes_no_folder) {
+        static const char mail[] = "Received: by here\r\nSubject: a\r\n\r\ntext\r\n",
+                          other[] = "GIF89a: a\r\nSubject: a\r\n\r\ntext\r\n";
+        struct canary *canary;
+        struct engine *engine = make_engine(&canary);
+        struct stat st;
+
+        ck_assert_int_eq(rmdir(place), 0);
+        ck_assert(scan_is_mail(engine, mail, sizeof(mail) - 1));
+        ck_assert(!scan_is_mail(engine, other, sizeof(other) - 1));
+        ck_assert_int_lt(stat(place, &st), 0);
+        /* Behind that there are folders again. */
+        ck_assert_int_eq(mkdir(place, 0700), 0);
+        ck_assert_int_eq(stat(place, &st), 0);
+        ck_assert(scan_is_mail(engine, mail, sizeof(mail) - 1));
+        ck_assert_int_eq(rmdir(place), 0);
+        canary_free(canary);
+        engine_free(engine);
+}
+END_TEST
+
 /* ---- Content ---- */
 
 START_TEST(content_is_whole_or_none) {
@@ -766,5 +788,5 @@ UNIT_MAIN("worker", names_of_alerts, texts_of_messages, only_silence_is_clean, t
           allowed, refused_allocations, merging_keeps_the_worse, texts_are_made_printable,
           trees_are_removed, a_lost_folder_is_noticed, folders_of_the_dead_are_removed,
           only_memory_will_do, signature_files, calls_a_worker_may_not_make, no_executable_memory,
-          files_out_of_reach, the_canary, content_is_whole_or_none, content_keeps_a_little,
-          frames_of_mbox, frames_of_dbox);
+          files_out_of_reach, the_canary, a_kind_takes_no_folder, content_is_whole_or_none,
+          content_keeps_a_little, frames_of_mbox, frames_of_dbox);
