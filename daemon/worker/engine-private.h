@@ -15,6 +15,7 @@ struct engine {
         int pool;                        /* of clamd servers; -EBADF: none */
         bool fallback;                   /* the pool may be without */
         bool pool_lost;                  /* it will never answer again */
+        bool scanned_here;               /* what was asked for last, or a part of it */
         uint64_t asked;                  /* of it, so far */
 };
 

@@ -255,6 +255,10 @@ bool engine_lost_pool(const struct engine *engine) {
         return engine->pool_lost;
 }
 
+bool engine_scanned_here(const struct engine *engine) {
+        return engine->scanned_here;
+}
+
 void engine_set_attachments(struct engine *engine, struct attachments *attachments) {
         engine->attachments = attachments;
 }

@@ -81,6 +81,8 @@ void engine_set_attachments(struct engine *engine, struct attachments *attachmen
 void engine_scan(struct engine *engine, const void *data, size_t size, struct scan *ret);
 /* The same by this engine itself, whoever is asked otherwise. */
 void engine_scan_here(struct engine *engine, const void *data, size_t size, struct scan *ret);
+/* Whether the last scan was, or a part of it, so that it needed temporary files. */
+bool engine_scanned_here(const struct engine *engine);
 
 /* Whether so much content is beyond the limits, so that there is no use in reading it. */
 bool engine_too_large(const struct engine *engine, uint64_t size);

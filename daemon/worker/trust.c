@@ -45,7 +45,7 @@ static void confirm(struct trust *t, struct scan *scan) {
 
         if (scan->verdict == VERDICT_INFECTED)
                 return;
-        r = spool_check(&t->spool);
+        r = engine_scanned_here(t->engine) ? spool_check(&t->spool) : 0;
         if (r < 0) {
                 (void)snprintf(problem, sizeof(problem), "temporary files can't be made: %s",
                                strerror(-r));
@@ -97,5 +97,6 @@ void trust_scan(struct trust *t, const void *data, size_t size, struct scan *ret
         (void)engine_set_time_limit(t->engine, t->max_scan_msec > 0 ? left : 0);
         engine_scan(t->engine, data, size, ret);
         confirm(t, ret);
-        (void)spool_tidy(&t->spool);
+        if (engine_scanned_here(t->engine))
+                (void)spool_tidy(&t->spool);
 }

@@ -3,7 +3,7 @@
 
 /*
  * The rule by which a worker trusts its engine: CLEAN is said only while the canary was found
- * lately, temporary files can be made, and libclamav had nothing to complain about.
+ * lately, temporary files can be made (where libclamav needed some), and it had nothing to complain about.
  */
 
 #include "daemon/worker/canary.h"
