@@ -16,7 +16,8 @@
 static_assert(SERVER_SCANS_MAX + SERVER_HELD_MAX + 4 <= SERVER_COMMANDS_MAX,
               "one of each probe beside, and of VERSION");
 
-/* How long what is held may wait for more, so that one canary does for all of it; and no longer than its scan took. */
+/* How long what is held may wait for more, so that one canary does for all of it; and no longer than twice what its
+ * scan took. */
 #define HOLD_USEC (20 * USEC_PER_MSEC)
 /* How long those who were answered together may take to ask again. */
 #define RETURN_USEC (1 * USEC_PER_MSEC)
@@ -68,7 +69,7 @@ static const char *wrong(enum command_purpose purpose, const struct clamd_reply 
 
 /* What is called clean is so only where a canary, asked for behind that, is found. */
 static void hold(struct server *s, struct command *c, uint64_t now) {
-        uint64_t due = now + MIN(now - c->sent_usec, HOLD_USEC);
+        uint64_t due = now + MIN(2 * (now - c->sent_usec), HOLD_USEC);
 
         close_fd(c->fd);
         s->held++;
