@@ -101,10 +101,12 @@ static uint64_t note_stop(struct sweep *sweep, uint64_t now) {
                 return USEC_INFINITY;
         if (sweep->note_usec > now)
                 return sweep->note_usec;
-        if (sweep_process_start(sweep, false) < 0) {
+        if (sweep_process_start(sweep, sweep->anew) < 0) {
                 sweep->note_usec = backed_off(sweep);
                 return sweep->note_usec;
         }
+        sweep->begins_anew = sweep->anew;
+        sweep->anew = false;
         sweep->note_usec = 0;
         sweep->activity = SWEEP_WORKS;
         sweep->stopping = sweep->noting = true;
@@ -124,7 +126,7 @@ static void stopped(struct sweep *sweep) {
 
 void sweep_process_ended(struct sweep *sweep) {
         /* What is written down is the pass before: a successor would go on with that. */
-        bool lost = sweep->begins_anew && !sweep->stopping;
+        bool lost = sweep->begins_anew, starts = sweep->anew && !sweep->stopping;
 
         sweep->begins_anew = false;
         if (sweep->activity == SWEEP_ENDED) {
@@ -142,7 +144,7 @@ void sweep_process_ended(struct sweep *sweep) {
         else if (!sweep->anew)
                 died(sweep);
         /* Signatures came while it was at its end, maybe. */
-        if (sweep->anew)
+        if (starts)
                 sweep->start_usec = now_usec();
         sweep->anew = sweep->anew || lost;
 }
@@ -310,8 +312,7 @@ int sweeps_stop(struct sweeps *sweeps, const char *store) {
                 return -ENOENT;
         if ((!sweep->process || sweep->noting) && sweep->start_usec == 0)
                 return -ESRCH;
-        sweep->anew = false;
-        sweep->start_usec = 0;
+        sweep->start_usec = 0; /* one that was to begin anew will when it is started */
         if (sweep->noting)
                 return 0;
         if (!sweep->process) {

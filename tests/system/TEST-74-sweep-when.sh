@@ -57,6 +57,8 @@ signatures() {
 changed_to() { (($(count_lines '^storescand: generation-changed: ') >= $1)); }
 
 setup
+source "$(dirname "$0")/../bus.sh"
+start_bus
 need_program xxd unshare
 SETS=$WORK/sets
 signatures 0
@@ -156,6 +158,32 @@ wait_for_line "sweep-failed: The process that swept store 'mail' died"
 hurry
 wait_for_line '^storescand: config-reloaded: '
 rm "$WORK/bin/storescan-sweep.hold"
+swept mail
+expect_state mail pass $((pass + 2))
+expect_state mail mixed 0
+stop_storescand
+
+say 'one that is stopped before it has started anew does so when it is started'
+again mail 'after_update = yes' 'rate = 1'
+pass=$(state mail pass)
+signatures 62
+wait_until 30 changed_to 1 || fail 'the signatures were not taken up'
+wait_until 20 comes_on mail $((pass + 1)) || fail 'the sweep does not come on'
+touch "$WORK/bin/storescan-sweep.hold"
+wait_until 20 has_name || fail 'storescand is not on the bus'
+signatures 63
+wait_until 30 changed_to 2 || fail 'the signatures were not taken up'
+wait_until 20 has_begun 2 || fail 'the sweep did not start anew'
+wait_until 20 sweep_runs || fail 'the sweep does not run'
+expect_state mail pass $((pass + 1))
+"$STORESCANCTL" sweep stop mail
+kill -KILL "$(sweep_pid)"
+wait_for_line "sweep-stopped: "
+rm "$WORK/bin/storescan-sweep.hold"
+wait_until 20 state_is mail status stopped || fail 'that it was stopped is not written down'
+hurry
+wait_for_line '^storescand: config-reloaded: '
+"$STORESCANCTL" sweep start mail
 swept mail
 expect_state mail pass $((pass + 2))
 expect_state mail mixed 0
