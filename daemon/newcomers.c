@@ -83,7 +83,7 @@ int newcomers_fd(const struct newcomers *n) {
 
 int newcomers_watch(struct newcomers *n, int fd, const char *mount, bool files) {
         char link[PROC_FD_MAX];
-        struct watched *w = calloc(1, sizeof(*w));
+        struct watched *w = calloc(1, sizeof(*w)), *before;
         int mount_id, r;
 
         if (!w)
@@ -97,15 +97,28 @@ int newcomers_watch(struct newcomers *n, int fd, const char *mount, bool files) 
                  (w->wd = inotify_add_watch(n->fd, proc_fd_link(fd, link),
                                             files ? MASK | FILES : MASK)) < 0)
                 r = -errno;
-        else if (find(n, w->wd))
-                r = 0; /* watched already: a second walk came by */
         else {
+                before = find(n, w->wd);
+                if (before)
+                        forget(before); /* a second walk came by: for another store, maybe */
                 LIST_INSERT_HEAD(&n->buckets[(unsigned)w->wd % BUCKETS], w, link);
                 return 0;
         }
         free(w->mount);
         free(w);
         return r;
+}
+
+void newcomers_unwatch(struct newcomers *n, int fd) {
+        char link[PROC_FD_MAX];
+        /* The number of the watch; no other way tells it. */
+        int wd = inotify_add_watch(n->fd, proc_fd_link(fd, link), MASK);
+        struct watched *w = find(n, wd);
+
+        if (wd >= 0)
+                (void)inotify_rm_watch(n->fd, wd);
+        if (w)
+                forget(w);
 }
 
 static void tell(struct watched *w, const struct inotify_event *e, newcomers_fn came,

@@ -25,6 +25,9 @@ int newcomers_fd(const struct newcomers *newcomers);
  * fs.inotify.max_user_watches). */
 int newcomers_watch(struct newcomers *newcomers, int fd, const char *mount, bool files);
 
+/* Ends that. */
+void newcomers_unwatch(struct newcomers *newcomers, int fd);
+
 enum newcomers_what {
         NEWCOMERS_FOLDER,
         NEWCOMERS_CREATED,   /* a file that may be written to still */

@@ -101,8 +101,9 @@ static int unmark_folder(void *userdata, int fd, const char *path) {
         if (gate_mark(m->gate, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR,
                       m->walking_mask | FAN_EVENT_ON_CHILD, fd, NULL) >= 0)
                 m->marked++;
-        (void)fanotify_mark(m->group, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR,
-                            MASK_N | MASK_NEWS | FAN_EVENT_ON_CHILD, fd, NULL);
+        if (fanotify_mark(m->group, FAN_MARK_REMOVE | FAN_MARK_ONLYDIR,
+                          MASK_N | MASK_NEWS | FAN_EVENT_ON_CHILD, fd, NULL) < 0)
+                newcomers_unwatch(m->newcomers, fd);
         return 0;
 }
 

@@ -34,3 +34,49 @@ make_maildir "$root/later/user"
 cp "$WORK/virus" "$root/later/user/cur/virus"
 wait_until 20 is_denied "$root/later/user/cur/virus" || fail 'a virus in a new subvolume can be read'
 stop_storescand
+
+say 'a store that goes and comes with every reload takes its watches with it'
+make_fs other ext4
+mkdir "$WORK/other/mail"
+watches() { cat "/proc/$DAEMON_PID"/fdinfo/* 2>/dev/null | grep -c '^inotify wd:'; }
+watches_are() { (($(watches) == $1)); }
+only_above_is_left() { (($(watches) <= none + 1)); } # the folder that the store lies in
+# reload STORES
+reload() {
+    local before
+    before=$(count_lines '^storescand: config-reloaded: ')
+    STORES_CONF=$1
+    write_config
+    kill -HUP "$DAEMON_PID"
+    wait_until 20 has_reloaded "$before" || fail 'the configuration was not read again'
+}
+has_reloaded() { (($(count_lines '^storescand: config-reloaded: ') > $1)); }
+STORES_CONF=
+add_store other "$WORK/other/mail"
+without=$STORES_CONF
+add_store store "$root" marks=directories
+with=$STORES_CONF
+STORES_CONF=$without
+add_store store "$root" marks=directories proactive=yes
+proactive=$STORES_CONF
+STORES_CONF=$without
+start_storescand
+none=$(watches)
+reload "$with"
+all=$(watches)
+for ((n = 0; n < 3; n++)); do
+    reload "$without"
+    wait_until 20 only_above_is_left || fail "$(watches) watches instead of $none"
+    reload "$with"
+    wait_until 20 watches_are "$all" || fail "$(watches) watches instead of $all"
+done
+((none < all)) || fail 'no folder is watched'
+
+say 'mail is scanned when it comes, once that is set'
+reload "$proactive"
+for folder in "$root/user" "$root/volume/user"; do
+    make_mail "$folder/tmp/1.news" clean
+    mv "$folder/tmp/1.news" "$folder/new/1.news"
+    wait_until 20 has_stamp "$folder/new/1.news" c || fail "what came to $folder was not scanned"
+done
+stop_storescand
