@@ -392,10 +392,10 @@ static void note_changes(struct many_file *file, uint64_t size) {
         file->moved_to = MIN(file->moved_to, size);
         spans_resize(&file->spans, size);
         file->stamped = false;
+        many_proof_void(file);
 }
 
-/* Before multigrain times (6.13) two changes within one tick have the same. */
-static bool is_settled(const struct many_file *file, const struct stat *st) {
+bool many_time_is_settled(const struct many_file *file, const struct stat *st) {
         uint64_t changed = (uint64_t)st->st_ctim.tv_sec * USEC_PER_SEC +
                            (uint64_t)st->st_ctim.tv_nsec / NSEC_PER_USEC;
 
@@ -409,6 +409,7 @@ void many_look(struct many_file *file, const struct stat *st) {
         follow_generation(file);
         follow_allow_list(file);
         many_drain(file->many);
+        many_proof_look(file);
         if (!file->modified && size == file->size && same_time(&st->st_mtim, &file->mtime) &&
             same_time(&st->st_ctim, &file->ctime))
                 return;
@@ -416,7 +417,7 @@ void many_look(struct many_file *file, const struct stat *st) {
                 note_changes(file, size);
         file->size = size;
         file->mtime = st->st_mtim;
-        file->ctime = is_settled(file, st) ? st->st_ctim : (struct timespec){};
+        file->ctime = many_time_is_settled(file, st) ? st->st_ctim : (struct timespec){};
         file->modified = file->strangers = file->early = false;
         file->writer = 0;
 }

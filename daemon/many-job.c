@@ -241,6 +241,8 @@ static void items(struct pool_job *job, const struct proto_span *spans, size_t n
         for (size_t i = 0; i < n && spans[i].offset < file->size; i++)
                 take_item(file, &spans[i], item);
         file->judged_to = spans[n - 1].offset + spans[n - 1].size;
+        if (!file->job_proven)
+                many_proof_lacks(file, spans[0].offset, file->judged_to);
         many_settle_tail(file);
         /* What was written to meanwhile is looked at again before anybody is told of it. */
         if (item && item->span.how == ITEM_SCANNED &&
@@ -276,7 +278,11 @@ static void job_done(struct pool_job *job, const struct pool_result *result) {
         if (file->verifying)
                 many_verify_end(file, !failed && !file->touched_all && file->n_touched == 0 &&
                                               file->judged_to >= file->size && !outdated(file));
+        if (file->proof_job)
+                many_proof_judged(file, failed);
+        file->proof_job = false;
         many_decide_all(file, failed ? result->reason : REASON_NONE);
+        many_proof_go_on(file, now_usec());
 }
 
 /* wait: who waits for it; NULL: nobody. */
@@ -289,6 +295,7 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
         file->touched_all = false;
         file->judged_to = from;
         file->judging = true;
+        file->job_proven = many_proof_holds(file);
         many->n_judging++;
         file->job = (struct pool_job){
                 .fd = file->fd,
@@ -337,4 +344,9 @@ void many_judge_part(struct many_file *file, const struct wait *wait, uint64_t m
 void many_verify(struct many_file *file) {
         file->verifying = true;
         begin(file, 0, 0, file->size, NULL);
+}
+
+void many_judge_again(struct many_file *file, const struct range *range) {
+        file->proof_job = true;
+        begin(file, range->offset, range->offset, range->offset + MIN(AHEAD, range->size), NULL);
 }

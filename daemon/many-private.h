@@ -3,8 +3,9 @@
 
 /*
  * Shared by many.c (the table, and who waits), many-changes.c (what is still true of a file),
- * many-job.c (having items judged), many-stamps.c (stamps of hubs in them), many-cure.c (having a notice
- * put in the place of infected ones) and many-sweep.c (sweeps).
+ * many-job.c (having items judged), many-proof.c (what stores through mappings may have changed unseen),
+ * many-stamps.c (stamps of hubs in them), many-cure.c (having a notice put in the place of infected ones)
+ * and many-sweep.c (sweeps).
  */
 
 #include <sys/queue.h>
@@ -160,6 +161,19 @@ struct many_file {
         struct range touched[TOUCHED_MAX]; /* since it began */
         size_t n_touched;
         bool touched_all;
+        bool job_proven; /* nothing can have been stored unseen since it began */
+        bool proof_job;  /* it is for a proof */
+
+        /* Judged while somebody could store unseen; since when. */
+        TAILQ_ENTRY(many_file) proof_link; /* in unproven */
+        bool proof_listed;
+        uint64_t prove_usec; /* when that is to be proved */
+        struct range unproven, proving;
+        uint64_t unproven_usec, proving_usec;
+        bool writing_out;
+        struct ring_op proof_op;
+        bool written_out; /* since it was as in out, and as long as it is so */
+        struct stat out;
 
         /* Round robin. */
         struct refusal refusals[REFUSALS_MAX];
@@ -185,8 +199,8 @@ struct many {
         struct many_parts p;
         LIST_HEAD(, many_file) buckets[MANY_BUCKETS];
         LIST_HEAD(, many_file) key_buckets[MANY_BUCKETS];
-        struct used_list used, resting;
-        unsigned n_used, n_resting, n_judging, n_withdrawing, n_curing;
+        struct used_list used, resting, unproven; /* unproven: by prove_usec */
+        unsigned n_used, n_resting, n_judging, n_withdrawing, n_curing, n_writing_out;
         struct ring_op poll_op;
         bool polling;
         uint64_t poll_usec; /* not before */
@@ -207,6 +221,10 @@ void many_look(struct many_file *file, const struct stat *st);
 
 /* Items were judged: a tail that is clean is nobody's any more. */
 void many_settle_tail(struct many_file *file);
+
+/* Before multigrain times (6.13) two changes within one tick have the same: whether another one would have
+ * another time. */
+bool many_time_is_settled(const struct many_file *file, const struct stat *st);
 
 /* Notes what was written to any file. */
 void many_drain(struct many *many);
@@ -250,12 +268,37 @@ bool many_was_touched(const struct many_file *file, uint64_t offset, uint64_t si
 /* Has all of the file looked at again, at low priority; many_verify_end() tells how it went. */
 void many_verify(struct many_file *file);
 
+/* Has a part of what begins there judged again, with nobody waiting; many_proof_judged() tells how it went. */
+void many_judge_again(struct many_file *file, const struct range *range);
+
 /* Whether something that an access is about was infected when it was last judged, and is not allowed: what
  * can't be judged now is no less so. ret is where it begins. */
 bool many_was_infected(const struct many_file *file, const struct gate_event *event, uint64_t *ret);
 
 /* The note of the item that a span begins with; or NULL. */
 const struct note *many_find_note(const struct many_file *file, uint64_t offset);
+
+/* ---- many-proof.c ---- */
+
+/* Whether nothing can be stored unseen to what is judged from now on. */
+bool many_proof_holds(const struct many_file *file);
+
+/* The items there were judged, though it did not hold. */
+void many_proof_lacks(struct many_file *file, uint64_t offset, uint64_t end);
+
+/* It was written to: what was known is judged again anyway; or all of it is proved. */
+void many_proof_void(struct many_file *file);
+
+/* What is unproven is to be judged again by whoever asks; the same for what is so for too long. */
+void many_proof_give_up(struct many_file *file);
+void many_proof_look(struct many_file *file);
+
+/* A job for a proof has ended; and: whatever comes next, if it may begin. */
+void many_proof_judged(struct many_file *file, bool failed);
+void many_proof_go_on(struct many_file *file, uint64_t now);
+
+/* Proves what is due; returns when it wants to be called next. */
+uint64_t many_proof_run(struct many *many, uint64_t now);
 
 /* ---- many-stamps.c ---- */
 

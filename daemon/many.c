@@ -53,7 +53,7 @@ static void set_store(struct many_file *file, const struct config_store *store) 
 }
 
 static bool file_busy(const struct many_file *file) {
-        return file->judging || file->curing || file->n_withdrawing > 0 ||
+        return file->judging || file->curing || file->n_withdrawing > 0 || file->writing_out ||
                !TAILQ_EMPTY(&file->waits);
 }
 
@@ -81,6 +81,7 @@ static void file_unlist(struct many_file *file) {
 
 static void file_free(struct many_file *file) {
         assert(!file_busy(file));
+        many_proof_void(file);
         file_unlist(file);
         LIST_REMOVE(file, bucket);
         if (file->key.size > 0)
@@ -96,6 +97,7 @@ static void file_free(struct many_file *file) {
 static void file_rest(struct many_file *file) {
         struct many *many = file->many;
 
+        many_proof_give_up(file);
         file_unlist(file);
         file->fd = close_fd(file->fd);
         TAILQ_INSERT_HEAD(&many->resting, file, used);
@@ -131,6 +133,7 @@ void many_verify_end(struct many_file *file, bool proved) {
                 lease_drop(file->fd);
                 return;
         }
+        many_proof_void(file);
         file->stamped = true;
         file->older = file->old_stamp = false;
         stamper_write(scans_stamper(many->p.scans), fcntl(file->fd, F_DUPFD_CLOEXEC, 3), FD_OWN,
@@ -792,6 +795,7 @@ uint64_t many_run(struct many *many, uint64_t now) {
         struct wait *wait;
 
         next = MIN(next, retry_waits(many, now));
+        next = MIN(next, many_proof_run(many, now));
         while ((wait = TAILQ_FIRST(&many->waiting))) {
                 if (wait->due_usec > now) {
                         next = MIN(next, wait->due_usec);
@@ -908,7 +912,7 @@ void many_list(const struct many *many, pending_fn *each, void *userdata) {
 
 bool many_busy(const struct many *many) {
         return !TAILQ_EMPTY(&many->waiting) || many->n_judging > 0 || many->n_curing > 0 ||
-               many->n_withdrawing > 0;
+               many->n_withdrawing > 0 || many->n_writing_out > 0;
 }
 
 void many_guards(struct many *many) {
@@ -934,6 +938,7 @@ int many_new(const struct many_parts *parts, struct many **ret) {
         many->poll_op.done = polled;
         TAILQ_INIT(&many->used);
         TAILQ_INIT(&many->resting);
+        TAILQ_INIT(&many->unproven);
         TAILQ_INIT(&many->waiting);
         *ret = many;
         return 0;

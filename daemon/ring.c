@@ -28,10 +28,15 @@ static const struct {
         uint8_t op;
         const char *name;
 } ops[] = {
-        { IORING_OP_READ, "READ" },           { IORING_OP_RECV, "RECV" },
-        { IORING_OP_RECVMSG, "RECVMSG" },     { IORING_OP_SENDMSG, "SENDMSG" },
-        { IORING_OP_FSETXATTR, "FSETXATTR" }, { IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL" },
-        { IORING_OP_CLOSE, "CLOSE" },         { IORING_OP_POLL_ADD, "POLL_ADD" },
+        { IORING_OP_READ, "READ" },
+        { IORING_OP_RECV, "RECV" },
+        { IORING_OP_RECVMSG, "RECVMSG" },
+        { IORING_OP_SENDMSG, "SENDMSG" },
+        { IORING_OP_FSETXATTR, "FSETXATTR" },
+        { IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL" },
+        { IORING_OP_CLOSE, "CLOSE" },
+        { IORING_OP_POLL_ADD, "POLL_ADD" },
+        { IORING_OP_SYNC_FILE_RANGE, "SYNC_FILE_RANGE" },
 };
 
 static void explain_setup(FILE *errors, int error) {

@@ -403,6 +403,29 @@ stores_through_mappings() {
     expect_once EPERM "$file" rdonly pread "${BODY[3]}" 4096
 }
 
+# Of stores to a page that is dirty nothing tells: no event, no time. What was judged is proved soon, though
+# readers have the file open, and read in it, all the time.
+unseen_stores() {
+    local file=$BOX/unseen times round unseen=0
+    printf INFECTED >"$WORK/evil"
+    store_file mbox "$file" "${CLEAN[@]}"
+    dd if="$WORK/made" of="$WORK/good" bs=1 skip="${BODY[3]}" count=8 status=none
+    session reader "$file" rdwr
+    session other "$file" rdwr
+    expect other "ok 0" map 0 "$END"
+    for ((round = 0; round < 4; round++)); do
+        expect other "ok 8" store "${BODY[3]}" "$WORK/good"
+        expect reader "ok * clean" pread "${BODY[3]}" 4096
+        times=$(stat -c '%y %z' "$file")
+        expect other "ok 8" store "${BODY[3]}" "$WORK/evil"
+        [[ $(stat -c '%y %z' "$file") != "$times" ]] || unseen=$((unseen + 1))
+        wait_until 5 is_denied reader "${BODY[3]}" || fail "$FSTYPE: what was stored unseen is served"
+    done
+    ((unseen > 0)) || fail "$FSTYPE: every store moved the times"
+    leave reader other
+}
+is_denied() { [[ $(ask "$1" pread "$2" 4096) == EPERM ]]; }
+
 mdboxes() {
     local file=$R/mdbox/user/storage/m.1 way
     store_file mdbox "$file" "${SICK[@]}"
@@ -628,6 +651,7 @@ POINTS=(
     'mail that is expunged' expunges
     'mail that is moved without a write' moves
     'mail that is stored to through a mapping' stores_through_mappings
+    'mail that is stored to where no time tells' unseen_stores
     'mdbox' mdboxes
 )
 EVERYWHERE=(

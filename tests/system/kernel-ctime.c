@@ -207,6 +207,34 @@ static void first_store_after_a_read_moves_ctime(void) {
         expect(!"moves the change time");
 }
 
+/* Stores through a mapping that stays: only the first to a page since it was written out moves the change
+ * time. many-proof.c lives by that. */
+static void store_after_write_out_moves_ctime(void) {
+        int fd, other;
+        volatile char *p;
+        int64_t before;
+
+        if (test_fs() == TMPFS_MAGIC)
+                skip("nothing is ever written out on tmpfs");
+        make_file("file", 8192);
+        other = (int)expect_ok(open("file", O_RDONLY | O_CLOEXEC));
+        need_fine_times(other);
+        fd = (int)expect_ok(open("file", O_RDWR | O_CLOEXEC));
+        p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        expect(p != MAP_FAILED);
+        for (int c = 'a'; c < 'f'; c++) {
+                p[100] = (char)c;
+                expect_ok(sync_file_range(other, 0, 0,
+                                          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                                  SYNC_FILE_RANGE_WAIT_AFTER));
+                before = ctime_of(other);
+                expect_soon(clock_now(CLOCK_REALTIME_COARSE) > before + 20000);
+                p[100] = (char)(c - 'a' + 'A');
+                expect(ctime_of(other) > before);
+        }
+        expect_ok(munmap((void *)(uintptr_t)p, 8192));
+}
+
 /* ---- Content that moves without a change time ---- */
 
 struct move_extent {
@@ -284,6 +312,8 @@ int main(int argc, char *argv[]) {
                 { "first store through a new mapping moves the change time",
                   first_store_moves_ctime },
                 { "and so it does after a read through it", first_store_after_a_read_moves_ctime },
+                { "and one to a page that was written out, through a mapping that stays",
+                  store_after_write_out_moves_ctime },
                 { "content is exchanged only through an fd open for writing",
                   exchanged_content_needs_a_writer },
         };
