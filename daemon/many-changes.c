@@ -391,7 +391,8 @@ static void note_changes(struct many_file *file, uint64_t size) {
                 file->tail_shared = true;
         file->moved_to = MIN(file->moved_to, size);
         spans_resize(&file->spans, size);
-        file->stamped = false;
+        file->stamped = file->expired = false;
+        file->changed_usec = now_usec();
         many_proof_void(file);
 }
 

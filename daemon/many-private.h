@@ -175,6 +175,11 @@ struct many_file {
         bool written_out; /* since it was as in out, and as long as it is so */
         struct stat out;
 
+        bool writable;         /* somebody had it open for writing since */
+        uint64_t since_usec;   /* nothing that is known is older */
+        uint64_t changed_usec; /* when it was last seen to have changed */
+        bool expired;          /* what is STALE is so for its age alone */
+
         /* Round robin. */
         struct refusal refusals[REFUSALS_MAX];
         size_t next_refusal, n_refused; /* n_refused: by this job */
@@ -281,7 +286,7 @@ const struct note *many_find_note(const struct many_file *file, uint64_t offset)
 /* ---- many-proof.c ---- */
 
 /* Whether nothing can be stored unseen to what is judged from now on. */
-bool many_proof_holds(const struct many_file *file);
+bool many_proof_holds(struct many_file *file);
 
 /* The items there were judged, though it did not hold. */
 void many_proof_lacks(struct many_file *file, uint64_t offset, uint64_t end);
@@ -289,8 +294,10 @@ void many_proof_lacks(struct many_file *file, uint64_t offset, uint64_t end);
 /* It was written to: what was known is judged again anyway; or all of it is proved. */
 void many_proof_void(struct many_file *file);
 
-/* What is unproven is to be judged again by whoever asks; the same for what is so for too long. */
+/* What is unproven is to be judged again by whoever asks. */
 void many_proof_give_up(struct many_file *file);
+
+/* The same for what is so for too long; and for what is known for long of a file that may be written to. */
 void many_proof_look(struct many_file *file);
 
 /* A job for a proof has ended; and: whatever comes next, if it may begin. */
@@ -355,6 +362,9 @@ void many_sweep_give_up(struct wait *wait);
 struct wait *many_wait_new(struct many_file *file, const struct gate_event *event,
                            uint64_t due_usec);
 void many_wait_end(struct wait *wait);
+
+/* All of it is known to be clean. */
+bool many_all_clean(const struct many_file *file);
 
 /* Begins to prove that a file that nobody uses is clean, for a stamp. */
 void many_stamp_soon(struct many_file *file);

@@ -12,6 +12,10 @@
  *
  * Where nobody has the file open for writing when a job begins nothing can be stored unseen: who
  * comes later maps it anew, and faults.
+ *
+ * That is all of mappings. There is more that moves no time (extents that are exchanged on xfs, direct writes
+ * and reads that were under way), all of which needs the file open for writing. So where it is nothing is
+ * relied on for long.
  */
 
 #include "daemon/many-private.h"
@@ -30,6 +34,10 @@
 #define PROVE_USEC (100 * USEC_PER_MSEC)
 /* Unproven for longer it is not relied on. */
 #define UNPROVEN_MAX_USEC (2 * USEC_PER_SEC)
+/* Judged so long ago it is not relied on where somebody can write; twice that while somebody does: he may be
+ * moving messages, and what he reads then is torn. */
+#define EXPIRE_USEC (30 * USEC_PER_SEC)
+#define BUSY_USEC   (5 * USEC_PER_SEC)
 /* Of change times that are whole seconds. */
 #define COARSE_USEC (1100 * USEC_PER_MSEC)
 
@@ -81,19 +89,31 @@ void many_proof_void(struct many_file *file) {
 
 void many_proof_give_up(struct many_file *file) {
         put_back(file);
+        file->expired = file->expired || many_all_clean(file);
         if (file->unproven.size > 0)
                 spans_touch(&file->spans, file->unproven.offset, file->unproven.size);
         unlist(file);
         file->unproven.size = 0;
 }
 
+static void expire(struct many_file *file, uint64_t now) {
+        many_proof_give_up(file);
+        spans_touch_all(&file->spans);
+        file->writable = false; /* the next job, or open, tells */
+        file->since_usec = now;
+}
+
 void many_proof_look(struct many_file *file) {
+        uint64_t now = now_usec(), limit;
         uint64_t since = file->proving.size > 0    ? file->proving_usec
                          : file->unproven.size > 0 ? file->unproven_usec
                                                    : 0;
 
-        if (since > 0 && since + UNPROVEN_MAX_USEC < now_usec())
+        if (since > 0 && since + UNPROVEN_MAX_USEC < now)
                 many_proof_give_up(file);
+        limit = file->changed_usec + BUSY_USEC > now ? 2 * EXPIRE_USEC : EXPIRE_USEC;
+        if (file->writable && file->since_usec + limit < now)
+                expire(file, now);
 }
 
 static bool same_state(const struct stat *a, const struct stat *b) {
@@ -102,7 +122,7 @@ static bool same_state(const struct stat *a, const struct stat *b) {
                a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-bool many_proof_holds(const struct many_file *file) {
+bool many_proof_holds(struct many_file *file) {
         struct stat st;
 
         if (lease_holds(file->fd))
@@ -111,6 +131,7 @@ bool many_proof_holds(const struct many_file *file) {
                 lease_drop(file->fd);
                 return true;
         }
+        file->writable = true;
         return file->written_out && fstat(file->fd, &st) >= 0 && same_state(&file->out, &st);
 }
 

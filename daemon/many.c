@@ -58,7 +58,7 @@ static bool file_busy(const struct many_file *file) {
 }
 
 /* All of it is known to be clean. */
-static bool all_clean(const struct many_file *file) {
+bool many_all_clean(const struct many_file *file) {
         struct spans_answer answer;
 
         if (file->size == 0)
@@ -105,6 +105,12 @@ static void file_rest(struct many_file *file) {
                 file_free(TAILQ_LAST(&many->resting, used_list));
 }
 
+/* The same, or it was before that became old. */
+static bool was_all_clean(const struct many_file *file) {
+        return many_all_clean(file) ||
+               (file->expired && file->size > 0 && spans_was_clean(&file->spans, 0, file->size));
+}
+
 /* A file that nobody has used lately: before it gets its stamp all of it is looked at once more, with
  * writers kept out. Stores through a mapping, and the like, go unnoticed as long as somebody has it
  * open for writing; none must be left to stay under a stamp. False: it gets none. */
@@ -112,7 +118,7 @@ static bool file_verify(struct many_file *file) {
         struct many *many = file->many;
 
         many_look_now(file);
-        if (!many->p.config->stamps || file->stamped || file->released || !all_clean(file) ||
+        if (!many->p.config->stamps || file->stamped || file->released || !was_all_clean(file) ||
             !scans_can_know_writers(file->fd, NULL) || lease_take(file->fd) < 0)
                 return false;
         many_verify(file);
@@ -129,12 +135,13 @@ void many_verify_end(struct many_file *file, bool proved) {
         };
 
         file->verifying = false;
-        if (!proved || file->released || !all_clean(file) || !lease_holds(file->fd)) {
+        if (!proved || file->released || !many_all_clean(file) || !lease_holds(file->fd)) {
                 lease_drop(file->fd);
                 return;
         }
         many_proof_void(file);
         file->stamped = true;
+        file->writable = file->expired = false;
         file->older = file->old_stamp = false;
         stamper_write(scans_stamper(many->p.scans), fcntl(file->fd, F_DUPFD_CLOEXEC, 3), FD_OWN,
                       false, file->store->name, &stamp);
@@ -255,6 +262,7 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         TAILQ_INSERT_HEAD(&many->used, file, used);
         many->n_used++;
         file->used_usec = clock_usec(CLOCK_MONOTONIC_COARSE);
+        file->since_usec = now_usec();
         if (open->stamped && file->size > 0 &&
             spans_set(&file->spans, 0, file->size, SPAN_FRESH, VERDICT_CLEAN, REASON_NONE) == 0)
                 file->stamped = !open->writer;
@@ -602,7 +610,7 @@ static void withdraw_first(struct many_file *file, const struct gate_event *even
 static bool becomes_hot(struct many_file *file, const struct many_open *open) {
         struct many *many = file->many;
 
-        return open->leased && file->stamped && !file->older && all_clean(file) &&
+        return open->leased && file->stamped && !file->older && many_all_clean(file) &&
                hot_seen(many->p.hot, open->st) &&
                hot_keep(many->p.hot, &(struct hot_file){
                                              .fd = open->event->fd,
@@ -662,6 +670,7 @@ void many_opened(struct many *many, const struct many_open *open) {
                 return;
         }
         many_look(file, open->st);
+        file->writable = file->writable || open->writer;
         file->old_stamp = file->old_stamp || open->older;
         if (open->rooted)
                 file_belongs(file, open);

@@ -424,6 +424,25 @@ unseen_stores() {
     ((unseen > 0)) || fail "$FSTYPE: every store moved the times"
     leave reader other
 }
+# Content that is exchanged with another file's without an event or a time, while readers go on.
+exchanged_content() {
+    local file=$BOX/exchanged times
+    [[ $FSTYPE == xfs ]] || return 0 # nobody else has such a call that brings other content in
+    store_file mbox "$BOX/.imap/evil" "${SICK[@]}"
+    store_file mbox "$file" one two three four INFECTEX six seven eight
+    session reader "$file" rdwr
+    expect reader "ok * clean" pread 0 "$END"
+    times=$(stat -c '%y %z' "$file")
+    "$BUILD/tests/system/hidden-change" swap "$file" "$BOX/.imap/evil"
+    expect_equal "$(stat -c '%y %z' "$file")" "$times" 'times'
+    wait_until 60 is_denied reader "${BODY[4]}" || fail "$FSTYPE: what was exchanged unseen is served"
+    # By now that is proved, and nobody looks again but for the age of it.
+    "$BUILD/tests/system/hidden-change" swap "$file" "$BOX/.imap/evil"
+    expect reader EPERM pread "${BODY[4]}" 4096
+    wait_until 60 is_served reader "${BODY[4]}" || fail "$FSTYPE: what is known does not get old"
+    leave reader
+}
+is_served() { [[ $(ask "$1" pread "$2" 4096) == "ok "*clean ]]; }
 is_denied() { [[ $(ask "$1" pread "$2" 4096) == EPERM ]]; }
 
 mdboxes() {
@@ -652,6 +671,7 @@ POINTS=(
     'mail that is moved without a write' moves
     'mail that is stored to through a mapping' stores_through_mappings
     'mail that is stored to where no time tells' unseen_stores
+    'mail that is exchanged where no time tells' exchanged_content
     'mdbox' mdboxes
 )
 EVERYWHERE=(
