@@ -12,6 +12,9 @@
  * manager, which keeps the same fds, sees it and begins anew. Where there is none, or one that keeps nothing,
  * nobody else would: it is tried on, once a second. Without anything that is kept there is nothing to be careful of, and no reason to try again.
  *
+ * Told to end while there is none, or one that dies of it, where nobody else keeps anything: another is started to end,
+ * since a storescand alone can answer those who wait. One that can't be run is not waited for.
+ *
  * The end of the last that holds the group lets all who wait through, so that it is what relay_close() does
  * last, behind all that could still need it.
  */
@@ -55,6 +58,7 @@ struct keeper {
         bool managed;         /* there is a service manager that keeps the same fds */
         bool started;         /* one, at least: children are not those of whoever became us */
         bool stopped;         /* while there was no child */
+        bool last;            /* one is started, or was, to answer who waits and to end */
         bool reaped;          /* somebody, who may have had children */
         bool aborts;          /* the service manager has given it up */
         bool over;            /* status is ours, too */
@@ -190,6 +194,10 @@ static void start(struct keeper *k) {
 
         if (pid == 0)
                 become(k, parent);
+        if (pid < 0 && k->last) {
+                k->over = true;
+                return;
+        }
         if (pid < 0) {
                 say(LOG_ERR, "Failed to make a process: %s.", error_text(errno));
                 k->start_usec = now_usec() + AGAIN_USEC;
@@ -198,10 +206,23 @@ static void start(struct keeper *k) {
         k->child = pid;
         k->started = true;
         k->relay.ready = false;
-        k->start_usec = USEC_INFINITY;
+        k->start_usec = k->abort_until = USEC_INFINITY;
+        if (k->last) {
+                (void)kill(pid, SIGTERM); /* it is blocked until it can be taken */
+                k->abort_until = now_usec() + END_USEC;
+        }
         /* It has as much time as one that the manager starts. */
         if (k->failures == 0 && k->relay.manager.watchdog_usec > 0)
                 relay_tell(&k->relay, "WATCHDOG=1");
+}
+
+/* Whether there is still to be one, behind which the stores are open. */
+static bool start_last(struct keeper *k, uint64_t now) {
+        if (k->managed || k->aborts || k->last || k->relay.n_kept == 0)
+                return false;
+        k->last = k->stopped = true;
+        k->start_usec = now;
+        return true;
 }
 
 /* What comes of it that there is no child any more. */
@@ -209,6 +230,12 @@ static void decide(struct keeper *k, uint64_t now) {
         bool wait = false;
         char text[64];
 
+        if (k->relay.ends && k->status != 0 && start_last(k, now)) {
+                k->wait_until = now + LEFT_USEC;
+                say(LOG_WARNING, "storescand %s; it is started again, to answer who waits.",
+                    how(k->status, text));
+                return;
+        }
         k->failures = k->relay.ready ? 0 : k->failures + 1;
         k->over = k->relay.ends || k->aborts || k->relay.n_kept == 0 ||
                   (WIFEXITED(k->status) && WEXITSTATUS(k->status) == EX_CONFIG);
@@ -252,14 +279,15 @@ static void pass_signal(struct keeper *k, int number) {
                 (void)kill(k->child, number);
                 if (k->relay.ends && !k->managed && k->abort_until == USEC_INFINITY)
                         k->abort_until = now_usec() + END_USEC;
-        } else if (k->relay.ends)
+        } else if (k->relay.ends && !k->last && !start_last(k, now_usec()))
                 k->over = k->stopped = true;
 }
 
-/* By its watchdog: storescand goes, whatever state it is in, and so do we. */
+/* By a service manager's watchdog: storescand goes, whatever state it is in, and so do we. Of anybody else it is
+ * no reason to open the stores. */
 static void abort_child(struct keeper *k) {
-        k->aborts = true;
-        k->over = k->child == 0;
+        k->aborts = k->relay.manager.sock >= 0;
+        k->over = k->over || (k->aborts && k->child == 0);
         if (k->child == 0)
                 return;
         (void)kill(k->child, SIGABRT);

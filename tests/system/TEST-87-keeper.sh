@@ -211,6 +211,35 @@ wait_for_line '^storescand: orphans-refused: 1 opens .* were denied'
 umount -l "$WORK/store/hangs"
 exec {FUSE}>&-
 
+say 'stopped in the very moment in which storescand dies: who waits is not let through'
+run_keeper
+stop_workers "$(gate)"
+{ cat "$WORK/mail/infected" && echo moment; } >"$WORK/store/infected/tmp/moment"
+mv "$WORK/store/infected/tmp/moment" "$WORK/store/infected/new/moment"
+begin_reading "$WORK/store/infected/new/moment"
+kill -STOP "$KEEPER_PID"
+kill -KILL "$(gate)"
+kill -TERM "$KEEPER_PID"
+kill -CONT "$KEEPER_PID"
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+ended 0
+wait_for_line 'storescan-keeper: storescand was ended by SIGKILL; it is started again, to answer who waits'
+wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
+detects || fail 'the store is not open'
+
+say 'aborted by nobody who would begin anew: the stores stay closed'
+run_keeper
+before=$(gate)
+kill -STOP "$before"
+kill -ABRT "$KEEPER_PID"
+wait_until 20 is_another "$before" || fail 'it was not started again'
+expect_denied "$WORK/store/infected/cur/fixed-1"
+# Longer than it had to abort.
+wait_until 20 started 2 || fail 'it did not come back'
+kill -TERM "$KEEPER_PID"
+ended 0
+
 say 'a program that is gone: who waits, waits on, and is answered when it is back'
 PROGRAM=$WORK/storescand
 cp "$STORESCAND" "$PROGRAM"
@@ -225,7 +254,18 @@ wait_until 20 tried_on || fail 'it is not tried on'
 wait_until 20 waits_at_gate "$INFECTED" || fail 'an open of infected mail does not wait any more'
 mv "$WORK/away" "$PROGRAM"
 ! wait "$INFECTED" || breach 'infected mail was read'
+# Stopped between two of them.
+n=$(count_lines 'it is started once a second')
+mv "$PROGRAM" "$WORK/away"
+kill -KILL "$(gate)"
+wait_until 20 tried_on || fail 'it is not tried on'
+begin_reading "$WORK/store/infected/cur/fixed-0"
+n=$(count_lines 'it is started once a second')
+wait_until 20 tried_on || fail 'it is not tried on'
+mv "$WORK/away" "$PROGRAM"
 kill -TERM "$KEEPER_PID"
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
 ended 0
 
 say 'with a service manager: it is told what storescand tells, keeps as well, and sees what is tried in vain'
