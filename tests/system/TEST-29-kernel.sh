@@ -9,7 +9,7 @@ setup
 failed=0
 for fstype in ext4 xfs btrfs tmpfs; do
     make_fs "$fstype" "$fstype"
-    for program in answers eventfd lease hot stamp ctime marks news; do
+    for program in answers eventfd lease late hot stamp ctime marks news; do
         say "$fstype: $program"
         "$BUILD/tests/system/kernel-$program" "$WORK/$fstype" || failed=$((failed + 1))
     done
