@@ -143,8 +143,8 @@ explain_failure() {
     grep -E 'Error|Warning|Panic|Fatal|failed' "$DOVECOT_LOG" | tail -n 15 | cut -c 1-400 || true
 }
 
-client() { timeout --kill-after=5 "${CLIENT_TIMEOUT:-60}" python3 "$CLIENT" "$@"; }
-doveadm_() { timeout --kill-after=5 60 doveadm -c "$DOVECOT_CONF" "$@" </dev/null; }
+client() { timeout --kill-after=5 "${CLIENT_TIMEOUT:-$((60 * PATIENCE))}" python3 "$CLIENT" "$@"; }
+doveadm_() { timeout --kill-after=5 $((60 * PATIENCE)) doveadm -c "$DOVECOT_CONF" "$@" </dev/null; }
 
 # deliver USER[,USER...] FILE...
 deliver() { client deliver "$@" || fail "refused: delivery to $1"; }

@@ -8,6 +8,7 @@
 #   BUILD    build folder (with storescand and storescanctl)
 #   SOURCE   source folder
 #   SIGNATURES  signature folder
+#   STORESCAN_PATIENCE  by how much everything that is waited for may take longer than on a common machine
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -22,6 +23,7 @@ STORESCAND=$BUILD/daemon/storescand
 STORESCANCTL=$BUILD/daemon/ctl/storescanctl
 MAKE_MAIL=$SOURCE/tests/data/make-mail
 TEST_USER=nobody
+PATIENCE=${STORESCAN_PATIENCE:-1}
 
 WORK=
 CONF=
@@ -116,11 +118,11 @@ cleanup() {
     exit "$status"
 }
 
-# wait_until SECONDS COMMAND...: runs it until it succeeds, 50 times a second.
+# wait_until SECONDS COMMAND...: runs it until it succeeds, 50 times a second; longer by $PATIENCE.
 wait_until() {
-    local limit=$((${1} * 50)) n
+    local limit=$((${1} * 50)) end=$((SECONDS + ${1} * PATIENCE)) n
     shift
-    for ((n = 0; n < limit; n++)); do
+    for ((n = 0; n < limit || SECONDS < end; n++)); do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.02
     done
@@ -272,7 +274,7 @@ count_lines() { grep -Ec -- "$1" "$LOG" || true; }
 # counter KEY: its value now.
 counter() {
     local lines line rest='' n
-    for ((n = 0; n < 1000; n++)); do
+    for ((n = 0; n < 1000 * PATIENCE; n++)); do
         # Once a second, if another shell got the answer.
         if ((n % 100 == 0)); then
             mapfile -u "$LOG_FD" lines
@@ -297,12 +299,12 @@ counter_reaches() { (($(counter "$1") >= $2)); }
 
 # lock_file FILE: as a mail server locks an mbox, until $LOCKER is killed; a minute at most.
 lock_file() {
-    python3 - "$1" "$WORK/locked" <<'END' &
+    python3 - "$1" "$WORK/locked" $((60 * PATIENCE)) <<'END' &
 import fcntl, sys, time
 f = open(sys.argv[1], "r+b", buffering=0)
 fcntl.lockf(f, fcntl.LOCK_EX)
 open(sys.argv[2], "w").close()
-time.sleep(60)
+time.sleep(int(sys.argv[3]))
 END
     LOCKER=$!
     PIDS+=("$LOCKER")
@@ -332,7 +334,7 @@ children() { { cat "/proc/$1/task/"*/children 2>/dev/null || true; } | tr ' ' '\
 first() { printf '%s\n' "$1"; }
 
 # read_file FILE: its content, or the reason why not; never for ever.
-read_file() { timeout --kill-after=5 "${READ_TIMEOUT:-60}" cat -- "$1"; }
+read_file() { timeout --kill-after=5 "${READ_TIMEOUT:-$((60 * PATIENCE))}" cat -- "$1"; }
 
 expect_readable() {
     local file error

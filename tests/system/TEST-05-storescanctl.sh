@@ -20,18 +20,21 @@ expect() {
 # stamp FILE [LETTER [SECONDS-FROM-NOW]]: the stamp that storescand would write now, put together by
 # hand. Tried until the file's change time falls into the window, which a busy machine may miss.
 stamp() {
-    local file=$1 letter=${2:-c} shift=${3:-0} digest size now changed try
+    local file=$1 letter=${2:-c} shift=${3:-0} digest size
     digest=$("$BUILD/tests/system/canon-digest" "$file")
     size=$(printf '%x' "$(stat -c %s "$file")")
     touch -m -d '1 minute ago' "$file" # stamps are for content that was still before
-    for ((try = 0; try < 100; try++)); do
-        now=${EPOCHREALTIME%???}
-        setfattr -n trusted.avstamp \
-            -v "ss1 ${letter}l Zm9vYmFy $((${now%.*} + shift)).${now#*.} $size $digest" "$file"
-        changed=$(stat -c %.3Z "$file")
-        ((${changed/./} <= ${now/./} + 10)) && return
-    done
-    fail "could not stamp $file in time"
+    python3 - "$file" "ss1 ${letter}l Zm9vYmFy" "$shift" "$size $digest" <<'END' || fail "could not stamp $file in time"
+import os, sys, time
+file, before, shift, behind = sys.argv[1:]
+for _ in range(100):
+    now = time.time_ns() // 10**6
+    text = f"{before} {now // 1000 + int(shift)}.{now % 1000:03} {behind}"
+    os.setxattr(file, "trusted.avstamp", text.encode())
+    if os.stat(file).st_ctime_ns // 10**6 <= now + 10:
+        sys.exit(0)
+sys.exit(1)
+END
 }
 need_program jq
 

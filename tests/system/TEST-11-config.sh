@@ -99,7 +99,7 @@ refused() {
     expect_equal "$DAEMON_STATUS" 78 'exit status (EX_CONFIG: systemd must not start it again)'
     ! grep -q '^storescand: started' "$LOG" || fail 'it said that it started'
     # Nobody may be left behind, nor any mark.
-    printf 'mail\n' >"$WORK/store/mail/free" && READ_TIMEOUT=10 expect_readable "$WORK/store/mail/free"
+    printf 'mail\n' >"$WORK/store/mail/free" && READ_TIMEOUT=$((10 * PATIENCE)) expect_readable "$WORK/store/mail/free"
 }
 
 STORES_CONF=

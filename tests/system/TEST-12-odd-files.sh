@@ -12,8 +12,8 @@ make_maildir "$root/user"
 SCANNER_CONF+="
 max_file_size = 2M
 max_scan_size = 8M
-scan_timeout = 20s
-worker_timeout = 30s"
+scan_timeout = $((20 * PATIENCE))s
+worker_timeout = $((30 * PATIENCE))s"
 add_store store "$root"
 
 mkfifo "$cur/fifo"
@@ -44,16 +44,16 @@ start_storescand
 say 'FIFO: both ends meet'
 cat "$cur/fifo" >"$WORK/out" &
 PIDS+=($!)
-READ_TIMEOUT=20 timeout 20 bash -c 'echo through >"$1"' fifo "$cur/fifo" || fail 'FIFO hangs'
+READ_TIMEOUT=$((20 * PATIENCE)) timeout $((20 * PATIENCE)) bash -c 'echo through >"$1"' fifo "$cur/fifo" || fail 'FIFO hangs'
 wait $! || fail 'the reader of the FIFO failed'
 expect_equal "$(cat "$WORK/out")" through 'what came through the FIFO'
 
 say 'devices and sockets'
-expect_equal "$(timeout 20 head -c 4 "$cur/zero" | xxd -p)" 00000000 'zero device'
+expect_equal "$(timeout $((20 * PATIENCE)) head -c 4 "$cur/zero" | xxd -p)" 00000000 'zero device'
 status=0
-timeout 20 cat "$cur/block" >/dev/null 2>"$WORK/error" || status=$?
+timeout $((20 * PATIENCE)) cat "$cur/block" >/dev/null 2>"$WORK/error" || status=$?
 grep -q 'No such device' "$WORK/error" || fail "block device: $(cat "$WORK/error")"
-timeout 20 cat "$cur/socket" 2>"$WORK/error" && fail 'a socket was opened'
+timeout $((20 * PATIENCE)) cat "$cur/socket" 2>"$WORK/error" && fail 'a socket was opened'
 grep -q 'No such device or address' "$WORK/error" || fail "socket: $(cat "$WORK/error")"
 
 say 'nothing, and next to nothing'
@@ -62,8 +62,8 @@ expect_no_stamp "$cur/empty"
 
 say 'too large: allowed and called what it is, never clean'
 start=$SECONDS
-timeout 30 head -c 1 "$cur/sparse" >/dev/null || fail 'the sparse file could not be opened'
-((SECONDS - start < 20)) || fail 'the sparse file was read to the end'
+timeout $((30 * PATIENCE)) head -c 1 "$cur/sparse" >/dev/null || fail 'the sparse file could not be opened'
+((SECONDS - start < 20 * PATIENCE)) || fail 'the sparse file was read to the end'
 wait_for_line "unscannable: Allowed open of '$cur/sparse'.*limits"
 expect_readable "$cur/over-limit"
 expect_stamp "$cur/over-limit" l

@@ -9,8 +9,8 @@ make_fs store ext4 128M
 root=$WORK/store
 make_maildir "$root/user" "$root/lax/user"
 SCANNER_CONF+="
-scan_timeout = 20s
-worker_timeout = 25s"
+scan_timeout = $((20 * PATIENCE))s
+worker_timeout = $((25 * PATIENCE))s"
 add_store store "$root/user" on_error=deny
 add_store lax "$root/lax" on_error=allow
 cp "$BUILD/daemon/worker/storescan-worker" "$WORK/storescan-worker"
@@ -33,12 +33,12 @@ wait_until 20 workers_are 3 || fail 'there are not three workers'
 
 # read_all FOLDER: reads everything in it with eight readers; prints what went wrong.
 read_all() {
-    find "$1" -type f -print0 | xargs -0 -n 1 -P 8 bash -c '
-        if timeout 60 cat -- "$1" >/dev/null 2>&1; then
+    find "$1" -type f -print0 | xargs -0 -I {} -P 8 bash -c '
+        if timeout "$2" cat -- "$1" >/dev/null 2>&1; then
             [[ $1 != *virus* && $1 != *eicar* ]] || echo "read: $1"
         else
             [[ $1 != *clean* ]] || echo "denied: $1"
-        fi' reader
+        fi' reader {} $((60 * PATIENCE))
 }
 
 say 'workers are killed again and again while mail is read'
@@ -80,8 +80,8 @@ wait_until 20 workers_are 3 || fail 'the new loader has not three workers'
 stop_storescand
 
 say 'workers hang: they are killed after worker_timeout, and their jobs done by others'
-SCANNER_CONF=${SCANNER_CONF/scan_timeout = 20s/scan_timeout = 4s}
-SCANNER_CONF=${SCANNER_CONF/worker_timeout = 25s/worker_timeout = 5s}
+SCANNER_CONF=${SCANNER_CONF/scan_timeout = $((20 * PATIENCE))s/scan_timeout = 4s}
+SCANNER_CONF=${SCANNER_CONF/worker_timeout = $((25 * PATIENCE))s/worker_timeout = 5s}
 start_storescand
 wait_until 20 workers_are 3 || fail 'there are not three workers'
 make_mail "$root/user/cur/hung-mail" clean --seed 77
@@ -101,7 +101,7 @@ wait "$one" || fail 'on_error = deny let a reader through'
 wait "$two" || fail 'on_error = deny let a reader through'
 wait "$three" || fail 'on_error = allow denied a reader'
 waited=$((SECONDS - start))
-((waited >= 3 && waited <= 25)) || fail "readers waited for $waited s, scan_timeout is 4 s"
+((waited >= 3 && waited <= 25 * PATIENCE)) || fail "readers waited for $waited s, scan_timeout is 4 s"
 wait_for_line '^storescand: undecided: .*timeout'
 wait_for_line '^storescand: worker-hung: ' 30
 # The scans went on after the readers had gone: their verdicts are stamped.

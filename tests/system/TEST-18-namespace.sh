@@ -22,10 +22,10 @@ start_storescand
 # denied_in COMMAND...: it must fail with EPERM.
 denied_in() {
     local error
-    if error=$(timeout 60 "$@" 2>&1 >/dev/null); then breach "was not blocked: ${*@Q}"; fi
+    if error=$(timeout $((60 * PATIENCE)) "$@" 2>&1 >/dev/null); then breach "was not blocked: ${*@Q}"; fi
     [[ $error == *'Operation not permitted'* ]] || fail "failed otherwise: ${*@Q}: $error"
 }
-allowed_in() { timeout 60 "$@" >/dev/null || fail "was blocked: ${*@Q}"; }
+allowed_in() { timeout $((60 * PATIENCE)) "$@" >/dev/null || fail "was blocked: ${*@Q}"; }
 
 say 'another mount namespace'
 denied_in unshare --mount cat "$root/user/cur/virus-1"

@@ -13,8 +13,8 @@ make_maildir "$root"
 export STORESCAN_WORKER=$BUILD/tests/system/fake-worker
 SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}
 SCANNER_CONF+="
-scan_timeout = 20s
-worker_timeout = 25s"
+scan_timeout = $((20 * PATIENCE))s
+worker_timeout = $((25 * PATIENCE))s"
 [[ $SCANNER_CONF == *'workers = 2'* ]] || fail 'the test needs two workers'
 add_store store "$root"
 start_storescand
@@ -24,7 +24,7 @@ read_each() {
     printf '%s\n' "$@" | xargs -P 32 -I {} bash -c '
         start=${EPOCHREALTIME/./}
         status=0
-        timeout 60 cat -- "$1" >/dev/null 2>&1 || status=$?
+        timeout $((60 * PATIENCE)) cat -- "$1" >/dev/null 2>&1 || status=$?
         printf "%s %s %s\n" "${1##*/}" "$status" "$(((${EPOCHREALTIME/./} - start) / 1000))"' reader {}
 }
 
@@ -73,6 +73,6 @@ for n in 1 2 3; do
 done
 wait_until 10 counter_reaches delivered 3 || fail 'it was not told of new mail'
 echo 'quick and awaited' >"$cur/awaited"
-READ_TIMEOUT=15 expect_readable "$cur/awaited"
+READ_TIMEOUT=$((15 * PATIENCE)) expect_readable "$cur/awaited"
 expect_equal "$(counter workers_hung)" 0 'workers that were killed meanwhile'
 stop_storescand

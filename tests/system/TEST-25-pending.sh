@@ -10,8 +10,8 @@ source "$(dirname "$0")/../bus.sh"
 export STORESCAN_WORKER=$BUILD/tests/system/fake-worker
 SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 1}
 SCANNER_CONF+="
-scan_timeout = 50s
-worker_timeout = 100s"
+scan_timeout = $((50 * PATIENCE))s
+worker_timeout = $((100 * PATIENCE))s"
 make_fs store ext4
 make_maildir "$WORK/store"
 cur=$WORK/store/cur

@@ -9,8 +9,8 @@ source "$(dirname "$0")/../bus.sh"
 
 export STORESCAN_WORKER=$BUILD/tests/system/fake-worker
 SCANNER_CONF+="
-scan_timeout = 30s
-worker_timeout = 60s"
+scan_timeout = $((30 * PATIENCE))s
+worker_timeout = $((60 * PATIENCE))s"
 make_fs store ext4
 make_fs boxes ext4
 for folder in block detect; do

@@ -48,7 +48,7 @@ holds() { (($(held_files) == $1)); }
 holds_at_most() { (($(held_files) <= $1)); }
 
 # read_at_once FILE...: by one process. On a busy machine a process for each takes longer than hot_time.
-read_at_once() { timeout --kill-after=5 60 cat -- "$@" >/dev/null || fail "can't be read: $*"; }
+read_at_once() { timeout --kill-after=5 $((60 * PATIENCE)) cat -- "$@" >/dev/null || fail "can't be read: $*"; }
 
 # make_stamped FILE: clean, and read once.
 make_stamped() {

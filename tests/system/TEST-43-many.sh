@@ -119,7 +119,7 @@ once() {
     local file=$1 mode=$2
     shift 2
     printf '%s\n' "$*" >"$WORK/line.once"
-    timeout --kill-after=5 60 "$CLIENT" "$file" "$mode" <"$WORK/line.once" | tail -n 1 || true
+    timeout --kill-after=5 $((60 * PATIENCE)) "$CLIENT" "$file" "$mode" <"$WORK/line.once" | tail -n 1 || true
 }
 
 # expect_once ANSWER FILE MODE WORD NUMBER NUMBER-OR-FILE
@@ -596,7 +596,7 @@ through_a_bind_mount() {
         cat "$2/clean" "$2/bound" 2>/dev/null
         exec 3<"$2/bound"
         echo end
-        exec sleep 60
+        exec sleep 600
     } >"$3"' - "$BOX" "$WORK/elsewhere" "$WORK/stolen" &
     stranger=$!
     PIDS+=("$stranger")

@@ -25,7 +25,7 @@ administrate() {
     [[ $format != *alt ]] || doveadm_ altmove -u "$user" all
     [[ $format != *alt ]] || [[ -n $(find "$FS/alt/$user" -name 'm.*') ]] || fail 'nothing was moved'
     doveadm_ force-resync -u "$user" '*'
-    timeout 60 /usr/lib/dovecot/dovecot-lda -c "$DOVECOT_CONF" -d "$user" <"$MESSAGES/2"
+    timeout $((60 * PATIENCE)) /usr/lib/dovecot/dovecot-lda -c "$DOVECOT_CONF" -d "$user" <"$MESSAGES/2"
     client fetch "$user" INBOX Kept Archive
     for mailbox in INBOX Kept Archive; do
         doveadm_ search -u "$user" mailbox "$mailbox" body Tuesday | wc -l
@@ -198,7 +198,7 @@ test_moving() {
     deliver mbox-14 "$MESSAGES/1" "$WORK/large" "$MESSAGES/2"
     client fetch mbox-14 INBOX >/dev/null
     note_scans
-    timeout --kill-after=1 20 doveadm -c "$DOVECOT_CONF" expunge -u mbox-14 mailbox INBOX 1 ||
+    timeout --kill-after=1 $((20 * PATIENCE)) doveadm -c "$DOVECOT_CONF" expunge -u mbox-14 mailbox INBOX 1 ||
         fail 'a message could not be removed within 20 s'
     client fetch mbox-14 INBOX >"$WORK/fetched"
     client digests "$WORK/large" "$MESSAGES/2" | diff - "$WORK/fetched" || breach 'mail was damaged'
@@ -212,7 +212,7 @@ test_load() {
     forget_complaints
     printf -v users '%s-50 ' "$@"
     # shellcheck disable=SC2086 # names without blanks
-    CLIENT_TIMEOUT=90 client load 10 $users -- "$MESSAGES"/* || fail 'under load'
+    CLIENT_TIMEOUT=$((90 * PATIENCE)) client load 10 $users -- "$MESSAGES"/* || fail 'under load'
     expect_no_complaint 'under load'
     expect_equal "$(counter denied)" 0 'accesses denied under load'
     expect_equal "$(counter timeouts)" 0 'accesses that took too long'

@@ -30,7 +30,7 @@ say 'more mailboxes than may be in use'
 mkdir "$root/public/user/boxes"
 for ((i = 0; i < 1100; i++)); do cp "$WORK/clean" "$root/public/user/boxes/$i"; done
 for ((round = 0; round < 3; round++)); do
-    timeout 60 cat "$root"/public/user/boxes/* >/dev/null || fail 'a mailbox could not be read'
+    timeout $((60 * PATIENCE)) cat "$root"/public/user/boxes/* >/dev/null || fail 'a mailbox could not be read'
 done
 kill -0 "$DAEMON_PID" || fail 'storescand ended'
 
@@ -41,7 +41,7 @@ cat "$root/public/user/.imap/x"
 mv "$root/public/user/.imap/x" "$box"
 exec {fd}<"$box"
 append "$WORK/bad" "$box"
-! timeout 20 cat <&"$fd" >/dev/null 2>&1 || fail 'what was appended to a renamed index was served'
+! timeout $((20 * PATIENCE)) cat <&"$fd" >/dev/null 2>&1 || fail 'what was appended to a renamed index was served'
 exec {fd}<&-
 expect_denied "$box"
 
@@ -50,7 +50,7 @@ box=$root/public/user/linked
 append "$WORK/bad" "$box"
 expect_denied "$box"
 ln "$box" "$root/own/user/linked"
-timeout 20 cat "$root/own/user/linked" >/dev/null || fail 'detect denied'
+timeout $((20 * PATIENCE)) cat "$root/own/user/linked" >/dev/null || fail 'detect denied'
 expect_denied "$box"
 
 say 'who has it locked for writing'
@@ -109,7 +109,7 @@ END
 mapper=$!
 PIDS+=("$mapper")
 wait_until 20 grep -q mapped "/proc/$mapper/maps" || fail 'it is not mapped'
-timeout 20 cat "$box" >/dev/null 2>&1 || true
+timeout $((20 * PATIENCE)) cat "$box" >/dev/null 2>&1 || true
 touch "$box.go"
 wait "$mapper"
 # Whoever asks at once may be served. It is looked at again soon, or a store moves its times.

@@ -100,7 +100,7 @@ expect_equal "$(counter unnamed)" 0 'records without a name'
 say 'the answer waits for no name; nor do more records than there is room for'
 mapfile -t workers < <(worker_pids)
 kill -STOP "${workers[@]}"
-for n in {1..20}; do READ_TIMEOUT=10 expect_denied "$MAIL/cur/many.$n"; done
+for n in {1..20}; do READ_TIMEOUT=$((10 * PATIENCE)) expect_denied "$MAIL/cur/many.$n"; done
 wait_until 20 counter_reaches unnamed 4 || fail 'the records that there is no room for were not told'
 without_name() { count_lines "cur/many\.[0-9]+' .*: infected, known by its stamp\.$"; }
 has_four() { (($(without_name) == 4)); }

@@ -19,7 +19,7 @@ make_fs store ext4
 make_fs xfs xfs
 
 # run_remedy PROGRAM ARGUMENT...: what it says in OUTPUT.
-run_remedy() { OUTPUT=$(timeout 60 "$DRIVER" "$1" "$QUARANTINE" "${@:2}") || fail "the driver failed: $*"; }
+run_remedy() { OUTPUT=$(timeout $((60 * PATIENCE)) "$DRIVER" "$1" "$QUARANTINE" "${@:2}") || fail "the driver failed: $*"; }
 remedy() { run_remedy "$REMEDY" "$@"; }
 says() { grep -Eq -- "$1" <<<"$OUTPUT" || fail "no '$1' in: $OUTPUT"; }
 item_of() { sed -n 's/^done replaced \([^ ]*\)$/\1/p' <<<"$OUTPUT"; }

@@ -30,7 +30,7 @@ make_messages() {
 
 # mail COMMAND USER [ARGUMENT...]
 mail() {
-    timeout --kill-after=5 120 python3 "$REPLACED" "$1" "$2" "$WORK/state-$2" "${@:3}" ||
+    timeout --kill-after=5 $((120 * PATIENCE)) python3 "$REPLACED" "$1" "$2" "$WORK/state-$2" "${@:3}" ||
         fail "$1: $2"
 }
 

@@ -44,7 +44,7 @@ make_root() {
 
 # in_root COMMAND...: as Cyrus's user.
 in_root() {
-    timeout 60 nsenter --target "$CYRUS_PID" --mount --pid --net --setuid 60999 --setgid 8 "$@" </dev/null
+    timeout $((60 * PATIENCE)) nsenter --target "$CYRUS_PID" --mount --pid --net --setuid 60999 --setgid 8 "$@" </dev/null
 }
 
 # Writes what Cyrus sends to syslog.
@@ -132,7 +132,7 @@ expect_no_complaint() {
 
 # mail COMMAND [ARGUMENT...]
 mail() {
-    timeout --kill-after=5 120 python3 "$REPLACED" "$1" "$USER_NAME" "$WORK/state" "${@:2}" || fail "$1"
+    timeout --kill-after=5 $((120 * PATIENCE)) python3 "$REPLACED" "$1" "$USER_NAME" "$WORK/state" "${@:2}" || fail "$1"
 }
 
 # reconstruct [OPTION...]: what it says.

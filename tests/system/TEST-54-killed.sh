@@ -52,7 +52,7 @@ expect_notice() {
 kill_at() {
     echo "$1" >"$WORK/remedy.stop"
     start_storescand
-    timeout 60 cat "$FILE" >/dev/null 2>&1 &
+    timeout $((60 * PATIENCE)) cat "$FILE" >/dev/null 2>&1 &
     READER=$!
     PIDS+=("$READER")
     wait_until 20 remedy_stops || fail "$WHAT: the remedy does not come there"

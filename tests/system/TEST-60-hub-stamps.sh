@@ -294,7 +294,7 @@ say 'storescan-stamp: stamps what it scanned, and explains stamps'
 # On a mail transport host there may be no store.
 printf '[scanner]\n%s\n[stamp]\n%s\n' "$SCANNER_CONF" "$STAMP_CONF" >"$WORK/transport.conf"
 export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker
-tool() { timeout --kill-after=5 60 "$BUILD/daemon/stamp/storescan-stamp" --config "$CONF" "$@"; }
+tool() { timeout --kill-after=5 $((60 * PATIENCE)) "$BUILD/daemon/stamp/storescan-stamp" --config "$CONF" "$@"; }
 # expect_status STATUS COMMAND...
 expect_status() {
     local expected=$1 status=0

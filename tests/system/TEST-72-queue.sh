@@ -27,7 +27,7 @@ reads() {
     local uid=$1 file
     shift
     for file; do
-        as "$uid" timeout 120 cat -- "$file" >/dev/null 2>&1 &
+        as "$uid" timeout $((120 * PATIENCE)) cat -- "$file" >/dev/null 2>&1 &
         PIDS+=("$!")
     done
 }
@@ -35,8 +35,8 @@ reads() {
 say 'one user has 200 messages open, another opens one'
 SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 1}
 SCANNER_CONF+="
-scan_timeout = 50s
-worker_timeout = 100s"
+scan_timeout = $((50 * PATIENCE))s
+worker_timeout = $((100 * PATIENCE))s"
 add_store s "$WORK/store"
 start_storescand
 wait_until 20 workers_are 1 || fail 'there is not one worker'

@@ -37,8 +37,8 @@ window = $(date -d '2 hours' +%H:%M)-$(date -d '3 hours' +%H:%M)
 "
 start_storescand
 wait_until 20 has_name || fail "storescand is not on the bus: $(<"$WORK/bus.log")"
-detach() { timeout 30 "$STORESCANCTL" store detach "$@"; }
-attach() { timeout 30 "$STORESCANCTL" store attach "$@"; }
+detach() { timeout $((30 * PATIENCE)) "$STORESCANCTL" store detach "$@"; }
+attach() { timeout $((30 * PATIENCE)) "$STORESCANCTL" store attach "$@"; }
 state() { busctl get-property org.storescan "/org/storescan/store/$1" org.storescan.Store State; }
 
 # Descriptors of the daemon on files below a folder.

@@ -62,7 +62,7 @@ expect_scanning() {
     expect_readable "$MAIL"
     new_mail "$EVIL"
     expect_denied "$MAIL"
-    ((SECONDS - started <= ${1:-8})) || fail "two scans took $((SECONDS - started)) s"
+    ((SECONDS - started <= ${1:-8} * PATIENCE)) || fail "two scans took $((SECONDS - started)) s"
 }
 
 # reader: new mail, again and again, until the file stop is there.
@@ -73,10 +73,10 @@ reader() {
         rm -f "$file"
         if ((++i % 4 == 0)); then
             printf 'From: b@example.org\n\n%s %s\n' "$EVIL" "$1 $i $RANDOM" >"$file"
-            timeout 30 cat "$file" >/dev/null 2>&1 && echo "infected mail was read: $i" >>"$WORK/failed"
+            timeout $((30 * PATIENCE)) cat "$file" >/dev/null 2>&1 && echo "infected mail was read: $i" >>"$WORK/failed"
         else
             printf 'From: b@example.org\n\n%s\n' "$1 $i $RANDOM" >"$file"
-            timeout 30 cat "$file" >/dev/null 2>>"$WORK/failed"
+            timeout $((30 * PATIENCE)) cat "$file" >/dev/null 2>>"$WORK/failed"
         fi
         printf . >>"$WORK/reads"
     done

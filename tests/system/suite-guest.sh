@@ -6,7 +6,7 @@
 # writes itself, and runs system tests there. Owns the machine, which it switches off.
 
 export PATH=/bin
-# shellcheck disable=SC1091 # SOURCE, BUILD and TEST_LIMIT
+# shellcheck disable=SC1091 # SOURCE, BUILD, TEST_LIMIT and PATIENCE
 . /settings
 
 say() { echo "guest: $*"; }
@@ -24,6 +24,7 @@ boot() {
     mount -t proc none /root/proc
     mount -t sysfs none /root/sys
     mount -t securityfs none /root/sys/kernel/security
+    mount -t cgroup2 none /root/sys/fs/cgroup
     mount -t devtmpfs none /root/dev
     mkdir -p /root/dev/shm /root/dev/pts
     mount -t tmpfs none /root/dev/shm
@@ -40,22 +41,28 @@ boot() {
     chmod 1777 /root/tmp /root/var/tmp
     ln -sf /proc/self/fd /root/dev/fd
     ip link set lo up
+    # Without a name Postfix does nothing.
+    hostname "$(cat /root/etc/hostname || echo guest)"
+    # As switch_root does, but this script stays where it is: processes in a plain chroot get no user namespaces.
+    cd /root || exit
+    mount --move . /
     say "# Linux $(uname -r), up $(cut -d ' ' -f 1 /proc/uptime) s"
 }
 
 # Of a test that said nothing by itself, its last lines.
-reason() { grep -E '^(FAIL|BREACH|SKIP): ' /root/tmp/output || tail -n 3 /root/tmp/output; }
+reason() { grep -E '^(FAIL|BREACH|SKIP): ' tmp/output || tail -n 3 tmp/output; }
 # And of one that failed, where it was, and what storescand had said last.
 details() {
     reason
-    grep '^-- ' /root/tmp/output | tail -n 2
-    sed -n '/^---- storescand said/,$p' /root/tmp/output | tail -n 12
+    grep '^-- ' tmp/output | tail -n 2
+    sed -n '/^---- storescand said/,$p' tmp/output | tail -n 12
 }
 
 run_test() {
     begin=$(cut -d . -f 1 /proc/uptime)
-    chroot /root /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root SOURCE="$SOURCE" BUILD="$BUILD" \
-        timeout --kill-after=60 "$TEST_LIMIT" "$SOURCE/tests/system/TEST-$1.sh" >/root/tmp/output 2>&1 </dev/null
+    chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root SOURCE="$SOURCE" BUILD="$BUILD" \
+        STORESCAN_PATIENCE="$PATIENCE" \
+        timeout --kill-after=60 "$TEST_LIMIT" "$SOURCE/tests/system/TEST-$1.sh" >tmp/output 2>&1 </dev/null
     status=$?
     took="$(($(cut -d . -f 1 /proc/uptime) - begin)) s"
     case $status in
