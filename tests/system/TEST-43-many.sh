@@ -80,7 +80,7 @@ session() {
     TO[$name]=$fd
     exec {fd}<"$WORK/$name.from"
     FROM[$name]=$fd
-    read -r -t 30 -u "${FROM[$name]}" line || fail "no answer to the open of $2"
+    read -r -t $((30 * PATIENCE)) -u "${FROM[$name]}" line || fail "no answer to the open of $2"
     expect_equal "$line" open "$FSTYPE: open of $2"
 }
 
@@ -89,7 +89,7 @@ ask() {
     local name=$1 line
     shift
     printf '%s\n' "$*" >&"${TO[$name]}"
-    read -r -t 60 -u "${FROM[$name]}" line || fail "no answer to '$*'"
+    read -r -t $((60 * PATIENCE)) -u "${FROM[$name]}" line || fail "no answer to '$*'"
     printf '%s\n' "$line"
 }
 
@@ -250,7 +250,7 @@ grows_under_a_scan() {
     printf 'pread 0 100\n' >&"${TO[reader]}"
     wait_until 10 waits_at_gate "${SESSION[reader]}" || fail "$FSTYPE: the reader does not wait for the scan"
     expect server "ok *" append 4096 "$WORK/rest"
-    read -r -t 60 -u "${FROM[reader]}" line || fail 'no answer to the reader'
+    read -r -t $((60 * PATIENCE)) -u "${FROM[reader]}" line || fail 'no answer to the reader'
     expect_equal "$line" "ok 100 clean" "$FSTYPE: what was all there"
     expect reader EPERM pread $((END - 4096)) 8192
     expect_once EPERM "$file" rdwr pread "$from" 16384
@@ -740,7 +740,7 @@ tell() {
 }
 hear() {
     local line
-    read -r -t 60 -u "${FROM[$1]}" line || fail "no answer in session $1"
+    read -r -t $((60 * PATIENCE)) -u "${FROM[$1]}" line || fail "no answer in session $1"
     expect_equal "$line" "$2" "session $1"
 }
 

@@ -18,7 +18,7 @@ PIDS+=("$SESSION_PID")
 denied_to_user() {
     local line said=
     printf '%s\n' "$1" >&"${SESSION[1]}"
-    while read -r -t 60 line <&"${SESSION[0]}" && [[ $line != 'done' ]]; do said+=$line; done
+    while read -r -t $((60 * PATIENCE)) line <&"${SESSION[0]}" && [[ $line != 'done' ]]; do said+=$line; done
     [[ $said == *'Operation not permitted'* ]] || fail "not blocked: $1: $said"
 }
 

@@ -248,14 +248,14 @@ box mbox growing whole
 before=$(counter scans)
 accepted=$(counter hub_accepted)
 refused=$(refusals)
-python3 - "$ROOT/mbox/growing" "$MADE/growing" <<'END' || fail 'a growing mbox can not be read'
+python3 - "$ROOT/mbox/growing" "$MADE/growing" $((60 * PATIENCE)) <<'END' || fail 'a growing mbox can not be read'
 import fcntl, subprocess, sys
 mail = open(sys.argv[2], "rb").read()
 half = len(mail) - 40
 with open(sys.argv[1], "ab", 0) as box:
     fcntl.lockf(box, fcntl.LOCK_EX)
     box.write(b"From a@example.org Mon Nov 23 10:00:00 2026\n" + mail[:half])
-    subprocess.run(["cat", sys.argv[1]], stdout=subprocess.DEVNULL, check=True, timeout=60)
+    subprocess.run(["cat", sys.argv[1]], stdout=subprocess.DEVNULL, check=True, timeout=int(sys.argv[3]))
     box.write(mail[half:] + b"\n")
 END
 expect_equal "$(counter scans)" $((before + 1)) 'scans of a message that is not all there'
