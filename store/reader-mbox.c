@@ -293,7 +293,10 @@ static int walk_message(struct reader *reader, struct walk *walk, struct item *i
                         if (r < 0)
                                 return r;
                 }
-                r = reader_find(reader, offset, reader->end, '\n', &lf);
+                /* In a body nothing counts but From_ lines, and the one behind each. */
+                r = walk->in_header || class != FROM_NONE
+                            ? reader_find(reader, offset, reader->end, '\n', &lf)
+                            : reader_find_line(reader, offset, reader->end, 'F', &lf);
                 if (r < 0)
                         return r;
                 if (r == 0)

@@ -44,6 +44,10 @@ ssize_t reader_probe(struct reader *reader, uint64_t offset, void *buf, size_t s
 int reader_find(struct reader *reader, uint64_t offset, uint64_t limit, uint8_t byte,
                 uint64_t *ret_offset);
 
+/* The same for the end of a line, LF, behind which a line begins with this byte. */
+int reader_find_line(struct reader *reader, uint64_t offset, uint64_t limit, uint8_t first,
+                     uint64_t *ret_offset);
+
 /* Longer From_ lines are none: nobody's address is longer, and what stands in that line is not
  * message, so it must not be a place to hide content in. */
 #define FROM_LINE_MAX ((size_t)4096)
