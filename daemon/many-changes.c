@@ -29,7 +29,7 @@
 /* ---- Events ---- */
 
 static struct client *find_client(struct many_file *file, pid_t pid) {
-        for (size_t i = 0; i < CLIENTS_MAX; i++)
+        for (size_t i = 0; i < file->n_clients; i++)
                 if (file->clients[i].pid == pid)
                         return &file->clients[i];
         return NULL;
@@ -110,9 +110,18 @@ static void touch_recent(struct many_file *file, const struct client *client) {
 /* For one more client. Sessions come and go: of a process that ended all that it wrote was told, and
  * the next look knows it for a stranger's if it was not asked for yet. Only then one that still runs. */
 static struct client *find_place(struct many_file *file) {
-        struct client *oldest = &file->clients[0];
+        struct client *oldest, *more;
 
-        for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        if (file->n_clients < CLIENTS_MAX && file->clients[file->n_clients - 1].pid > 0) {
+                more = reallocarray(file->clients, 2 * file->n_clients, sizeof(*more));
+                if (more) {
+                        memset(more + file->n_clients, 0, file->n_clients * sizeof(*more));
+                        file->clients = more;
+                        file->n_clients *= 2;
+                }
+        }
+        oldest = &file->clients[0];
+        for (size_t i = 0; i < file->n_clients; i++) {
                 struct client *c = &file->clients[i];
 
                 if (c->pid == 0)
@@ -120,7 +129,7 @@ static struct client *find_place(struct many_file *file) {
                 if (c->used < oldest->used)
                         oldest = c;
         }
-        for (size_t i = 0; i < CLIENTS_MAX; i++)
+        for (size_t i = 0; i < file->n_clients; i++)
                 if (kill(file->clients[i].pid, 0) < 0 && errno == ESRCH) {
                         if (file->mover == file->clients[i].pid)
                                 file->mover = 0;
@@ -378,7 +387,7 @@ static void note_changes(struct many_file *file, uint64_t size) {
                 /* Known writers, or times that were set. Digests tell soon what is still the same; a
                  * job that is under way need only look again where somebody was. */
                 spans_touch_all(&file->spans);
-                for (size_t i = 0; i < CLIENTS_MAX; i++)
+                for (size_t i = 0; i < file->n_clients; i++)
                         touch_recent(file, &file->clients[i]);
                 if (size < file->size || file->early || !file->modified)
                         file->touched_all = true;

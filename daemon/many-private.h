@@ -130,7 +130,8 @@ struct many_file {
         struct spans spans;
 
         /* Who was where, and who wrote since the last look. */
-        struct client clients[CLIENTS_MAX];
+        struct client *clients; /* CLIENTS_MAX at most: nearly always it is one, and 536 bytes */
+        size_t n_clients;       /* at least 1 */
         uint64_t uses;
         bool modified;
         bool strangers; /* among the writers: processes that were let at nothing here */
@@ -181,7 +182,7 @@ struct many_file {
         bool expired;          /* what is STALE is so for its age alone */
 
         /* Round robin. */
-        struct refusal refusals[REFUSALS_MAX];
+        struct refusal *refusals;       /* REFUSALS_MAX; or NULL: there was none yet */
         size_t next_refusal, n_refused; /* n_refused: by this job */
         uint64_t distrusted[REFUSALS_MAX];
 

@@ -44,14 +44,14 @@ static bool belief_equal(const struct belief *a, const struct belief *b) {
 /* ---- Refused ---- */
 
 static struct refusal *find_refusal(struct many_file *file, const struct proto_span *span) {
-        for (size_t i = 0; i < REFUSALS_MAX; i++)
+        for (size_t i = 0; i < REFUSALS_MAX && file->refusals; i++)
                 if (file->refusals[i].used && file->refusals[i].offset == span->offset)
                         return &file->refusals[i];
         return NULL;
 }
 
 static struct refusal *find_content(struct many_file *file, const struct proto_span *span) {
-        for (size_t i = 0; i < REFUSALS_MAX; i++)
+        for (size_t i = 0; i < REFUSALS_MAX && file->refusals; i++)
                 if (file->refusals[i].used &&
                     memcmp(file->refusals[i].digest, span->digest, sizeof(span->digest)) == 0)
                         return &file->refusals[i];
@@ -81,6 +81,13 @@ static void refuse(struct many_file *file, const struct proto_span *span, enum h
         bool told = before && before->told; /* it was moved */
         struct refusal *refusal = find_refusal(file, span);
 
+        if (!file->refusals)
+                file->refusals = calloc(REFUSALS_MAX, sizeof(*file->refusals));
+        /* Where there is no memory no stamp is asked for again, and nothing is told. */
+        if (!file->refusals) {
+                file->hub_failed = true;
+                return;
+        }
         if (!refusal)
                 refusal = &file->refusals[file->next_refusal++ % REFUSALS_MAX];
         *refusal = (struct refusal){
@@ -105,7 +112,7 @@ void many_stamps_begin(struct many_file *file, struct pool_job *job) {
         file->n_refused = 0;
         if (!job->use_hub)
                 return;
-        for (size_t i = 0; i < REFUSALS_MAX; i++) {
+        for (size_t i = 0; i < REFUSALS_MAX && file->refusals; i++) {
                 const struct refusal *refusal = &file->refusals[i];
 
                 if (refusal->used && (!refusal->grows || is_unchanged(file, refusal)))

@@ -87,6 +87,8 @@ static void file_free(struct many_file *file) {
         if (file->key.size > 0)
                 LIST_REMOVE(file, key_bucket);
         close_fd(file->fd);
+        free(file->clients);
+        free(file->refusals);
         free(file->notes);
         spans_done(&file->spans);
         config_store_release(file->store);
@@ -246,7 +248,11 @@ static struct many_file *file_new(struct many *many, const struct many_open *ope
         file->size = (uint64_t)open->st->st_size;
         file->mtime = open->st->st_mtim;
         file->ctime = open->st->st_ctim;
-        if (file->fd < 0) {
+        file->clients = calloc(1, sizeof(*file->clients));
+        file->n_clients = 1;
+        if (file->fd < 0 || !file->clients) {
+                close_fd(file->fd);
+                free(file->clients);
                 free(file);
                 return NULL;
         }
