@@ -74,7 +74,9 @@ struct gate {
         bool paused;              /* max_held was reached */
         bool stopped, to_next;
         unsigned held, max_held;
-        struct spin spin;
+        struct spin spin, spin_after; /* behind an event; behind answers that took a worker */
+        bool resting;                 /* no spinning until the next sleep */
+        bool flushed;                 /* answers, since events were looked for */
 
         struct fanotify_response answers[ANSWERS];
         bool keep[ANSWERS];
@@ -169,6 +171,7 @@ int gate_new(const struct gate_parts *parts, FILE *errors, struct gate **ret) {
                 .poll_op.done = polled,
                 .max_held = MAX(parts->max_held, 2U * BATCH),
                 .spin.most_usec = parts->spin_usec,
+                .spin_after.most_usec = parts->spin_usec,
         };
         gate->fd = open_group(&gate->kernel, errors);
         if (gate->fd < 0)
@@ -348,11 +351,11 @@ static bool read_now(struct gate *gate) {
 }
 
 /* Waits for somebody awake, if that pays. */
-static bool read_soon(struct gate *gate, uint64_t until) {
+static bool read_soon(struct gate *gate, struct spin *spin, uint64_t until) {
         uint64_t usec, now = now_usec();
         bool came = false;
 
-        usec = now < until ? spin_begin(&gate->spin) : 0;
+        usec = now < until && !gate->resting ? spin_begin(spin) : 0;
         if (usec == 0)
                 return false;
         gate_flush(gate);
@@ -360,7 +363,7 @@ static bool read_soon(struct gate *gate, uint64_t until) {
         do
                 came = read_now(gate);
         while (!came && now_usec() < until);
-        spin_end(&gate->spin, came);
+        spin_end(spin, came);
         return came;
 }
 
@@ -374,6 +377,7 @@ static void polled(struct ring_op *op, int res) {
         size_t left;
 
         gate->polling = false;
+        gate->resting = false;
         if (res > 0 && read_events(gate, &left)) {
                 uint64_t until = now_usec() + TURN_USEC;
 
@@ -383,12 +387,33 @@ static void polled(struct ring_op *op, int res) {
                 /* What is answered by its stamp goes out now, with all verdicts that came before; else
                  * the turn's end is soon enough: each write wakes everybody who waits. Who was put off
                  * just now does not come again, and what is done for him begins with the turn's end. */
-                for (unsigned i = 1; (i < READS_PER_WAKE && read_now(gate)) ||
-                                     (unanswered(gate) <= before && read_soon(gate, until));
+                for (unsigned i = 1;
+                     (i < READS_PER_WAKE && read_now(gate)) ||
+                     (unanswered(gate) <= before && read_soon(gate, &gate->spin, until));
                      i++)
                         ;
         }
+        gate->flushed = false;
         submit_poll(gate);
+}
+
+void gate_rest(struct gate *gate) {
+        gate->resting = true;
+}
+
+bool gate_linger(struct gate *gate) {
+        uint64_t until = now_usec() + TURN_USEC;
+        bool came;
+
+        if (!gate->flushed || gate->held > 0 || gate->stopped)
+                return false;
+        gate->resting = false;
+        came = read_soon(gate, &gate->spin_after, until);
+        while (came && gate->held == 0 && read_soon(gate, &gate->spin, until))
+                ;
+        gate_flush(gate);
+        gate->flushed = false;
+        return came;
 }
 
 void gate_start(struct gate *gate) {
@@ -504,6 +529,7 @@ void gate_flush(struct gate *gate) {
                 orphans_set(gate->orphans, gate->answers[i].fd, ORPHAN_NONE);
         close_answered(gate);
         gate->n_answers = 0;
+        gate->flushed = true;
 }
 
 void gate_close(struct gate *gate, int fd) {

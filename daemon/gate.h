@@ -115,6 +115,14 @@ void gate_answer(struct gate *gate, int fd, bool allow, bool keep);
 /* Writes the batch of answers: one writev(2). Also done whenever the batch is full. */
 void gate_flush(struct gate *gate);
 
+/* What was just begun needs a CPU, and this one is the nearest: no looking for events awake (spin.h) until the
+ * gate has slept. */
+void gate_rest(struct gate *gate);
+
+/* At a turn's end: where answers went out that took a worker, and nobody waits, who was answered comes again at
+ * once. Whether somebody did. */
+bool gate_linger(struct gate *gate);
+
 /* Closes an event fd that was kept; an answer must have gone out before. */
 void gate_close(struct gate *gate, int fd);
 

@@ -409,6 +409,8 @@ static int turn(struct manager *m, uint64_t *due) {
                 *due = now;
         if (bus_waits(m->bus))
                 *due = MIN(*due, now + REQUEST_USEC);
+        if (gate_linger(m->gate))
+                *due = now;
         return 0;
 }
 
