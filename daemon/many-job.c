@@ -14,6 +14,9 @@
 
 /* How far a job looks beyond what is asked for: whoever reads on finds it judged. */
 #define AHEAD ((uint64_t)1 << 20)
+/* Files that are judged at their open: what is judged in vain, where nobody reads, takes no longer than the
+ * open itself. */
+#define EARLY ((uint64_t)64 << 10)
 
 const struct note *many_find_note(const struct many_file *file, uint64_t offset) {
         for (size_t i = 0; i < NOTES_MAX && file->notes; i++)
@@ -285,11 +288,23 @@ static void job_done(struct pool_job *job, const struct pool_result *result) {
         many_proof_go_on(file, now_usec());
 }
 
-/* wait: who waits for it; NULL: nobody. */
+/* For whom: awaited, or nobody waits for it but a sweep; fresh: whatever is known already. */
+struct asker {
+        pid_t pid;
+        bool awaited, fresh;
+};
+
+static struct asker asker_of(const struct wait *wait) {
+        return (struct asker){
+                .pid = wait->sweeps ? 0 : wait->event.pid,
+                .awaited = !wait->sweeps,
+                .fresh = wait->fresh,
+        };
+}
+
 static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64_t to,
-                  const struct wait *wait) {
+                  struct asker asker) {
         struct many *many = file->many;
-        bool awaited = wait && !wait->sweeps, fresh = wait && wait->fresh;
 
         file->n_touched = 0;
         file->touched_all = false;
@@ -302,14 +317,15 @@ static void begin(struct many_file *file, uint64_t from, uint64_t wanted, uint64
                 .size = file->size,
                 .aloud = file->aloud,
                 .form = stores_form(file->store->format),
-                .use_cache = verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed && !fresh,
-                .use_hub = scans_honour_stamps(many->p.scans, file->store, awaited) && !fresh &&
-                           (awaited || !file->strict),
+                .use_cache =
+                        verdicts_fd(many->p.verdicts) >= 0 && !file->cache_failed && !asker.fresh,
+                .use_hub = scans_honour_stamps(many->p.scans, file->store, asker.awaited) &&
+                           !asker.fresh && (asker.awaited || !file->strict),
                 .spare = true,
                 .store = file->store,
                 .many = true,
-                .low = !awaited,
-                .pid = awaited ? wait->event.pid : 0,
+                .low = !asker.awaited,
+                .pid = asker.pid,
                 .from = from,
                 .wanted = wanted,
                 .to = to,
@@ -333,20 +349,36 @@ void many_judge(struct many_file *file, struct wait *wait, uint64_t missing) {
         }
         wait->tries++;
         begin(file, missing, MAX(wanted, missing),
-              MAX(end + MIN(AHEAD, UINT64_MAX - end), missing + 1), wait);
+              MAX(end + MIN(AHEAD, UINT64_MAX - end), missing + 1), asker_of(wait));
+}
+
+void many_judge_early(struct many_file *file, const struct gate_event *event) {
+        struct spans_answer known;
+
+        if (file->judging || file->size == 0 || file->size > EARLY)
+                return;
+        spans_ask(&file->spans, 0, file->size, &known);
+        if (known.complete || known.verdict == VERDICT_INFECTED || !scans_try(file->many->p.scans))
+                return;
+        gate_flush(file->many->p.gate);
+        gate_rest(file->many->p.gate);
+        begin(file, known.missing, known.missing, file->size,
+              (struct asker){ .pid = event->pid, .awaited = true });
 }
 
 void many_judge_part(struct many_file *file, const struct wait *wait, uint64_t missing) {
         if (!file->judging)
-                begin(file, missing, missing, missing + MIN(AHEAD, file->size - missing), wait);
+                begin(file, missing, missing, missing + MIN(AHEAD, file->size - missing),
+                      asker_of(wait));
 }
 
 void many_verify(struct many_file *file) {
         file->verifying = true;
-        begin(file, 0, 0, file->size, NULL);
+        begin(file, 0, 0, file->size, (struct asker){});
 }
 
 void many_judge_again(struct many_file *file, const struct range *range) {
         file->proof_job = true;
-        begin(file, range->offset, range->offset, range->offset + MIN(AHEAD, range->size), NULL);
+        begin(file, range->offset, range->offset, range->offset + MIN(AHEAD, range->size),
+              (struct asker){});
 }

@@ -268,6 +268,9 @@ size_t many_key_bucket(const struct changes_key *key);
 /* Begins to have the items judged that a waiter needs to know of, if no other job is under way. */
 void many_judge(struct many_file *file, struct wait *wait, uint64_t missing);
 
+/* The same for who was let open a small file and will read it: his first read finds the worker at it. */
+void many_judge_early(struct many_file *file, const struct gate_event *event);
+
 /* Whether something may have been written there since the job began. */
 bool many_was_touched(const struct many_file *file, uint64_t offset, uint64_t size);
 

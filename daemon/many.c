@@ -698,6 +698,8 @@ void many_opened(struct many *many, const struct many_open *open) {
         if (open->leased)
                 lease_drop(open->event->fd);
         weigh_new(file, open->event);
+        if (file->ranges && !open->writer)
+                many_judge_early(file, open->event);
 }
 
 bool many_accessed(struct many *many, const struct gate_event *event, const struct stat *st) {
