@@ -188,6 +188,18 @@ reads_by_every_way() {
     wait_for_line "detected: .*'$R/seen/ways'"
 }
 
+scanned_more() { (($(counter scans) > $1)); }
+
+judged_at_its_open() {
+    local file=$BOX/opened before
+    store_file mbox "$file" "opened${FSTYPE//[0-9]/}" # not in the cache yet
+    before=$(counter scans)
+    session reader "$file" rdonly
+    wait_until 10 scanned_more "$before" || fail "$FSTYPE: it waits for somebody to read it"
+    unchanged scans expect reader "ok * clean" pread 0 "$END"
+    leave reader
+}
+
 open_sessions() {
     local file=$BOX/sessions
     store_file mbox "$file" "${CLEAN[@]}"
@@ -660,6 +672,7 @@ run_point() {
 
 POINTS=(
     'an infected item is denied by every way to it, others are served' reads_by_every_way
+    'a small file is judged as it is opened' judged_at_its_open
     'mail that is appended is judged before open sessions read it' open_sessions
     'an append in pieces is not scanned at each write' appends_in_pieces
     'a message goes on while it is judged' grows_under_a_scan
