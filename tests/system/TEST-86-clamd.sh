@@ -238,7 +238,7 @@ expect_equal "$(counter workers_hung)" 0 'workers that hung'
 
 say 'what talks to them is killed'
 for pid in $(worker_pids); do
-    [[ $(<"/proc/$pid/comm") != storescan-clamd ]] || kill -KILL "$pid"
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) != storescan-clamd ]] || kill -KILL "$pid"
 done
 wait_for_line '^storescand: engine-failed: '
 expect_usable 3

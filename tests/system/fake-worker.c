@@ -6,7 +6,7 @@
  *
  *     INFECTED        the verdict infected, signature Fake.Test
  *     UNSCANNABLE     the verdict unscannable, by limits
- *     CRASH           die; CRASH-ONCE: die if this worker's number is even, else clean
+ *     CRASH           die; CRASH-ONCE: die unless another worker was there before
  *     HANG            never answer; HANG-ONCE: likewise
  *     SLOW            answer clean after a second; SLOWER: after five
  *     LIE-ID          answer for another job
@@ -74,9 +74,9 @@ static bool says(const struct bytes *content, const char *word) {
 }
 
 static void misbehave(const struct fake *f, const struct bytes *c) {
-        if (says(c, "CRASH-ONCE") ? f->number % 2 == 0 : says(c, "CRASH"))
+        if (says(c, "CRASH-ONCE") ? !f->job.job.announce : says(c, "CRASH"))
                 raise(SIGKILL);
-        if (says(c, "HANG-ONCE") ? f->number % 2 == 0 : says(c, "HANG"))
+        if (says(c, "HANG-ONCE") ? !f->job.job.announce : says(c, "HANG"))
                 for (;;)
                         (void)pause();
         if (says(c, "SLOW"))
