@@ -268,7 +268,9 @@ size_t many_key_bucket(const struct changes_key *key);
 /* Begins to have the items judged that a waiter needs to know of, if no other job is under way. */
 void many_judge(struct many_file *file, struct wait *wait, uint64_t missing);
 
-/* The same for who was let open a small file and will read it: his first read finds the worker at it. */
+/* Whether a small file that is opened is to be judged before its first read; and the same as many_judge() for who
+ * was let open it: his first read finds a worker at it. */
+bool many_wants_early(const struct many_file *file);
 void many_judge_early(struct many_file *file, const struct gate_event *event);
 
 /* Whether something may have been written there since the job began. */
@@ -289,7 +291,7 @@ const struct note *many_find_note(const struct many_file *file, uint64_t offset)
 
 /* ---- many-proof.c ---- */
 
-/* Whether nothing can be stored unseen to what is judged from now on. */
+/* Whether nothing can be stored unseen to what is judged from now on; notes if somebody could write. */
 bool many_proof_holds(struct many_file *file);
 
 /* The items there were judged, though it did not hold. */

@@ -38,6 +38,8 @@
  * moving messages, and what he reads then is torn. */
 #define EXPIRE_USEC (30 * USEC_PER_SEC)
 #define BUSY_USEC   (5 * USEC_PER_SEC)
+/* Write-outs under way: a disk that hangs must leave the ring's workers to others. */
+#define WRITING_MAX 16U
 /* Of change times that are whole seconds. */
 #define COARSE_USEC (1100 * USEC_PER_MSEC)
 
@@ -127,7 +129,8 @@ bool many_proof_holds(struct many_file *file) {
 
         if (lease_holds(file->fd))
                 return true; /* somebody's who has the same description, and needs it */
-        if (scans_can_know_writers(file->fd, NULL) && lease_take(file->fd) >= 0) {
+        /* That of a stamped file may be hot.c's, about to be broken: not ours to drop. */
+        if (!file->stamped && scans_can_know_writers(file->fd, NULL) && lease_take(file->fd) >= 0) {
                 lease_drop(file->fd);
                 return true;
         }
@@ -219,10 +222,10 @@ void many_proof_go_on(struct many_file *file, uint64_t now) {
                 return;
         if (file->proving.size > 0)
                 many_judge_again(file, &file->proving);
-        else if (file->unproven.size > 0)
-                write_out(file);
-        else
+        else if (file->unproven.size == 0)
                 unlist(file);
+        else if (file->many->n_writing_out < WRITING_MAX)
+                write_out(file);
 }
 
 uint64_t many_proof_run(struct many *many, uint64_t now) {

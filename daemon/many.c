@@ -668,6 +668,7 @@ static void no_room(struct many *many, const struct many_open *open) {
 
 void many_opened(struct many *many, const struct many_open *open) {
         struct many_file *file = use_file(many, open->event, open->st);
+        bool early;
 
         if (!file)
                 file = file_new(many, open);
@@ -697,8 +698,12 @@ void many_opened(struct many *many, const struct many_open *open) {
         /* It may wait, for a remedy that a lease keeps out. */
         if (open->leased)
                 lease_drop(open->event->fd);
+        early = !open->writer && many_wants_early(file);
+        /* It may be a writer, who makes what is known get old; in a moment he can be gone. */
+        if (!early && !file->writable && !open->leased)
+                (void)many_proof_holds(file);
         weigh_new(file, open->event);
-        if (file->ranges && !open->writer)
+        if (early)
                 many_judge_early(file, open->event);
 }
 

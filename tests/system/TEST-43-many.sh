@@ -453,6 +453,14 @@ exchanged_content() {
     expect reader EPERM pread "${BODY[4]}" 4096
     wait_until 60 is_served reader "${BODY[4]}" || fail "$FSTYPE: what is known does not get old"
     leave reader
+    # Whoever writes may come when all is known.
+    store_file mbox "$BOX/.imap/evil" "${SICK[@]}"
+    store_file mbox "$file" one two three four INFECTEX six seven eight
+    session reader "$file" rdonly
+    expect reader "ok * clean" pread 0 "$END"
+    "$BUILD/tests/system/hidden-change" swap "$file" "$BOX/.imap/evil"
+    wait_until 60 is_denied reader "${BODY[4]}" || fail "$FSTYPE: what came unseen to a file at rest is served"
+    leave reader
 }
 is_served() { [[ $(ask "$1" pread "$2" 4096) == "ok "*clean ]]; }
 is_denied() { [[ $(ask "$1" pread "$2" 4096) == EPERM ]]; }
