@@ -25,7 +25,8 @@
 #include "daemon/scope.h"
 #include "daemon/silent.h"
 
-#define BEYOND 8192U /* numbers above the highest known that are tried */
+#define BEYOND     8192U  /* numbers above the highest known that are tried */
+#define FAILED_MAX 65536U /* reads of a group that is given up */
 
 struct reopened {
         int number; /* of the event; ours, too */
@@ -298,16 +299,19 @@ static void answer_last(struct settle *s, int group, const struct fanotify_event
 }
 
 static void retire(struct settle *s, int group) {
+        unsigned failed = 0;
         char buf[256];
         ssize_t size;
 
         (void)fanotify_mark(group, FAN_MARK_FLUSH | FAN_MARK_FILESYSTEM, 0, AT_FDCWD, "/");
         (void)fanotify_mark(group, FAN_MARK_FLUSH, 0, AT_FDCWD, "/");
         (void)fcntl(group, F_SETFL, O_NONBLOCK);
-        /* An event of an access has its range behind it. */
-        while ((size = read(group, buf, sizeof(buf))) > 0) {
+        /* An event of an access has its range behind it. One that no fd could be made for is a failed read before
+         * FAN_REPORT_FD_ERROR (6.13): others stand behind it, whom the close would let through. */
+        while ((size = read(group, buf, sizeof(buf))) > 0 ||
+               (size < 0 && errno != EAGAIN && ++failed < FAILED_MAX)) {
                 const char *at = buf;
-                size_t left = (size_t)size;
+                size_t left = (size_t)MAX(size, 0);
                 union fan_event event;
 
                 while (fan_event_next(&at, &left, &event))
