@@ -118,11 +118,12 @@ cleanup() {
     exit "$status"
 }
 
-# wait_until SECONDS COMMAND...: runs it until it succeeds, 50 times a second; longer by $PATIENCE.
+# wait_until SECONDS COMMAND...: runs it until it succeeds, 50 times a second. By count, which is generous to a
+# machine that is busy now and then; where there is to be patience, by time.
 wait_until() {
     local limit=$((${1} * 50)) end=$((SECONDS + ${1} * PATIENCE)) n
     shift
-    for ((n = 0; n < limit || SECONDS < end; n++)); do
+    for ((n = 0; PATIENCE > 1 ? SECONDS < end : n < limit; n++)); do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.02
     done

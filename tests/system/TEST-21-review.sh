@@ -54,13 +54,17 @@ rm -rf "$store"
 make_maildir "$store/u"
 start
 readers=()
+# However slowly they come.
+wait_until 20 workers_are 2 || fail 'there are not two workers'
+hold_workers
 for n in {1..24}; do
     echo "SLOW $n" >"$store/u/cur/slow-$n"
     read_file "$store/u/cur/slow-$n" >/dev/null 2>&1 &
     readers+=($!)
 done
-wait "${readers[@]}" || true
 wait_until 20 counter_reaches timeouts 10 || fail 'there was no overload, so nothing was tested'
+free_workers
+wait "${readers[@]}" || true
 echo quick >"$store/u/cur/quick"
 expect_readable "$store/u/cur/quick"
 stop_storescand
