@@ -23,7 +23,7 @@ STORESCAND=$BUILD/daemon/storescand
 STORESCANCTL=$BUILD/daemon/ctl/storescanctl
 MAKE_MAIL=$SOURCE/tests/data/make-mail
 TEST_USER=nobody
-PATIENCE=${STORESCAN_PATIENCE:-1}
+export PATIENCE=${STORESCAN_PATIENCE:-1}
 
 WORK=
 CONF=

@@ -33,12 +33,12 @@ wait_until 20 workers_are 3 || fail 'there are not three workers'
 
 # read_all FOLDER: reads everything in it with eight readers; prints what went wrong.
 read_all() {
-    find "$1" -type f -print0 | xargs -0 -I {} -P 8 bash -c '
-        if timeout "$2" cat -- "$1" >/dev/null 2>&1; then
+    find "$1" -type f -print0 | xargs -0 -n 1 -P 8 bash -c '
+        if timeout $((60 * PATIENCE)) cat -- "$1" >/dev/null 2>&1; then
             [[ $1 != *virus* && $1 != *eicar* ]] || echo "read: $1"
         else
             [[ $1 != *clean* ]] || echo "denied: $1"
-        fi' reader {} $((60 * PATIENCE))
+        fi' reader
 }
 
 say 'workers are killed again and again while mail is read'

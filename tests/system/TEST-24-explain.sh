@@ -46,7 +46,8 @@ expect_explained "${clean[0]}" content depends 1
 expect_explained "$WORK/dbox/bob/inbox" items depends 1
 expect_explained "$WORK/store/alice/dovecot.index.log" no-mail allow 0
 expect_explained "$mail/empty:2,S" empty allow 0
-expect_explained "$SOURCE/README.md" outside allow 0
+echo outside >"$WORK/outside"
+expect_explained "$WORK/outside" outside allow 0
 before=$(counter events)
 
 say 'asking changes nothing'

@@ -8,7 +8,7 @@
  *     UNSCANNABLE     the verdict unscannable, by limits
  *     CRASH           die; CRASH-ONCE: die unless another worker was there before
  *     HANG            never answer; HANG-ONCE: likewise
- *     SLOW            answer clean after a second; SLOWER: after five
+ *     SLOW            answer clean after a second; SLOWER: after five; SLOWEST: after fifty
  *     LIE-ID          answer for another job
  *     LIE-KNOWN       say that the digest matched although none was asked for
  *     LIE-TWICE       answer twice
@@ -26,6 +26,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -80,7 +81,7 @@ static void misbehave(const struct fake *f, const struct bytes *c) {
                 for (;;)
                         (void)pause();
         if (says(c, "SLOW"))
-                (void)poll(NULL, 0, says(c, "SLOWER") ? 5000 : 1000);
+                (void)poll(NULL, 0, says(c, "SLOWEST") ? 50000 : says(c, "SLOWER") ? 5000 : 1000);
 }
 
 /* Tells message, in the way that the content wants it told. */
@@ -266,6 +267,24 @@ static bool do_item(struct fake *f, int fd, const struct item *item) {
         return says(&c, "LIE-END") || item->offset + item->size >= f->job.job.to;
 }
 
+/* As storescan-worker has it: another worker does it by now. */
+static bool is_taken_back(const struct fake *f) {
+        const struct proto_taken *taken = (const void *)(f->slot + PROTO_TAKEN_AT);
+        const struct proto_job *job = &f->job.job;
+
+        return !job->has_fd && job->bay < PROTO_BAYS &&
+               atomic_load(&taken->ids[job->bay]) == job->id;
+}
+
+static void give_up(const struct fake *f) {
+        union proto_message m;
+
+        proto_init(&m, PROTO_RESULT);
+        m.result.id = f->job.job.id;
+        m.result.reason = REASON_SHUTDOWN;
+        (void)proto_send_patiently(f->channel, &m);
+}
+
 static void walk(struct fake *f, int fd) {
         _cleanup_(reader_freep) struct reader *reader = NULL;
         union proto_message m;
@@ -369,7 +388,9 @@ static _Noreturn void worker(unsigned number, const int fds[static PROTO_FDS_MAX
         if (slot == MAP_FAILED || large == MAP_FAILED || proto_send(f.channel, &m, NULL, 0) < 0)
                 _exit(1);
         while (proto_receive(f.channel, &f.job, job_fds) == PROTO_JOB) {
-                if (f.job.job.plan)
+                if (is_taken_back(&f))
+                        give_up(&f);
+                else if (f.job.job.plan)
                         no_plan(&f);
                 else if (f.job.job.many)
                         walk(&f, job_fds[0]);
