@@ -462,6 +462,7 @@ exchanged_content() {
     wait_until 60 is_denied reader "${BODY[4]}" || fail "$FSTYPE: what came unseen to a file at rest is served"
     leave reader
 }
+# shellcheck disable=SC2317 # wait_until calls it
 is_served() { [[ $(ask "$1" pread "$2" 4096) == "ok "*clean ]]; }
 is_denied() { [[ $(ask "$1" pread "$2" 4096) == EPERM ]]; }
 
@@ -765,6 +766,7 @@ hear() {
     expect_equal "$line" "$2" "session $1"
 }
 
+# shellcheck disable=SC2317 # wait_until calls it
 is_served() { [[ $(ask "$1" pread "$2" 4096) == 'ok 4096 clean' ]]; }
 
 stuck_workers() {
