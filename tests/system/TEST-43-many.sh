@@ -612,8 +612,9 @@ through_a_bind_mount() {
     # Nothing is known of it; its owner is the first who has it open, and has it open still.
     stop_storescand
     start_storescand "${FAKE[@]}"
+    # No function: what is killed at the end is to be the last of what this becomes, not a shell before it.
     # shellcheck disable=SC2016 # of the other shell
-    as_user unshare -Urm --propagation private bash -c 'mount --bind "$1" "$2" && {
+    setpriv --reuid "$TEST_USER" --clear-groups unshare -Urm --propagation private bash -c 'mount --bind "$1" "$2" && {
         cat "$2/clean" "$2/bound" 2>/dev/null
         exec 3<"$2/bound"
         echo end
