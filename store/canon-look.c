@@ -4,9 +4,7 @@
 
 #include "store/canon-look.h"
 
-#include <string.h>
-
-typedef uint8_t vector __attribute__((vector_size(16)));
+#include "store/vector.h"
 
 /* Text holds no control characters but those from tab to CR, and ESC in ISO-2022-JP. */
 static bool is_binary(uint8_t c) {
@@ -19,20 +17,6 @@ static void look_at(uint8_t c, uint8_t before, struct canon_look *look) {
         look->binary |= is_binary(c);
 }
 
-static vector load(const uint8_t *p) {
-        vector v;
-
-        memcpy(&v, p, sizeof(v));
-        return v;
-}
-
-static bool any(vector v) {
-        uint64_t halves[2];
-
-        memcpy(halves, &v, sizeof(v));
-        return (halves[0] | halves[1]) != 0;
-}
-
 void canon_look(const uint8_t *data, size_t size, struct canon_look *ret) {
         vector lone_lf = {}, lone_cr = {}, suspect = {};
         struct canon_look look = {};
@@ -41,8 +25,8 @@ void canon_look(const uint8_t *data, size_t size, struct canon_look *ret) {
         if (size > 0)
                 look_at(data[0], 0, &look);
         for (i = 1; i + sizeof(vector) <= size; i += sizeof(vector)) {
-                vector v = load(data + i), lf = (vector)(v == '\n'),
-                       after_cr = (vector)(load(data + i - 1) == '\r');
+                vector v = vector_load(data + i), lf = (vector)(v == '\n'),
+                       after_cr = (vector)(vector_load(data + i - 1) == '\r');
 
                 lone_lf |= lf & ~after_cr;
                 lone_cr |= after_cr & ~lf;
@@ -51,10 +35,10 @@ void canon_look(const uint8_t *data, size_t size, struct canon_look *ret) {
         }
         for (; i < size; i++)
                 look_at(data[i], data[i - 1], &look);
-        look.lone_lf |= any(lone_lf);
-        look.lone_cr |= any(lone_cr);
+        look.lone_lf |= vector_any(lone_lf);
+        look.lone_cr |= vector_any(lone_cr);
         /* ESC is suspect, too. */
-        if (any(suspect))
+        if (vector_any(suspect))
                 for (i = 0; i < size && !look.binary; i++)
                         look.binary = is_binary(data[i]);
         *ret = look;

@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "store/reader-private.h"
+#include "store/vector.h"
 
 /* What a jump to another place reads; reading on from there reads more each time. */
 #define FILL_LEAST ((size_t)1024)
@@ -110,51 +111,50 @@ int reader_peek(struct reader *reader, uint64_t offset, size_t want, const uint8
         return 0;
 }
 
-int reader_find(struct reader *reader, uint64_t offset, uint64_t limit, uint8_t byte,
-                uint64_t *ret_offset) {
-        while (offset < limit) {
+/* Where in these bytes what is looked for begins; NULL: nowhere. */
+typedef const uint8_t *search_fn(const uint8_t *data, size_t size, uint8_t byte);
+
+/* What is looked for is width bytes long, of which byte is one. */
+static int find(struct reader *reader, uint64_t offset, uint64_t limit, size_t width,
+                search_fn *search, uint8_t byte, uint64_t *ret_offset) {
+        while (offset + width <= limit) {
                 const uint8_t *data, *found;
                 size_t size;
                 int r;
 
-                r = reader_peek(reader, offset, 1, &data, &size);
+                r = reader_peek(reader, offset, width, &data, &size);
                 if (r < 0)
                         return r;
                 size = MIN(size, limit - offset);
-                if (size == 0)
+                if (size < width)
                         break;
-                found = memchr(data, byte, size);
+                found = search(data, size, byte);
                 if (found) {
                         *ret_offset = offset + (uint64_t)(found - data);
                         return 1;
                 }
-                offset += size;
+                offset += size - (width - 1);
         }
         return 0;
 }
 
-typedef uint8_t vector __attribute__((vector_size(16)));
-
-static vector load(const uint8_t *p) {
-        vector v;
-
-        memcpy(&v, p, sizeof(v));
-        return v;
+static const uint8_t *search_byte(const uint8_t *data, size_t size, uint8_t byte) {
+        return memchr(data, byte, size);
 }
 
-/* Where LF and that byte are; NULL: nowhere. 16 bytes at once: memmem(3) takes as long as a digest does. */
-static const uint8_t *find_line(const uint8_t *data, size_t size, uint8_t first) {
+int reader_find(struct reader *reader, uint64_t offset, uint64_t limit, uint8_t byte,
+                uint64_t *ret_offset) {
+        return find(reader, offset, limit, 1, search_byte, byte, ret_offset);
+}
+
+/* LF and that byte. memmem(3) takes as long as a digest does. */
+static const uint8_t *search_line(const uint8_t *data, size_t size, uint8_t first) {
         size_t i = 0;
 
-        for (; i + sizeof(vector) < size; i += sizeof(vector)) {
-                vector both =
-                        (vector)(load(data + i) == '\n') & (vector)(load(data + i + 1) == first);
-                uint64_t halves[2];
-
-                memcpy(halves, &both, sizeof(both));
-                if ((halves[0] | halves[1]) != 0)
+        for (; i + sizeof(vector) < size; i += sizeof(vector))
+                if (vector_any((vector)(vector_load(data + i) == '\n') &
+                               (vector)(vector_load(data + i + 1) == first)))
                         break;
-        }
         for (; i + 1 < size; i++)
                 if (data[i] == '\n' && data[i + 1] == first)
                         return data + i;
@@ -163,25 +163,7 @@ static const uint8_t *find_line(const uint8_t *data, size_t size, uint8_t first)
 
 int reader_find_line(struct reader *reader, uint64_t offset, uint64_t limit, uint8_t first,
                      uint64_t *ret_offset) {
-        while (offset + 1 < limit) {
-                const uint8_t *data, *found;
-                size_t size;
-                int r;
-
-                r = reader_peek(reader, offset, 2, &data, &size);
-                if (r < 0)
-                        return r;
-                size = MIN(size, limit - offset);
-                if (size < 2)
-                        break;
-                found = find_line(data, size, first);
-                if (found) {
-                        *ret_offset = offset + (uint64_t)(found - data);
-                        return 1;
-                }
-                offset += size - 1;
-        }
-        return 0;
+        return find(reader, offset, limit, 2, search_line, first, ret_offset);
 }
 
 struct reader *reader_free(struct reader *reader) {
