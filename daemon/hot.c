@@ -294,7 +294,7 @@ static bool unchanged(const struct entry *e) {
         struct stat st;
 
         return fstat(e->fd, &st) >= 0 && st.st_nlink > 0 && st.st_size == e->size &&
-               st.st_ctim.tv_sec == e->changed.tv_sec && st.st_ctim.tv_nsec == e->changed.tv_nsec;
+               same_time(&st.st_ctim, &e->changed);
 }
 
 /* A stamp can't be withdrawn through a mount that is read-only, and an event fd has its opener's. */

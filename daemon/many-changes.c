@@ -203,10 +203,6 @@ void many_note_access(struct many_file *file, const struct gate_event *event) {
 
 /* ---- The look ---- */
 
-static bool same_time(const struct timespec *a, const struct timespec *b) {
-        return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 /* Whether the change time alone moved, by a stamp of ours. */
 static bool only_stamped(const struct many_file *file, const struct stat *st) {
         char text[STAMP_SIZE_MAX + 1];

@@ -72,8 +72,7 @@ static bool may_grow(const struct many_file *file, const struct proto_span *span
 }
 
 static bool is_unchanged(const struct many_file *file, const struct refusal *refusal) {
-        return refusal->size == file->size && refusal->mtime.tv_sec == file->mtime.tv_sec &&
-               refusal->mtime.tv_nsec == file->mtime.tv_nsec;
+        return refusal->size == file->size && same_time(&refusal->mtime, &file->mtime);
 }
 
 static void refuse(struct many_file *file, const struct proto_span *span, enum hub_check check) {

@@ -164,10 +164,6 @@ int target_read(const struct target *target, uint64_t offset, size_t size, uint8
         return 0;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b) {
-        return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 bool target_touched(const struct target *target) {
         struct stat st;
 
