@@ -352,23 +352,22 @@ void many_judge(struct many_file *file, struct wait *wait, uint64_t missing) {
               MAX(end + MIN(AHEAD, UINT64_MAX - end), missing + 1), asker_of(wait));
 }
 
-bool many_wants_early(const struct many_file *file) {
+bool many_wants_early(const struct many_file *file, uint64_t *ret_missing) {
         struct spans_answer known;
 
         if (!file->ranges || file->judging || file->size == 0 || file->size > EARLY)
                 return false;
         spans_ask(&file->spans, 0, file->size, &known);
-        return !known.complete && known.verdict != VERDICT_INFECTED &&
-               scans_try(file->many->p.scans);
+        if (known.complete || known.verdict == VERDICT_INFECTED || !scans_try(file->many->p.scans))
+                return false;
+        *ret_missing = known.missing;
+        return true;
 }
 
-void many_judge_early(struct many_file *file, const struct gate_event *event) {
-        struct spans_answer known;
-
+void many_judge_early(struct many_file *file, const struct gate_event *event, uint64_t missing) {
         gate_flush(file->many->p.gate);
         gate_rest(file->many->p.gate);
-        spans_ask(&file->spans, 0, file->size, &known);
-        begin(file, known.missing, known.missing, file->size,
+        begin(file, missing, missing, file->size,
               (struct asker){ .pid = event->pid, .awaited = true });
 }
 

@@ -268,10 +268,10 @@ size_t many_key_bucket(const struct changes_key *key);
 /* Begins to have the items judged that a waiter needs to know of, if no other job is under way. */
 void many_judge(struct many_file *file, struct wait *wait, uint64_t missing);
 
-/* Whether a small file that is opened is to be judged before its first read; and the same as many_judge() for who
- * was let open it: his first read finds a worker at it. */
-bool many_wants_early(const struct many_file *file);
-void many_judge_early(struct many_file *file, const struct gate_event *event);
+/* Whether a small file that is opened is to be judged before its first read, and from where on; and the same as
+ * many_judge() for who was let open it: his first read finds a worker at it. */
+bool many_wants_early(const struct many_file *file, uint64_t *ret_missing);
+void many_judge_early(struct many_file *file, const struct gate_event *event, uint64_t missing);
 
 /* Whether something may have been written there since the job began. */
 bool many_was_touched(const struct many_file *file, uint64_t offset, uint64_t size);
@@ -290,6 +290,9 @@ bool many_was_infected(const struct many_file *file, const struct gate_event *ev
 const struct note *many_find_note(const struct many_file *file, uint64_t offset);
 
 /* ---- many-proof.c ---- */
+
+/* Whether somebody has it open for writing, as far as can be told. */
+bool many_may_be_written(const struct many_file *file);
 
 /* Whether nothing can be stored unseen to what is judged from now on; notes if somebody could write. */
 bool many_proof_holds(struct many_file *file);

@@ -119,21 +119,25 @@ void many_proof_look(struct many_file *file) {
 }
 
 static bool same_state(const struct stat *a, const struct stat *b) {
-        return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-               a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-               a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+        return a->st_size == b->st_size && same_time(&a->st_mtim, &b->st_mtim) &&
+               same_time(&a->st_ctim, &b->st_ctim);
+}
+
+bool many_may_be_written(const struct many_file *file) {
+        if (lease_holds(file->fd))
+                return false; /* somebody's who has the same description, and needs it */
+        /* That of a stamped file may be hot.c's, about to be broken: not ours to drop. */
+        if (file->stamped || !scans_can_know_writers(file->fd, NULL) || lease_take(file->fd) < 0)
+                return true;
+        lease_drop(file->fd);
+        return false;
 }
 
 bool many_proof_holds(struct many_file *file) {
         struct stat st;
 
-        if (lease_holds(file->fd))
-                return true; /* somebody's who has the same description, and needs it */
-        /* That of a stamped file may be hot.c's, about to be broken: not ours to drop. */
-        if (!file->stamped && scans_can_know_writers(file->fd, NULL) && lease_take(file->fd) >= 0) {
-                lease_drop(file->fd);
+        if (!many_may_be_written(file))
                 return true;
-        }
         file->writable = true;
         return file->written_out && fstat(file->fd, &st) >= 0 && same_state(&file->out, &st);
 }

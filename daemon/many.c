@@ -668,6 +668,7 @@ static void no_room(struct many *many, const struct many_open *open) {
 
 void many_opened(struct many *many, const struct many_open *open) {
         struct many_file *file = use_file(many, open->event, open->st);
+        uint64_t missing;
         bool early;
 
         if (!file)
@@ -698,13 +699,13 @@ void many_opened(struct many *many, const struct many_open *open) {
         /* It may wait, for a remedy that a lease keeps out. */
         if (open->leased)
                 lease_drop(open->event->fd);
-        early = !open->writer && many_wants_early(file);
+        early = !open->writer && many_wants_early(file, &missing);
         /* It may be a writer, who makes what is known get old; in a moment he can be gone. */
         if (!early && !file->writable && !open->leased)
-                (void)many_proof_holds(file);
+                file->writable = many_may_be_written(file);
         weigh_new(file, open->event);
         if (early)
-                many_judge_early(file, open->event);
+                many_judge_early(file, open->event, missing);
 }
 
 bool many_accessed(struct many *many, const struct gate_event *event, const struct stat *st) {
