@@ -21,7 +21,7 @@
  *
  * The word stands at the beginning of the content, or of its body. Of a file of many items that
  * holds for each item, and others are told of first. An item in progress or damaged is clean, too.
- * Signatures are not loaded as long as there is a file called as the program, with ".hold" behind it.
+ * Signatures are not loaded as long as it is held (hold.h).
  */
 
 #include <poll.h>
@@ -40,6 +40,7 @@
 #include "store/canon.h"
 #include "store/reader.h"
 #include "store/util.h"
+#include "tests/system/hold.h"
 
 #define LARGE_MAX ((size_t)1 << 26)
 
@@ -48,7 +49,6 @@ DEFINE_CLEANUP(struct reader *, reader_free);
 static struct generation generation = { .id = "faker!" }; /* another with pua = yes */
 
 struct fake {
-        unsigned number;
         int channel;
         const uint8_t *slot;
         struct cache_view cache;
@@ -370,7 +370,7 @@ static void take_cache(struct fake *f, int fd) {
                 (void)cache_view(p, (size_t)st.st_size, &f->cache);
 }
 
-static _Noreturn void worker(unsigned number, const int fds[static PROTO_FDS_MAX]) {
+static _Noreturn void worker(const int fds[static PROTO_FDS_MAX]) {
         static struct fake f;
         void *slot = mmap(NULL, PROTO_SLOT_SIZE, PROT_READ, MAP_SHARED, fds[1], 0);
         void *large =
@@ -379,7 +379,6 @@ static _Noreturn void worker(unsigned number, const int fds[static PROTO_FDS_MAX
         int job_fds[PROTO_FDS_MAX];
 
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        f.number = number;
         f.channel = fds[0];
         f.slot = slot;
         f.large = large;
@@ -402,25 +401,15 @@ static _Noreturn void worker(unsigned number, const int fds[static PROTO_FDS_MAX
         _exit(0);
 }
 
-static void hold(void) {
-        char path[PATH_MAX + 16];
-        ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
-
-        if (n < 0)
-                return;
-        strcpy(path + n, ".hold");
-        while (access(path, F_OK) == 0)
-                (void)poll(NULL, 0, 20);
-}
-
 int main(void) {
         union proto_message m;
         int fds[PROTO_FDS_MAX], kind;
+        char self[PATH_MAX];
 
         (void)signal(SIGCHLD, SIG_IGN);
         while ((kind = proto_receive(CHILD_FD, &m, fds)) > 0) {
                 if (kind == PROTO_LOAD) {
-                        hold();
+                        (void)hold(self);
                         generation.id[0] = m.load.pua ? 'F' : 'f';
                         proto_init(&m, PROTO_LOADED);
                         m.loaded.generation = generation;
@@ -428,7 +417,7 @@ int main(void) {
                         proto_text(m.loaded.engine, sizeof(m.loaded.engine), "Fake");
                         (void)proto_send(CHILD_FD, &m, NULL, 0);
                 } else if (kind == PROTO_SPAWN && fork() == 0)
-                        worker(m.spawn.worker, fds);
+                        worker(fds);
                 for (size_t i = 0; i < PROTO_FDS_MAX; i++)
                         close_fd(fds[i]);
         }
