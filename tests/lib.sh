@@ -219,6 +219,17 @@ $STORES_CONF
 END
 }
 
+# Writes the configuration and has it read again.
+reload_config() {
+    local before
+    before=$(reloads)
+    write_config
+    kill -HUP "$DAEMON_PID"
+    wait_until 30 reloaded "$before" || fail 'the configuration was not taken'
+}
+reloads() { count_lines '^storescand: config-reloaded: '; }
+reloaded() { (($(reloads) > $1)); }
+
 # run_storescand [PREFIX-COMMAND...]: in the background, logging to $LOG; does not wait.
 run_storescand() {
     : >"$LOG"

@@ -43,14 +43,9 @@ watches_are() { (($(watches) == $1)); }
 only_above_is_left() { (($(watches) <= none + 1)); } # the folder that the store lies in
 # reload STORES
 reload() {
-    local before
-    before=$(count_lines '^storescand: config-reloaded: ')
     STORES_CONF=$1
-    write_config
-    kill -HUP "$DAEMON_PID"
-    wait_until 20 has_reloaded "$before" || fail 'the configuration was not read again'
+    reload_config
 }
-has_reloaded() { (($(count_lines '^storescand: config-reloaded: ') > $1)); }
 STORES_CONF=
 add_store other "$WORK/other/mail"
 without=$STORES_CONF

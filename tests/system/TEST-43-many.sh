@@ -102,6 +102,10 @@ expect() {
     [[ $got == $wanted ]] || fail "$FSTYPE: session '$name', $*: $got instead of $wanted"
 }
 
+# is_served NAME OFFSET: a page of clean mail.
+is_served() { [[ $(ask "$1" pread "$2" 4096) == 'ok 4096 clean' ]]; }
+is_denied() { [[ $(ask "$1" pread "$2" 4096) == EPERM ]]; }
+
 leave() {
     local name
     for name; do
@@ -462,10 +466,6 @@ exchanged_content() {
     wait_until 60 is_denied reader "${BODY[4]}" || fail "$FSTYPE: what came unseen to a file at rest is served"
     leave reader
 }
-# shellcheck disable=SC2317 # wait_until calls it
-is_served() { [[ $(ask "$1" pread "$2" 4096) == "ok "*clean ]]; }
-is_denied() { [[ $(ask "$1" pread "$2" 4096) == EPERM ]]; }
-
 mdboxes() {
     local file=$R/mdbox/user/storage/m.1 way
     store_file mdbox "$file" "${SICK[@]}"
@@ -766,9 +766,6 @@ hear() {
     read -r -t $((60 * PATIENCE)) -u "${FROM[$1]}" line || fail "no answer in session $1"
     expect_equal "$line" "$2" "session $1"
 }
-
-# shellcheck disable=SC2317 # wait_until calls it
-is_served() { [[ $(ask "$1" pread "$2" 4096) == 'ok 4096 clean' ]]; }
 
 stuck_workers() {
     local file word

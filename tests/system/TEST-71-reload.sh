@@ -177,15 +177,6 @@ stop_storescand
 
 # ---- The configuration ----
 
-reloads() { count_lines '^storescand: config-reloaded: '; }
-reloaded() { (($(reloads) >= $1)); }
-# Writes the configuration and has it read, for the N-th time.
-reload_config() {
-    write_config
-    kill -HUP "$DAEMON_PID"
-    wait_until 30 reloaded "$1" || fail "the configuration was not taken: number $1"
-}
-
 say 'stores come and go, and change'
 SCANNER_CONF=${SCANNER_CONF%$'\n'*}
 mkdir "$WORK/dirs"
@@ -205,7 +196,7 @@ expect_denied "$WORK/dirs/stays/b/cur/evil" "$WORK/dirs/goes/b/cur/evil"
 expect_readable "$WORK/dirs/comes/b/cur/evil" "$WORK/dirs/goes/b/cur/clean"
 STORES_CONF=$KEPT
 add_store comes "$WORK/dirs/comes" marks=directories
-reload_config 1
+reload_config
 expect_denied "$WORK/dirs/stays/b/cur/evil" "$WORK/dirs/comes/b/cur/evil"
 expect_readable "$WORK/dirs/goes/b/cur/evil"
 wait_for_line "store-left: Store 'goes'"
@@ -221,7 +212,7 @@ add_store mail "$WORK/mail"
 add_store stays "$WORK/dirs/stays" marks=directories on_infected=detect
 SCANNER_CONF+=$'\nscan_timeout = 20s'
 GATE_CONF='hot_files = 200'
-reload_config 2
+reload_config
 expect_readable "$WORK/dirs/stays/b/cur/evil" "$WORK/dirs/comes/b/cur/evil"
 expect_denied "$WORK/mail/a/cur/evil.5"
 wait_for_line 'config-reloaded: .*2 stores; a restart is needed for \[gate\] hot_files'
@@ -229,7 +220,7 @@ wait_for_line 'config-reloaded: .*2 stores; a restart is needed for \[gate\] hot
 say 'other limits are another engine'
 changes=$(generations)
 SCANNER_CONF=${SCANNER_CONF/workers = 3/workers = 2}$'\nmax_files = 9000'
-reload_config 3
+reload_config
 wait_generations $((changes + 1))
 # Those of the engine before end when they are through with what they are at.
 wait_until 20 workers_are 2 || fail "there are $(worker_pids | wc -l) workers, not 2"
@@ -252,7 +243,7 @@ wait_for_line "config-refused: .*/proc"
 expect_readable "$WORK/dirs/stays/b/cur/evil"
 expect_denied "$WORK/mail/a/cur/evil.5"
 STORES_CONF=$KEPT
-reload_config 4
+reload_config
 expect_denied "$WORK/dirs/stays/b/cur/evil"
 
 say 'a store in another one, and one that is kept in another format'
@@ -264,12 +255,12 @@ cp "$WORK/evil-box" "$WORK/nest/box"
 NEST_CONF=$STORES_CONF
 add_store outer "$WORK/nest" marks=directories
 add_store inner "$WORK/nest/inner" marks=directories
-reload_config 5
+reload_config
 expect_denied "$WORK/nest/b/cur/evil" "$WORK/nest/inner/b/cur/evil"
 expect_readable "$WORK/nest/box" # no mail of a Maildir
 STORES_CONF=$NEST_CONF
 add_store inner "$WORK/nest/inner" marks=directories
-reload_config 6
+reload_config
 expect_readable "$WORK/nest/b/cur/evil"
 expect_denied "$WORK/nest/inner/b/cur/evil"
 mkdir -p "$WORK/nest/inner/b/.new/cur"
@@ -278,16 +269,16 @@ new_is_denied() { ! read_file "$WORK/nest/inner/b/.new/cur/evil"; }
 wait_until 20 new_is_denied || fail 'a new folder of the inner store is not guarded'
 STORES_CONF=$NEST_CONF
 add_store boxes "$WORK/nest" format=mbox marks=directories
-reload_config 7
+reload_config
 # An mbox is not denied but replaced: the first store that wants that.
 box_is_replaced() { read_file "$WORK/nest/box" >"$WORK/box" && ! cmp -s "$WORK/box" "$WORK/evil-box"; }
 wait_until 20 box_is_replaced || fail 'a message of an mbox that came by a reload is not replaced'
 STORES_CONF=$NEST_CONF
 add_store boxes "$WORK/nest" marks=directories
-reload_config 8
+reload_config
 expect_denied "$WORK/nest/b/cur/evil" "$WORK/nest/inner/b/cur/evil"
 STORES_CONF=$NEST_CONF
-reload_config 9
+reload_config
 expect_readable "$WORK/nest/b/cur/evil" "$WORK/nest/inner/b/cur/evil" "$WORK/nest/box"
 stop_readers
 stop_storescand

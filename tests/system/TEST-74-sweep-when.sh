@@ -56,6 +56,22 @@ signatures() {
 }
 changed_to() { (($(count_lines '^storescand: generation-changed: ') >= $1)); }
 
+# hold_anew SET: a sweep is under way that is to start anew, by signatures SET + 1, and is kept from it; what is
+# written down is the pass before, which is number $pass + 1.
+hold_anew() {
+    again mail 'after_update = yes' 'rate = 1'
+    pass=$(state mail pass)
+    signatures "$1"
+    wait_until 30 changed_to 1 || fail 'the signatures were not taken up'
+    wait_until 20 comes_on mail $((pass + 1)) || fail 'the sweep does not come on'
+    touch "$WORK/bin/storescan-sweep.hold"
+    signatures $(($1 + 1))
+    wait_until 30 changed_to 2 || fail 'the signatures were not taken up'
+    wait_until 20 has_begun 2 || fail 'the sweep did not start anew'
+    wait_until 20 sweep_runs || fail 'the sweep does not run'
+    expect_state mail pass $((pass + 1))
+}
+
 setup
 source "$(dirname "$0")/../bus.sh"
 start_bus
@@ -141,17 +157,7 @@ mkdir "$WORK/bin"
 cp "$BUILD/tests/system/held-sweep" "$WORK/bin/storescan-sweep"
 cp "$BUILD/daemon/sweep/storescan-sweep" "$WORK/bin/storescan-sweep.real"
 export STORESCAN_SWEEP=$WORK/bin/storescan-sweep
-again mail 'after_update = yes' 'rate = 1'
-pass=$(state mail pass)
-signatures 60
-wait_until 30 changed_to 1 || fail 'the signatures were not taken up'
-wait_until 20 comes_on mail $((pass + 1)) || fail 'the sweep does not come on'
-touch "$WORK/bin/storescan-sweep.hold"
-signatures 61
-wait_until 30 changed_to 2 || fail 'the signatures were not taken up'
-wait_until 20 has_begun 2 || fail 'the sweep did not start anew'
-wait_until 20 sweep_runs || fail 'the sweep does not run'
-expect_state mail pass $((pass + 1))
+hold_anew 60
 kill -KILL "$(sweep_pid)"
 wait_for_line "sweep-failed: The process that swept store 'mail' died"
 # And with other settings it is another process.
@@ -164,18 +170,8 @@ expect_state mail mixed 0
 stop_storescand
 
 say 'one that is stopped before it has started anew does so when it is started'
-again mail 'after_update = yes' 'rate = 1'
-pass=$(state mail pass)
-signatures 62
-wait_until 30 changed_to 1 || fail 'the signatures were not taken up'
-wait_until 20 comes_on mail $((pass + 1)) || fail 'the sweep does not come on'
-touch "$WORK/bin/storescan-sweep.hold"
+hold_anew 62
 wait_until 20 has_name || fail 'storescand is not on the bus'
-signatures 63
-wait_until 30 changed_to 2 || fail 'the signatures were not taken up'
-wait_until 20 has_begun 2 || fail 'the sweep did not start anew'
-wait_until 20 sweep_runs || fail 'the sweep does not run'
-expect_state mail pass $((pass + 1))
 "$STORESCANCTL" sweep stop mail
 kill -KILL "$(sweep_pid)"
 wait_for_line "sweep-stopped: "
