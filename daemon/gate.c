@@ -150,6 +150,7 @@ static int open_group(struct gate_kernel *kernel, FILE *errors) {
         probe = fanotify_mark(fd, FAN_MARK_ADD, FAN_PRE_ACCESS, -1, NULL);
         kernel->pre_access = kernel->pre_content && probe < 0 && errno == EBADF;
         kernel->ranges = kernel->pre_access && kernel_is(6, 18);
+        kernel->overlay = kernel_is(6, 5);
         return fd;
 }
 

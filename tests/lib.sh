@@ -281,6 +281,9 @@ wait_for_line() {
     wait_until "${2:-20}" grep -Eq -- "$1" "$LOG" || fail "no line '$1' in the log"
 }
 
+# Whether one message of a file can be denied, and others not: not before Linux 6.18.
+kernel_has_ranges() { wait_for_line 'Kernel: .* range events' && grep -q 'range events yes' "$LOG"; }
+
 count_lines() { grep -Ec -- "$1" "$LOG" || true; }
 
 # counter KEY: its value now.
