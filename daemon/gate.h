@@ -27,8 +27,8 @@ struct gate_kernel {
         bool pre_content; /* FAN_CLASS_PRE_CONTENT */
         bool fd_error;    /* FAN_REPORT_FD_ERROR: events whose fd could not be made are told */
         bool pre_access;  /* FAN_PRE_ACCESS (6.14): range events, for files of many items */
-        bool overlay; /* opens through an overlayfs above a store are told (6.5, bc2473c90fca) */
-        bool ranges;  /* their ranges can be relied on (6.18; mmap(2)'s were wrong before) */
+        bool ranges;      /* their ranges can be relied on (6.18; mmap(2)'s were wrong before) */
+        bool overlay;     /* opens through an overlayfs on top are told (6.5, bc2473c90fca) */
 };
 
 enum gate_access {

@@ -607,18 +607,20 @@ static void on_pause(void *userdata) {
                 tell_status(m, false);
 }
 
+static const char *yes_no(bool b) {
+        return b ? "yes" : "no";
+}
+
 static void log_kernel(struct manager *m) {
         const struct gate_kernel *k = gate_kernel(m->gate);
+        const char *ranges = k->pre_access && !k->ranges ? "not relied on" : yes_no(k->pre_access);
 
         journal_say(m->journal, EVENT_KERNEL, NULL,
                     "Kernel: pre-content events %s, event fd errors told %s, range events %s, "
-                    "opens through "
-                    "an overlayfs above a store seen %s; up to %u opens at once, and %u hot files.",
-                    k->pre_content ? "yes" : "no", k->fd_error ? "yes" : "no",
-                    k->ranges       ? "yes"
-                    : k->pre_access ? "not relied on"
-                                    : "no",
-                    k->overlay ? "yes" : "no", max_held(m->config), max_hot(m->config));
+                    "opens through an overlayfs above a store seen %s; up to %u opens at once, and "
+                    "%u hot files.",
+                    yes_no(k->pre_content), yes_no(k->fd_error), ranges, yes_no(k->overlay),
+                    max_held(m->config), max_hot(m->config));
 }
 
 /* Without it what the admin allows is blocked: no reason not to guard. */
