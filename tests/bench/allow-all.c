@@ -8,7 +8,9 @@
  *
  * --accesses: also every access to a file that is open (FAN_PRE_ACCESS), as mailboxes that are one
  * file need it. --ignore PATH: a bare ignore mark on that file, or on each below that folder, for all
- * of it: what the kernel alone costs where nobody has to be asked. --stamps: asks the kernel what
+ * of it: what the kernel alone costs where nobody has to be asked. --changes: with storescand's other marks,
+ * too, that tell of writes (FAN_MODIFY, to a group of their own), of which it hears before it answers, as
+ * everybody must who knows what was in a mailbox a moment ago. --stamps: asks the kernel what
  * nobody can leave out who believes stamps (the stamp, its file's times, by a lease whether somebody
  * writes), and allows every open all the same.
  */
@@ -36,6 +38,7 @@ static struct fanotify_event_metadata events[BATCH];
 static struct fanotify_response answers[BATCH];
 static struct iovec iov[BATCH];
 static bool stamps;
+static int changes = -EBADF;
 
 /* The lease goes with the descriptor. A file without a stamp, or with a writer, is not what is measured. */
 static bool ask(int fd) {
@@ -73,9 +76,26 @@ static int answer(int group, ssize_t size) {
         return 0;
 }
 
+/* What was written until now; nothing is made of it. */
+static void hear(void) {
+        char told[4096];
+
+        if (changes >= 0)
+                (void)!read(changes, told, sizeof(told));
+}
+
 static void fail(const char *path) {
         fprintf(stderr, "Failed to watch %s: %s.\n", path, strerror(errno));
         exit(EXIT_FAILURE);
+}
+
+static void tell_changes(const char *folder) {
+        changes = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_CLOEXEC | FAN_NONBLOCK |
+                                        FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
+                                O_RDONLY | O_LARGEFILE | O_CLOEXEC);
+        if (changes < 0 || fanotify_mark(changes, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_MODIFY,
+                                         AT_FDCWD, folder) < 0)
+                fail(folder);
 }
 
 static void ignore(int group, uint64_t mask, const char *path) {
@@ -95,6 +115,7 @@ static void ignore(int group, uint64_t mask, const char *path) {
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "accesses", no_argument, NULL, 'a' },
+                { "changes", no_argument, NULL, 'c' },
                 { "ignore", required_argument, NULL, 'i' },
                 { "stamps", no_argument, NULL, 's' },
                 {},
@@ -102,6 +123,7 @@ int main(int argc, char *argv[]) {
         unsigned class = FAN_CLASS_CONTENT;
         uint64_t mask = FAN_OPEN_PERM;
         const char *ignored[IGNORED_MAX];
+        bool told = false;
         size_t n_ignored = 0;
         int group, c, r = 0;
 
@@ -111,6 +133,7 @@ int main(int argc, char *argv[]) {
                         class = FAN_CLASS_PRE_CONTENT;
                         mask |= FAN_PRE_ACCESS;
                         break;
+                case 'c': told = true; break;
                 case 'i':
                         if (n_ignored < IGNORED_MAX)
                                 ignored[n_ignored++] = optarg;
@@ -119,8 +142,8 @@ int main(int argc, char *argv[]) {
                 default: return EXIT_FAILURE;
                 }
         if (optind + 1 != argc) {
-                fprintf(stderr, "Usage: allow-all [--accesses] [--stamps] [--ignore PATH]... "
-                                "FOLDER-ON-THE-FILE-SYSTEM\n");
+                fprintf(stderr, "Usage: allow-all [--accesses] [--changes] [--stamps] "
+                                "[--ignore PATH]... FOLDER-ON-THE-FILE-SYSTEM\n");
                 return EXIT_FAILURE;
         }
         group = fanotify_init(class | FAN_CLOEXEC | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
@@ -130,12 +153,15 @@ int main(int argc, char *argv[]) {
                 fail(argv[optind]);
         for (size_t i = 0; i < n_ignored; i++)
                 ignore(group, mask, ignored[i]);
+        if (told)
+                tell_changes(argv[optind]);
         printf("ready\n");
         (void)fflush(stdout);
 
         while (r >= 0) {
                 ssize_t n = read(group, events, sizeof(events));
 
+                hear();
                 if (n > 0)
                         r = answer(group, n);
                 else if (n == 0 || errno != EINTR)

@@ -11,9 +11,9 @@ BEGIN {
     split("listener on the same CPU,listener on another CPU", place_names, ",")
     n_kinds = split("small-4096 small-65536 large-4096 large-65536", kinds, " ")
     split("5 MB by 4 KiB,5 MB by 64 KiB," megabytes " MB by 4 KiB," megabytes " MB by 64 KiB", titles, ",")
-    n_rows = split("none ignored hot allow-all writable clamonacc", rows, " ")
+    n_rows = split("none ignored hot allow-all same-marks writable clamonacc", rows, " ")
     split("no listener,ignore mark alone,storescand read-only,allow-all for writing," \
-          "storescand for writing,clamonacc", names, ",")
+          "same marks for writing,storescand for writing,clamonacc", names, ",")
 }
 
 function table(place,    i, k, row) {
@@ -34,9 +34,10 @@ function table(place,    i, k, row) {
 function deliveries(    p) {
     printf "\nDelivering 20 MB by 8 KiB in ms\n"
     for (p = 1; p <= n_places; p++)
-        printf "%-24s  no listener %s, allow-all %s, storescand %s\n", place_names[p], \
-            spread(of_rounds("none-deliver", places[p], "wall_nsec", 1e-6)), \
+        printf "%-24s  no listener %s, allow-all %s, same marks %s, storescand %s\n", \
+            place_names[p], spread(of_rounds("none-deliver", places[p], "wall_nsec", 1e-6)), \
             spread(of_rounds("allow-all-deliver", places[p], "wall_nsec", 1e-6)), \
+            spread(of_rounds("same-marks-deliver", places[p], "wall_nsec", 1e-6)), \
             spread(of_rounds("storescand-deliver", places[p], "wall_nsec", 1e-6))
 }
 
@@ -86,10 +87,12 @@ function all_are(row, key, value,    p, r, n, i, list) {
 function targets(    p, m, r, list) {
     printf "\nTargets\n"
     limit_reads("hot", "ignored", 1.1, "read-only x an ignore mark alone")
-    limit_reads("writable", "allow-all", 1.3, "for writing x allow-all listener")
+    limit_reads("writable", "same-marks", 1.3, "for writing x allow-all listener with the same marks")
     for (p = 1; p <= n_places; p++) {
-        m = median(ratios("storescand-deliver", places[p], "allow-all-deliver", places[p]))
-        target(m > 0 && m <= 1.3, sprintf("delivering x allow-all listener, %s: %.2f; at most 1.30", place_names[p], m))
+        m = median(ratios("storescand-deliver", places[p], "same-marks-deliver", places[p]))
+        target(m > 0 && m <= 1.3, sprintf("delivering x that listener, %s: %.2f; at most 1.30 (with marks for " \
+                                          "permission alone: %.2f)", place_names[p], m, \
+                                          median(ratios("storescand-deliver", places[p], "allow-all-deliver", places[p]))))
     }
     for (p = 1; p <= n_places; p++) {
         m = median(ratios("appended-large", places[p], "appended-small", places[p]))
