@@ -361,8 +361,9 @@ expect_readable() {
 expect_denied() {
     local file error
     for file; do
-        if error=$(read_file "$file" 2>&1 >/dev/null); then
-            breach "was not blocked: $file"
+        if error=$(read_file "$file" 2>&1 >"$WORK/not-denied"); then
+            breach "was not blocked: $file, $(grep -q 'Infected content was removed' "$WORK/not-denied" &&
+                echo replaced || head -c 200 "$WORK/not-denied" | tr -c '[:print:]' ' ')"
         fi
         [[ $error == *'Operation not permitted'* ]] || fail "blocked with another error: $error"
     done

@@ -480,7 +480,7 @@ DAEMON_PID=$(gate)
 exec {LOG_FD}<"$LOG"
 # Its file was opened by then.
 wait_until 20 counter_reaches own 1 || fail 'the file of who waited is not opened'
-"$CROWD" "$CURRENT" 1500 >"$WORK/seen" &
+"$CROWD" "$CURRENT" 1500 >"$WORK/seen" 2>&1 &
 crowd=$!
 PIDS+=("$crowd")
 wait_until 60 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
@@ -489,7 +489,7 @@ rm "$WORK/fake-worker.hold"
 wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of the mailbox waits on'
 wait "$READER" || fail 'the reader of the mailbox was refused'
 cmp "$WORK/mail/got" "$WORK/store/box/inbox" || fail 'it is not as it was'
-wait "$crowd" || fail "the crowd: $(<"$WORK/seen")"
+wait "$crowd" || fail "the crowd ended with $?: $(<"$WORK/seen")"
 grep -q ' clean_refused=0 ' "$WORK/seen" || fail "clean mail was refused: $(<"$WORK/seen")"
 
 say 'and what is read of it later raises no events of our own'
