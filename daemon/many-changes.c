@@ -383,7 +383,7 @@ static void note_changes(struct many_file *file, uint64_t size) {
                 /* Known writers, or times that were set. Digests tell soon what is still the same; a
                  * job that is under way need only look again where somebody was. */
                 spans_touch_all(&file->spans);
-                for (size_t i = 0; i < file->n_clients; i++)
+                for (size_t i = 0; i < file->n_clients && file->judging; i++)
                         touch_recent(file, &file->clients[i]);
                 if (size < file->size || file->early || !file->modified)
                         file->touched_all = true;
