@@ -62,10 +62,11 @@ int subject_open(const char *path, struct subject *ret) {
                 return -EMEDIUMTYPE;
 
         n = getxattr(fd_path(fd, buf), STAMP_XATTR, s.text, sizeof(s.text));
-        if (n < 0 && errno != ENODATA && errno != ERANGE)
+        if (n < 0 && errno != ENODATA && errno != EOPNOTSUPP && errno != ERANGE)
                 return -errno;
+        /* Where there are no such attributes there is no stamp. */
         if (n < 0)
-                s.text_error = -errno;
+                s.text_error = errno == EOPNOTSUPP ? -ENODATA : -errno;
         else {
                 s.text_size = (size_t)n;
                 s.parse_error = stamp_parse(s.text, s.text_size, &s.stamp);

@@ -48,6 +48,8 @@ expect_explained "$WORK/store/alice/dovecot.index.log" no-mail allow 0
 expect_explained "$mail/empty:2,S" empty allow 0
 echo outside >"$WORK/outside"
 expect_explained "$WORK/outside" outside allow 0
+# Where there is no room for stamps.
+expect_explained /proc/version outside allow 0
 before=$(counter events)
 
 say 'asking changes nothing'
