@@ -235,16 +235,19 @@ STORES_CONF=
 make_fs killed ext4
 make_store "$WORK/killed/user" 300 1000
 make_mail "$WORK/killed/user/new/nested" eicar-nested
-add_store killed "$WORK/killed" sweep_rate=75
+# Not over before all were killed.
+add_store killed "$WORK/killed" sweep_rate=$((PATIENCE > 1 ? 10 : 75))
 STORES=$STORES_CONF
 again killed 'schedule = boot'
 scans=0
+goes_on() { [[ $(state killed status) == running ]]; }
+sweeps_or_is_over() { sweep_runs || ! goes_on; }
 for victim in sweep daemon sweep daemon daemon sweep; do
     sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
-    [[ $(state killed status) == running ]] || break
+    goes_on || break
     if [[ $victim == sweep ]]; then
-        wait_until 20 sweep_runs || fail 'the sweep was not started anew'
-        kill -KILL "$(sweep_pid)"
+        wait_until 20 sweeps_or_is_over || fail 'the sweep was not started anew'
+        kill -KILL "$(sweep_pid)" 2>/dev/null || break
         wait_for_line "sweep-failed: The process that swept store 'killed' died"
     else
         scans=$((scans + $(counter scans)))

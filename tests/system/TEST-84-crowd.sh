@@ -39,7 +39,7 @@ come() {
     PIDS+=("$crowd")
     wait_until 300 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
     "${@:-true}"
-    wait "$crowd" || fail "the crowd ended with $?: $(cat "$WORK/seen")"
+    wait "$crowd" || fail "the crowd ended with $?: $(tr '\n' ' ' <"$WORK/seen")"
     printf '   saw: %s\n' "$(tail -n 1 "$WORK/seen")"
     expect_equal "$(seen infected_read)" 0 'infected content that could be read'
     expect_equal "$(seen infected_refused)" $((OPENERS / 10)) 'infected content that was refused'
@@ -106,5 +106,5 @@ PIDS+=("$SERVER")
 wait_until 20 waits_at_gate "$SERVER" || fail 'an open behind the crowd does not wait'
 stop_storescand
 wait "$SERVER" || fail "a mail server was denied its index: $(<"$WORK/got")"
-wait "$crowd" || fail "the crowd ended with $?: $(cat "$WORK/seen")"
+wait "$crowd" || fail "the crowd ended with $?: $(tr '\n' ' ' <"$WORK/seen")"
 expect_equal "$(seen infected_read)" 0 'infected content that could be read'

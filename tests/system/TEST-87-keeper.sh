@@ -489,7 +489,7 @@ rm "$WORK/fake-worker.hold"
 wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of the mailbox waits on'
 wait "$READER" || fail 'the reader of the mailbox was refused'
 cmp "$WORK/mail/got" "$WORK/store/box/inbox" || fail 'it is not as it was'
-wait "$crowd" || fail "the crowd ended with $?: $(<"$WORK/seen")"
+wait "$crowd" || fail "the crowd ended with $?: $(tr '\n' ' ' <"$WORK/seen")"
 grep -q ' clean_refused=0 ' "$WORK/seen" || fail "clean mail was refused: $(<"$WORK/seen")"
 
 say 'and what is read of it later raises no events of our own'

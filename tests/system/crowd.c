@@ -101,6 +101,14 @@ static _Noreturn void take_part(unsigned first, unsigned n) {
         _exit(0);
 }
 
+/* Of this process and those that it makes. */
+static void make_room(void) {
+        struct rlimit limit = { THREADS_MAX + 100, THREADS_MAX + 100 }, is;
+
+        if (getrlimit(RLIMIT_NOFILE, &is) >= 0 && is.rlim_cur < limit.rlim_cur)
+                (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int list_files(const char *folder) {
         DIR *dir = opendir(folder);
         const struct dirent *entry;
@@ -167,6 +175,7 @@ int main(int argc, char **argv) {
         wanted = (unsigned)strtoul(argv[2], NULL, 10);
         if (wanted == 0)
                 return 2;
+        make_room();
         if (list_files(argv[1]) != 0 || pipe2(start, O_CLOEXEC) < 0 || pipe2(made, O_CLOEXEC) < 0)
                 return fail(argv[1]);
         crowd = mmap(NULL, sizeof(*crowd) + wanted * sizeof(crowd->took_nsec[0]),
