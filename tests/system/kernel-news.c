@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "daemon/fan-event.h"
 #include "tests/system/kernel.h"
 
 /* ---- News of folders ---- */
@@ -52,19 +53,21 @@ static struct news parse_news(const struct fanotify_event_metadata *e, int mount
 
 /* The news of the one folder that is among what is queued. */
 static struct news next_news(int group, int mount) {
-        char buffer[4096] __attribute__((aligned(8)));
         struct pollfd poll_fd = { .fd = group, .events = POLLIN };
-        const struct fanotify_event_metadata *e = (const void *)buffer;
         struct news news = {};
+        union fan_event event;
+        char buffer[4096];
+        const char *at = buffer;
+        size_t left;
         ssize_t n;
 
         expect_equal(poll(&poll_fd, 1, PATIENCE_MSEC), 1);
         n = read(group, buffer, sizeof(buffer));
         expect(n > 0);
-        for (; FAN_EVENT_OK(e, n); e = FAN_EVENT_NEXT(e, n))
-                if (e->mask & FAN_ONDIR) {
+        for (left = (size_t)n; fan_event_next(&at, &left, &event);)
+                if (event.metadata.mask & FAN_ONDIR) {
                         expect_equal(news.mask, 0);
-                        news = parse_news(e, mount);
+                        news = parse_news(&event.metadata, mount);
                 }
         expect(news.mask != 0);
         return news;
