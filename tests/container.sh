@@ -93,6 +93,12 @@ install_storescan() {
     tar -C "$WORK/dest" -c . | tar -C "$WORK/root" -x --keep-directory-symlink --no-overwrite-dir
     install -d "$WORK/root/srv/signatures" "$WORK/root/etc/storescan/conf.d"
     cp "$SIGNATURES"/* "$WORK/root/srv/signatures/"
+    # What tests/run --sanitizers tells programs.
+    if [[ -n ${ASAN_OPTIONS-} ]]; then
+        install -d "$WORK/root/etc/systemd/system/service.d"
+        printf '[Service]\nEnvironment=ASAN_OPTIONS=%s UBSAN_OPTIONS=%s\n' "$ASAN_OPTIONS" "${UBSAN_OPTIONS-}" \
+            >"$WORK/root/etc/systemd/system/service.d/sanitizers.conf"
+    fi
     systemctl --root="$WORK/root" enable storescand.service 2>"$WORK/enable.log" ||
         fail "systemctl enable: $(<"$WORK/enable.log")"
     journalctl --root="$WORK/root" --update-catalog

@@ -42,6 +42,7 @@ pack() {
     add_storescan
     printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >"$ROOT/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$ROOT/etc/group"
+    printf "ASAN_OPTIONS='%s' UBSAN_OPTIONS='%s'\n" "${ASAN_OPTIONS-}" "${UBSAN_OPTIONS-}" >"$ROOT/settings"
     pack_root "$SOURCE/tests/system/old-kernel-guest.sh"
 }
 

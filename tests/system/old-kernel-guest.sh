@@ -5,7 +5,9 @@
 # /init of the virtual machine that TEST-30-old-kernel.sh boots: runs the kernel tests and storescand
 # there and prints TAP, each line with the prefix "guest: ". Owns the machine, which it switches off.
 
-export PATH=/bin
+# shellcheck disable=SC1091 # ASAN_OPTIONS and UBSAN_OPTIONS
+. /settings
+export PATH=/bin ASAN_OPTIONS UBSAN_OPTIONS
 CONF=/run/storescan.conf
 LOG=/run/log
 STORE=/store/ext4
