@@ -363,7 +363,7 @@ expect_denied() {
     for file; do
         if error=$(read_file "$file" 2>&1 >"$WORK/not-denied"); then
             breach "was not blocked: $file, $(grep -q 'Infected content was removed' "$WORK/not-denied" &&
-                echo replaced || head -c 200 "$WORK/not-denied" | tr -c '[:print:]' ' ')"
+                echo replaced || tr -c '[:print:]' ' ' <"$WORK/not-denied" | cut -c 1-200)"
         fi
         [[ $error == *'Operation not permitted'* ]] || fail "blocked with another error: $error"
     done

@@ -9,7 +9,7 @@ KEEPER=$BUILD/daemon/keeper/storescan-keeper
 KEEPER_PID=
 PROGRAM=$STORESCAND
 HOW=()
-TARGET_MS=${TARGET_MS:-3000}
+TARGET_MS=${TARGET_MS:-$((3000 * PATIENCE))}
 [[ -x $KEEPER ]] || fail "no $KEEPER: build first"
 # For a storescand that does not lie beside them.
 export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker
