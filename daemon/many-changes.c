@@ -359,7 +359,8 @@ static void follow_allow_list(struct many_file *file) {
 }
 
 /* Whether what was there is where it was: the one who made the file grow was let at its end last (of
- * a write with O_APPEND the kernel tells the file position, which is another one at the first). Ranges may also be inserted and cut out (fallocate(2)), and all that lies behind them moves. */
+ * a write with O_APPEND the kernel tells the file position, which is another one at the first). Ranges
+ * may also be inserted and cut out (fallocate(2)), and all that lies behind them moves. */
 static bool only_grew(struct many_file *file, uint64_t size) {
         const struct client *client = file->writer > 0 ? find_client(file, file->writer) : NULL;
 
@@ -383,8 +384,9 @@ static void note_changes(struct many_file *file, uint64_t size) {
                 /* Known writers, or times that were set. Digests tell soon what is still the same; a
                  * job that is under way need only look again where somebody was. */
                 spans_touch_all(&file->spans);
-                for (size_t i = 0; i < file->n_clients && file->judging; i++)
-                        touch_recent(file, &file->clients[i]);
+                if (file->judging)
+                        for (size_t i = 0; i < file->n_clients; i++)
+                                touch_recent(file, &file->clients[i]);
                 if (size < file->size || file->early || !file->modified)
                         file->touched_all = true;
         }

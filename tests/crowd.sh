@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What it takes to have more threads at once than the system has room for: put_back, which tests/lib.sh
-# calls at the end, undoes it. Sourced behind lib.sh.
+# A crowd of openers, and what it takes to have more threads at once than the system has room for: put_back,
+# which tests/lib.sh calls at the end, undoes that. Sourced behind lib.sh.
 #
 # shellcheck disable=SC2034,SC2317 # of and for the scripts that source this
 
@@ -22,3 +22,13 @@ put_back() {
     local setting
     for setting in "${CROWD_WAS[@]}"; do echo "${setting#*=}" >"/proc/sys/${setting%%=*}"; done
 }
+
+# crowd_comes FOLDER N: so many set out to open the folder's files; $WORK/seen has what they saw in the end.
+crowd_comes() {
+    "$CROWD" "$1" "$2" >"$WORK/seen" 2>&1 &
+    CROWD_PID=$!
+    PIDS+=("$CROWD_PID")
+    wait_until 300 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
+}
+
+crowd_goes() { wait "$CROWD_PID" || fail "the crowd ended with $?: $(tr '\n' ' ' <"$WORK/seen")"; }

@@ -34,12 +34,9 @@ seen() { tr ' ' '\n' <"$WORK/seen" | sed -n "s/^$1=//p"; }
 
 # come [WHAT-MEANWHILE]: all of them; that is done when all have asked.
 come() {
-    "$CROWD" "$CUR" "$OPENERS" >"$WORK/seen" 2>&1 &
-    local crowd=$!
-    PIDS+=("$crowd")
-    wait_until 300 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
+    crowd_comes "$CUR" "$OPENERS"
     "${@:-true}"
-    wait "$crowd" || fail "the crowd ended with $?: $(tr '\n' ' ' <"$WORK/seen")"
+    crowd_goes
     printf '   saw: %s\n' "$(tail -n 1 "$WORK/seen")"
     expect_equal "$(seen infected_read)" 0 'infected content that could be read'
     expect_equal "$(seen infected_refused)" $((OPENERS / 10)) 'infected content that was refused'
@@ -88,13 +85,10 @@ echo index >"$WORK/store/user/dovecot.index"
 start_storescand prlimit --nofile=$DESCRIPTORS:$DESCRIPTORS env STORESCAN_WORKER="$WORK/fake-worker"
 wait_until 20 workers_are 3 || fail 'there are not three workers'
 hold_workers
-"$CROWD" "$CUR" "$OPENERS" >"$WORK/seen" 2>&1 &
-crowd=$!
-PIDS+=("$crowd")
-wait_until 300 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
+crowd_comes "$CUR" "$OPENERS"
 all_wait() {
     local pid
-    for pid in $(children "$crowd"); do cat "/proc/$pid/task/"*/wchan | sed 's/fanotify_handle_event/&\n/g'; done |
+    for pid in $(children "$CROWD_PID"); do cat "/proc/$pid/task/"*/wchan | sed 's/fanotify_handle_event/&\n/g'; done |
         grep -c fanotify_handle_event >"$WORK/waiting"
     (($(<"$WORK/waiting") == OPENERS))
 }
@@ -106,5 +100,5 @@ PIDS+=("$SERVER")
 wait_until 20 waits_at_gate "$SERVER" || fail 'an open behind the crowd does not wait'
 stop_storescand
 wait "$SERVER" || fail "a mail server was denied its index: $(<"$WORK/got")"
-wait "$crowd" || fail "the crowd ended with $?: $(tr '\n' ' ' <"$WORK/seen")"
+crowd_goes
 expect_equal "$(seen infected_read)" 0 'infected content that could be read'

@@ -5,6 +5,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
+source "$(dirname "$0")/../crowd.sh"
 KEEPER=$BUILD/daemon/keeper/storescan-keeper
 KEEPER_PID=
 PROGRAM=$STORESCAND
@@ -453,7 +454,6 @@ kill -TERM "$KEEPER_PID"
 ended 0
 
 say 'mail that waited before is judged while more wait than may be held'
-CROWD=$BUILD/tests/system/crowd
 CURRENT=$WORK/store/said/cur
 for ((n = 0; n < 50; n++)); do echo "clean $n" >"$CURRENT/crowd-$n"; done
 rm "$CURRENT/infected"
@@ -480,16 +480,13 @@ DAEMON_PID=$(gate)
 exec {LOG_FD}<"$LOG"
 # Its file was opened by then.
 wait_until 20 counter_reaches own 1 || fail 'the file of who waited is not opened'
-"$CROWD" "$CURRENT" 1500 >"$WORK/seen" 2>&1 &
-crowd=$!
-PIDS+=("$crowd")
-wait_until 60 grep -q '^opening$' "$WORK/seen" || fail 'the crowd does not come'
+crowd_comes "$CURRENT" 1500
 wait_until 60 counter_reaches pressure 1 || fail 'there is no pressure, so nothing is tested'
 rm "$WORK/fake-worker.hold"
 wait_until 30 test ! -e "/proc/$READER" || fail 'the reader of the mailbox waits on'
 wait "$READER" || fail 'the reader of the mailbox was refused'
 cmp "$WORK/mail/got" "$WORK/store/box/inbox" || fail 'it is not as it was'
-wait "$crowd" || fail "the crowd ended with $?: $(tr '\n' ' ' <"$WORK/seen")"
+crowd_goes
 grep -q ' clean_refused=0 ' "$WORK/seen" || fail "clean mail was refused: $(<"$WORK/seen")"
 
 say 'and what is read of it later raises no events of our own'
