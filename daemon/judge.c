@@ -141,8 +141,10 @@ static bool becomes_hot(struct judge *judge, int fd, const struct stat *st,
                                     });
 }
 
-static void overloaded(struct judge *judge, int fd, const struct config_store *store) {
-        bool allow = policy_allows(store, VERDICT_UNKNOWN);
+/* Who would write is not let in whatever on_error says where a stamp would outlive him. */
+static void overloaded(struct judge *judge, int fd, const struct config_store *store,
+                       bool stamped_writer) {
+        bool allow = policy_allows(store, VERDICT_UNKNOWN) && !stamped_writer;
 
         judge->stats->undecided++;
         gate_answer(judge->gate, fd, allow, false);
@@ -213,7 +215,7 @@ static void judge_mail(struct judge *judge, const struct gate_event *event,
                         r = scans_begin(judge->scans, subject);
         }
         if (r < 0)
-                overloaded(judge, subject->fd, subject->store);
+                overloaded(judge, subject->fd, subject->store, subject->withdraw);
 }
 
 /* An access to a file that is open already. */

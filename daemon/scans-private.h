@@ -40,6 +40,7 @@ struct scan {
         bool leased;    /* a read lease is on fd */
         bool withdraw;  /* the stamp on the file is to go before the answer */
         bool old_stamp; /* likewise, if something is found */
+        bool judged;    /* whether it goes is settled */
         bool hashed;    /* in the table: may be joined */
         bool late;      /* a deadline passed */
         bool suspect;   /* older signatures found it infected */

@@ -96,14 +96,16 @@ static bool is_current(const struct scan *scan) {
                (running && memcmp(&scan->job.generation, running, sizeof(*running)) == 0);
 }
 
-/* A scan under way of this very content: its lease says that nobody wrote since it began. */
-static struct scan *find_scan(struct scans *scans, const struct stat *st) {
+/* A scan under way of this very content: its lease says that nobody wrote since it began. By another
+ * name the file may be in another store, whose policy and deadline are others; NULL: any. */
+static struct scan *find_scan(struct scans *scans, const struct stat *st,
+                              const struct config_store *store) {
         struct scan *scan;
 
         LIST_FOREACH(scan, &scans->buckets[bucket_of(st->st_dev, st->st_ino)], bucket)
                 if (scan->dev == st->st_dev && scan->ino == st->st_ino &&
-                    scan->size == (uint64_t)st->st_size && is_current(scan) &&
-                    lease_holds(scan->fd))
+                    scan->size == (uint64_t)st->st_size && (!store || scan->store == store) &&
+                    is_current(scan) && lease_holds(scan->fd))
                         return scan;
         return NULL;
 }
@@ -268,6 +270,7 @@ static void scan_done(struct pool_job *job, const struct pool_result *result) {
                 pool_submit(scans->pool, job);
                 return;
         }
+        scan->judged = true;
         /* A newer stamp may not come to be. */
         if (scan->withdraw || (scan->old_stamp && (scan->verdict == VERDICT_INFECTED ||
                                                    scan->verdict == VERDICT_UNSCANNABLE)))
@@ -406,7 +409,7 @@ int scans_begin(struct scans *scans, const struct scan_subject *subject) {
 }
 
 bool scans_has(struct scans *scans, const struct stat *st) {
-        return find_scan(scans, st);
+        return find_scan(scans, st, NULL);
 }
 
 /* A sweep that does not believe all that a scan for others does makes its own. */
@@ -416,15 +419,17 @@ static bool is_enough(const struct scan *scan, const struct sweep_manner *sweep)
 }
 
 bool scans_join(struct scans *scans, const struct scan_subject *subject) {
-        struct scan *scan = find_scan(scans, subject->st);
+        struct scan *scan = find_scan(scans, subject->st, subject->store);
         struct waiter *w;
 
-        if (!scan || !is_enough(scan, subject->sweep))
+        if (!scan || !is_enough(scan, subject->sweep) ||
+            (subject->withdraw && !scan->withdraw && scan->judged))
                 return false;
         w = malloc(sizeof(*w));
         if (!w)
                 return false;
         scans->stats->joined++;
+        scan->withdraw |= subject->withdraw;
         /* The scan's own says of the content what there is to say; this one would last until the answer,
          * and keep out the remedy that the answer waits for. */
         if (subject->leased)

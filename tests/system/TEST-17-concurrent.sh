@@ -8,6 +8,8 @@ make_fs store ext4 128M
 root=$WORK/store
 make_maildir "$root/user"
 add_store store "$root"
+make_maildir "$root/lax/user"
+add_store lax "$root/lax" on_infected=detect
 # A scan that takes so long that all readers come while it runs.
 make_mail "$root/user/cur/mail" clean -s 900000
 make_mail "$root/user/cur/virus" eicar-nested -s 900000
@@ -70,6 +72,24 @@ expect_equal "$(counter scans)" 1 'scans'
 say '64 readers of a file that is handed over as a descriptor'
 together_for_one_scan "$root/user/cur/slow-large"
 expect_equal "$(counter scans)" 2 'scans'
+
+say 'readers of one file by the names of two stores: each is told what its own store does'
+printf 'INFECTED\n' >"$root/lax/user/cur/two"
+ln "$root/lax/user/cur/two" "$root/user/cur/two"
+hold_workers
+scans=$(counter scans)
+cat "$root/lax/user/cur/two" >"$WORK/got" &
+READER=$!
+PIDS+=("$READER")
+wait_until 20 waits_at_gate "$READER" || fail 'the reader of the store that detects does not wait'
+cat "$root/user/cur/two" >"$WORK/served" 2>/dev/null &
+STRICT=$!
+PIDS+=("$STRICT")
+wait_until 20 waits_at_gate "$STRICT" || fail 'the reader of the store that blocks does not wait'
+free_workers
+wait "$READER" || fail 'the store that detects denied it'
+wait "$STRICT" && fail "the store that blocks served: $(<"$WORK/served")"
+expect_equal "$(counter scans)" $((scans + 2)) 'scans'
 stop_storescand
 
 # In earnest: readers that come when the scan has ended, but its stamp is not written yet, may have

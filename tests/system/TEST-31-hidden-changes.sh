@@ -6,6 +6,7 @@
 
 source "$(dirname "$0")/../lib.sh"
 setup
+source "$(dirname "$0")/../sweep.sh"
 need_program setpriv
 HIDDEN_CHANGE=$BUILD/tests/system/hidden-change
 FAILED=0
@@ -114,6 +115,39 @@ for ((n = 0; n < 5; n++)); do
     dd if="$VIRUS" of="$VICTIM" conv=notrunc bs=1M status=none
     must_be_blocked "(round $n)"
 done
+end
+
+# ---- A writer who comes while his file is scanned anew: its stamp goes before he is let in ----
+
+make_fs joined tmpfs
+say joined
+root=$WORK/joined
+make_maildir "$root/user"
+VICTIM=$root/user/cur/victim
+VIRUS=$root/user/tmp/virus
+printf 'SLOWER clean clean\n' >"$VICTIM" # a time to stop its worker in
+printf 'INFECTED and so on\n' >"$VIRUS"
+chown -R "$TEST_USER" "$root/user"
+chmod 0755 "$root"
+STORES_CONF=
+add_store store "$root"
+STORES=$STORES_CONF
+cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
+chmod 0755 "$WORK/fake-worker"
+export STORESCAN_WORKER=$WORK/fake-worker STORESCAN_SWEEP=$BUILD/daemon/sweep/storescan-sweep
+start_storescand
+read_and_settle
+wait_until 20 expect_stamp "$VICTIM" c
+keep_copy
+again store 'only_unstamped = no' 'schedule = boot'
+wait_until 30 counter_reaches swept 1 || fail 'no sweep scans it anew'
+hold_workers
+as_owner "$HIDDEN_CHANGE" store "$VICTIM" "$VIRUS" &
+WRITER=$!
+PIDS+=("$WRITER")
+wait_until 20 counter_reaches joined 1 || fail 'the writer does not come while it is scanned'
+free_workers
+wait "$WRITER" || fail 'the writer was not let in'
 end
 
 expect_equal "$FAILED" 0 'viruses that could be read'
