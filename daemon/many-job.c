@@ -229,8 +229,10 @@ static void take_item(struct many_file *file, const struct proto_span *span,
                 v.verdict = VERDICT_INFECTED; /* as far as anybody knows */
         if (known && v.verdict != VERDICT_CLEAN)
                 many_distrust_stamp(file);
-        /* A range that was cut meanwhile leaves a gap: then it is not kept, and asked for again. */
-        (void)spans_set(&file->spans, span->offset, span->size, state, v.verdict, v.reason);
+        /* A range that was cut meanwhile leaves a gap: then it is not kept, and asked for again. Nothing
+         * can be said of what is not there yet, or was cut off. */
+        (void)spans_set(&file->spans, span->offset, MIN(span->size, file->size - span->offset),
+                        state, v.verdict, v.reason);
 }
 
 static void items(struct pool_job *job, const struct proto_span *spans, size_t n,
@@ -243,7 +245,7 @@ static void items(struct pool_job *job, const struct proto_span *spans, size_t n
                 many_verify_end(file, false); /* a writer waits */
         for (size_t i = 0; i < n && spans[i].offset < file->size; i++)
                 take_item(file, &spans[i], item);
-        file->judged_to = spans[n - 1].offset + spans[n - 1].size;
+        file->judged_to = MIN(spans[n - 1].offset + spans[n - 1].size, file->size);
         if (!file->job_proven)
                 many_proof_lacks(file, spans[0].offset, file->judged_to);
         many_settle_tail(file);

@@ -232,9 +232,10 @@ void worker_lost(struct worker *w, enum reason reason) {
         }
 }
 
-/* A job of many items has more time, the more it got done. */
+/* A job of many items has more time, the more it got done: of what there is, whatever it says. */
 static uint64_t time_for(const struct worker *w, const struct bay *bay) {
-        uint64_t done = bay->message.many ? bay->told - bay->message.from : 0;
+        uint64_t end = MIN(bay->told, bay->message.size);
+        uint64_t done = bay->message.many && end > bay->message.from ? end - bay->message.from : 0;
 
         return w->pool->config->worker_timeout_usec +
                MIN(done / PROGRESS_MIN, (uint64_t)UINT32_MAX) * USEC_PER_SEC;
@@ -390,6 +391,7 @@ static bool items_fit(struct bay *bay, const struct proto_span *spans, size_t n)
 
         for (size_t i = 0; i < n; i++) {
                 if (spans[i].offset != at || at >= bay->message.to ||
+                    spans[i].size > INT64_MAX - at ||
                     !reason_fits(bay->worker, bay, spans[i].reason) ||
                     (spans[i].how == ITEM_CACHED && !bay->message.use_cache) ||
                     (spans[i].how == ITEM_HUB &&

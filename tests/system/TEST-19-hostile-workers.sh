@@ -12,6 +12,9 @@ PATIENT=$SCANNER_CONF
 add_store s "$WORK/store"
 cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
 chmod 0755 "$WORK/fake-worker"
+make_fs box ext4
+mkdir "$WORK/box/u"
+add_store b "$WORK/box" format=mbox
 start() { start_storescand env STORESCAN_WORKER="$WORK/fake-worker"; }
 start
 
@@ -74,6 +77,13 @@ wait_for_line "Denied open of '.*/hang' by .*: could not be scanned \(timeout\)"
 wait_for_line 'Worker . took too long and was killed; its content has now cost two workers' 30
 expect_equal "$(counter workers_hung)" 2 'workers killed'
 expect_no_stamp "$mail/hang"
+
+say 'a worker that claims to have done more than there is has no more time for that'
+printf 'From a@example.org Sat Nov 28 08:00:00 2026\nSubject: x\n\nLIE-SIZE\n\n' >"$WORK/box/u/inbox"
+read_file "$WORK/box/u/inbox" >/dev/null || true # of this one message it can say what it likes
+hung_are() { (($(counter workers_hung) == $1)); }
+wait_until 30 hung_are 3 || fail "$(counter workers_hung) workers were killed, not 3"
+expect_no_stamp "$WORK/box/u/inbox"
 
 say 'on_error = allow lets failed scans through, and says so'
 stop_storescand

@@ -17,6 +17,7 @@
  *     LIE-VERDICT     a verdict that does not exist
  *     LIE-GAP         of many items: tell nothing of this one
  *     LIE-END         of many items: say that this was the last one
+ *     LIE-SIZE        of many items: say that this one is far larger than the file, then hang
  *     anything else   clean
  *
  * The word stands at the beginning of the content, or of its body. Of a file of many items that
@@ -228,8 +229,12 @@ static void tell_item(struct fake *f, struct proto_span *span, const struct byte
                 m.items.n = 1;
                 m.items.spans[0] = *span;
         }
+        if (says(c, "LIE-SIZE"))
+                m.items.spans[0].size = UINT64_C(1) << 52;
         if (!says(c, "LIE-GAP"))
                 tell(f, &m, c);
+        while (says(c, "LIE-SIZE"))
+                (void)pause();
 }
 
 /* Whether it was the last one that is told of. */
