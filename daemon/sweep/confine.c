@@ -90,12 +90,10 @@ int confine_calls(char problem[static CONFINE_PROBLEM_MAX]) {
         static const unsigned commands[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
         /* Refused, not killed for: a C library that asks for one thing more goes on without. */
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-        int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
+        int r = confinement_begin(ctx, calls, ELEMENTSOF(calls));
 
         if (r == 0)
-                r = confinement_allow(ctx, calls, ELEMENTSOF(calls));
-        if (r == 0)
-                r = confinement_allow_data(ctx);
+                r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
         if (r == 0)
                 r = confinement_allow_fcntl(ctx, commands, ELEMENTSOF(commands));
         /* Opens for reading, and nothing that makes or empties a file. */

@@ -4,7 +4,7 @@
 /* Shuts storescan-sweep in: it may list folders and open files for reading, and write to what it has
  * open already. */
 
-#define CONFINE_PROBLEM_MAX 160
+#define CONFINE_PROBLEM_MAX 256
 
 /* The lowest CPU and idle disk priority, of all threads that are still to come. */
 void confine_priority(void);
