@@ -2,8 +2,8 @@
 
 /*
  * Part of fragile-worker, which is storescan-worker with an engine that has faults: content with
- * "FRAGILE: crash" in it makes it crash, and "FRAGILE: hang" hang. (A symbol of the program comes before
- * that of a library.)
+ * "FRAGILE: crash" in it makes it crash, "FRAGILE: hang" hang, and other words try what escapes.c has.
+ * (A symbol of the program comes before that of a library.)
  */
 
 #include <clamav.h>
@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "tests/system/escapes.h"
 
 typedef cl_error_t scan_fn(cl_fmap_t *map, const char *filename, const char **name,
                            unsigned long *scanned, const struct cl_engine *engine,
@@ -23,6 +25,16 @@ static size_t content_size;
 
 static bool has(const char *text) {
         return content && memmem(content, content_size, text, strlen(text));
+}
+
+static void try_escapes(void) {
+        static const char mark[] = "FRAGILE: ";
+        const char *at = content ? memmem(content, content_size, mark, strlen(mark)) : NULL;
+
+        if (at) {
+                at += strlen(mark);
+                escapes_try(at, content_size - (size_t)(at - (const char *)content));
+        }
 }
 
 cl_fmap_t *cl_fmap_open_memory(const void *start, size_t size) {
@@ -42,6 +54,7 @@ cl_error_t cl_scanmap_callback(cl_fmap_t *map, const char *filename, const char 
                 abort();
         while (has("FRAGILE: hang"))
                 usleep(100000);
+        try_escapes();
         content = NULL;
         return real(map, filename, name, scanned, engine, options, context);
 }
