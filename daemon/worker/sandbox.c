@@ -3,7 +3,8 @@
 /*
  * Owns the lists of what is allowed. Landlock says which files, seccomp which system calls; a
  * worker is under the loader's filters as well as its own, so that its list must be part of the
- * loader's. Lists were made from traces of scans of every file type, intact and mutated.
+ * loader's. Lists were made from traces of scans of every file type, intact and mutated;
+ * tests/filters makes such traces.
  */
 
 #include "daemon/worker/sandbox.h"
