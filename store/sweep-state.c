@@ -121,14 +121,14 @@ static bool take(struct in *in, const char *word) {
 
 static uint64_t take_number(struct in *in) {
         const char *begin = in->p;
+        bool overflow = false;
         uint64_t v = 0;
 
         for (; in->p && in->p < in->end && *in->p >= '0' && *in->p <= '9'; in->p++)
-                if (__builtin_mul_overflow(v, UINT64_C(10), &v) ||
-                    __builtin_add_overflow(v, (uint64_t)(*in->p - '0'), &v))
-                        begin = in->p = NULL;
+                overflow = overflow || __builtin_mul_overflow(v, UINT64_C(10), &v) ||
+                           __builtin_add_overflow(v, (uint64_t)(*in->p - '0'), &v);
         /* One text for each number. */
-        if (!in->p || in->p == begin || (*begin == '0' && in->p > begin + 1))
+        if (!in->p || overflow || in->p == begin || (*begin == '0' && in->p > begin + 1))
                 in->p = NULL;
         return v;
 }
