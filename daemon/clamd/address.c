@@ -85,6 +85,9 @@ int clamd_address_parse(const char *word, size_t n, struct clamd_address *ret) {
                 if (parse_number(star + 1, CLAMD_WEIGHT_MAX, &a.weight) < 0)
                         return -EINVAL;
                 *star = '\0';
+                /* What is left would mean another weight when it is read again. */
+                if (strchr(text, '*'))
+                        return -EINVAL;
         }
         strcpy(a.text, text);
         if ((rest = startswith(text, "unix:"))) {
