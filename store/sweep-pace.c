@@ -19,6 +19,10 @@
 
 /* ---- Hours ---- */
 
+bool day_window_valid(const struct day_window *window) {
+        return window->from < MINUTES_OF_DAY && window->to < MINUTES_OF_DAY;
+}
+
 /* "HH:MM" with both digits. */
 static const char *parse_time(const char *text, uint16_t *ret) {
         unsigned v[4];

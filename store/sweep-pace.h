@@ -17,6 +17,9 @@ struct day_window {
         uint16_t from, to;
 };
 
+/* Whether both are minutes of a day; all else here takes it for granted. */
+bool day_window_valid(const struct day_window *window);
+
 #define DAY_WINDOW_TEXT_MAX 12 /* "22:00-06:00" and a NUL */
 
 /* Reads "always" or "HH:MM-HH:MM", which may go over midnight. 0 or -EINVAL. */

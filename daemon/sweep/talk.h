@@ -82,7 +82,8 @@ struct sweep_message {
                         struct day_window window;
                         uint64_t received_within_usec;
                         char name[256]; /* of the store's root */
-                        /* Roots of stores that lie in it, relative, each with a NUL. */
+                        /* Roots of stores that lie in it, relative, each with a NUL, then one more
+                         * NUL. */
                         char nested[SWEEP_NESTED_MAX];
                 } begin;
                 struct {
@@ -108,7 +109,8 @@ static inline bool sweep_message_check(const struct sweep_message *m, size_t siz
                 return m->progress.activity < _SWEEP_ACTIVITY_MAX;
         return m->kind != SWEEP_BEGIN ||
                (m->begin.format < _STORE_FORMAT_MAX && m->begin.openers > 0 &&
-                m->begin.openers <= SWEEP_OPENERS_MAX &&
+                m->begin.openers <= SWEEP_OPENERS_MAX && day_window_valid(&m->begin.window) &&
                 m->begin.name[sizeof(m->begin.name) - 1] == '\0' &&
+                m->begin.nested[SWEEP_NESTED_MAX - 2] == '\0' &&
                 m->begin.nested[SWEEP_NESTED_MAX - 1] == '\0');
 }
