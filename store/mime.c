@@ -124,11 +124,16 @@ static void find_boundary(const struct walker *w, size_t at, size_t but_level, s
 /* ---- Parts ---- */
 
 struct mime_part *mime_add(struct mime *mime, size_t parent) {
-        struct mime_part *p = reallocarray(mime->parts, mime->n + 1, sizeof(*p));
+        struct mime_part *p = mime->parts;
 
-        if (!p)
-                return NULL;
-        mime->parts = p;
+        /* At each power of two there is room for as many again: one by one, a thousand parts could
+         * be copied a thousand times. */
+        if ((mime->n & (mime->n - 1)) == 0) {
+                p = reallocarray(p, MAX(2 * mime->n, (size_t)1), sizeof(*p));
+                if (!p)
+                        return NULL;
+                mime->parts = p;
+        }
         p += mime->n++;
         *p = (struct mime_part){ .parent = parent };
         if (parent != MIME_NONE)
