@@ -256,8 +256,11 @@ static int meet_start(struct reader *reader, struct walk *walk, struct item *ite
                 return r;
         if (walk->in_header) {
                 r = end_header(reader, walk, item, end);
-                if (r < 0 || walk->believed)
+                if (r < 0)
                         return r;
+                /* Of length 0, it ends here all the same. */
+                if (walk->believed)
+                        return walk->next <= offset;
         }
         walk->message_end = end;
         walk->next = offset;
