@@ -18,6 +18,9 @@
 /* A header line, From_ lines and metadata are not longer. */
 #define FRAME_MAX 2200
 
+/* After as many scans, the limits of parts.c may be met. */
+#define SCANS_MAX 1000
+
 static const uint8_t *begin;
 static size_t total;
 static bool *scanned; /* total bytes */
@@ -58,11 +61,13 @@ static void check_judgement(const struct judgement *j, const struct judgement *a
         FUZZ_ASSERT(again->known == KNOWN_DIGEST && again->scan.verdict == VERDICT_UNKNOWN);
 }
 
-/* What of an item was not scanned is its frame. Beyond a limit there may be more. */
+/* What of an item was not scanned is its frame. Beyond a limit there may be more, though another
+ * reason may be told. */
 static void check_scanned(const struct item *item, const struct judgement *j) {
         uint64_t end = item->message_offset + item->message_size, left_out = 0;
 
-        if (j->scan.verdict == VERDICT_UNSCANNABLE && j->scan.reason == REASON_LIMITS)
+        if (j->scan.verdict == VERDICT_UNSCANNABLE &&
+            (j->scan.reason == REASON_LIMITS || n_scans >= SCANS_MAX))
                 return;
         for (uint64_t i = item->offset; i < item->offset + item->size; i++)
                 if (!scanned[i]) {
@@ -76,6 +81,7 @@ static void check_scanned(const struct item *item, const struct judgement *j) {
 static void judge_file(struct judge *judge, const struct item *items, size_t n) {
         struct judgement j = {}, again = {};
 
+        n_scans = 0;
         parts_judge_dbox(judge, begin, total, &(struct question){}, &j);
         for (size_t i = 0; i < n; i++)
                 check_scanned(&items[i], &j);
@@ -95,6 +101,7 @@ static void judge_item(struct judge *judge, enum reader_format format, const str
                 return;
         /* What lies beyond the item is for others to scan. */
         own.claimed_size = 0;
+        n_scans = 0;
         parts_judge_item(judge, format, &own, data, &(struct question){}, &j);
         parts_judge_item(judge, format, &own, data, &known, &again);
         check_judgement(&j, &again);
