@@ -15,16 +15,18 @@
 #define BARRIER_USEC (5 * USEC_PER_SEC)
 
 static const char *const names[] = {
-        [KEEP_GATE] = "gate",       [KEEP_CHANGES] = "changes", [KEEP_NEWS] = "news",
-        [KEEP_ORPHANS] = "orphans", [KEEP_LEGACY] = "legacy",   [KEEP_BEFORE] = "gate-before",
+        [KEEP_GATE] = KEEP_GATE_NAME, [KEEP_CHANGES] = "changes", [KEEP_NEWS] = "news",
+        [KEEP_ORPHANS] = "orphans",   [KEEP_LEGACY] = "legacy",   [KEEP_BEFORE] = KEEP_BEFORE_NAME,
 };
 
 void keep_take(struct keep *keep) {
+        const char *alone = getenv(KEEPER_ALONE);
         char **given = NULL;
         int n = sd_listen_fds_with_names(1, &given);
 
         *keep = (struct keep){ .kept = getenv("NOTIFY_SOCKET") != NULL,
-                               .alone = getenv(KEEPER_ALONE) != NULL };
+                               .alone = alone != NULL,
+                               .last = alone && streq(alone, KEEPER_LAST) };
         for (int i = 0; i < _KEEP_MAX; i++)
                 keep->fds[i] = -EBADF;
         for (int i = 0; i < n; i++) {
@@ -65,13 +67,23 @@ void keep_put(struct keep *keep, enum keep_what what, int fd) {
         keep->kept = sd_pid_notify_with_fds(0, 0, state, &fd, 1) > 0;
 }
 
-void keep_drop(const struct keep *keep, const struct notify *notify, enum keep_what what) {
+static void tell_drop(const struct notify *notify, enum keep_what what) {
         char state[128];
 
-        if (!keep->kept)
-                return;
         snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", names[what]);
         (void)notify_send(notify, state);
+}
+
+void keep_drop(const struct keep *keep, const struct notify *notify, enum keep_what what) {
+        if (keep->kept)
+                tell_drop(notify, what);
+}
+
+void keep_let_go(const struct keep *keep, const struct notify *notify) {
+        if (!keep->alone)
+                return;
+        tell_drop(notify, KEEP_BEFORE);
+        tell_drop(notify, KEEP_GATE);
 }
 
 void keep_finish(struct keep *keep) {

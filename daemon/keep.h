@@ -20,13 +20,20 @@ enum keep_what {
         _KEEP_MAX
 };
 
-/* Set by a keeper behind which nobody else keeps anything. */
+/* Of those that have openers, to whom else they are called so. */
+#define KEEP_GATE_NAME   "gate"
+#define KEEP_BEFORE_NAME "gate-before"
+
+/* Set by a keeper behind which nobody else keeps anything: to KEEPER_LAST for who is started to answer those who
+ * wait, and to end. */
 #define KEEPER_ALONE "STORESCAN_KEEPER_ALONE"
+#define KEEPER_LAST  "last"
 
 struct keep {
         bool put;           /* it was given something since keep_finish() */
         bool kept;          /* there is a service manager, and it took what it was given */
         bool alone;         /* it is a keeper, which opens the stores when it is told to end */
+        bool last;          /* and it was: nobody comes after us, whoever ends us */
         int fds[_KEEP_MAX]; /* of the process before; -EBADF: none. Whoever takes one sets that */
 };
 
@@ -41,6 +48,10 @@ void keep_put(struct keep *keep, enum keep_what what, int fd);
 
 /* What was kept there need not be any more. Waits for nobody: where that can't be told, it stays. */
 void keep_drop(const struct keep *keep, const struct notify *notify, enum keep_what what);
+
+/* To a keeper that is alone: nobody waits any more, nor will. Behind the last answer: until it is told, it has another
+ * process answer those who wait. */
+void keep_let_go(const struct keep *keep, const struct notify *notify);
 
 /* Sleeps, for a limited time, until the manager has all that it was given. */
 void keep_finish(struct keep *keep);

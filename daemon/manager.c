@@ -180,9 +180,10 @@ static void take_signal(struct manager *m, const struct signalfd_siginfo *info) 
         case SIGTERM:
         case SIGINT:
                 m->ending = true;
-                /* Nobody is started in our place: what waits has to get its answer from us. */
+                /* Of several that come before it is taken the kernel keeps the first alone, which
+                 * need not be the keeper's: keep_let_go(). */
                 if (m->keep.alone && (pid_t)info->ssi_pid == getppid())
-                        m->keep.kept = false;
+                        m->keep.last = true;
                 break;
         case SIGHUP: manager_reload(m); break;
         case SIGUSR1: print_stats(m); break;
@@ -1219,12 +1220,17 @@ static bool end_gate(struct manager *m) {
         clean = turn_until_idle(m, gate_is_idle, END_USEC) && clean;
         gate_drain(m->gate);
         gate_flush(m->gate);
+        keep_let_go(&m->keep, &m->notify);
         return clean;
 }
 
 static void end(struct manager *m) {
         bool clean = true;
 
+        /* Nobody is started in our place: what waits has to get its answer from us. Who tells us later, when we
+         * leave that to the next one, finds it kept, and starts one for that. */
+        if (m->keep.last)
+                m->keep.kept = false;
         (void)notify_send(&m->notify, m->keep.kept ? "STOPPING=1\nSTATUS=Ending."
                                                    : "STOPPING=1\nSTATUS=Opening the stores.");
         m->ending = true;

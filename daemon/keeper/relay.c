@@ -65,6 +65,13 @@ static void drop(struct relay *relay, const char *name) {
         relay->n_kept = left;
 }
 
+bool relay_keeps(const struct relay *relay, const char *name) {
+        for (size_t i = 0; i < relay->n_kept; i++)
+                if (streq(relay->kept[i].name, name))
+                        return true;
+        return false;
+}
+
 static void take_kept(struct relay *relay) {
         char **names = NULL;
         int n = sd_listen_fds_with_names(1, &names);

@@ -56,6 +56,9 @@ static inline bool relay_listens(const struct relay *relay) {
 /* Takes all that this process has told; at its end, what it left too, however much waits. Others have no say. */
 void relay_receive(struct relay *relay, pid_t pid, bool ended);
 
+/* Whether something of that name is kept. */
+bool relay_keeps(const struct relay *relay, const char *name);
+
 /* Passes on as much as the manager takes now. */
 void relay_pass(struct relay *relay);
 

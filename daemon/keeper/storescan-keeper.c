@@ -12,8 +12,10 @@
  * manager, which keeps the same fds, sees it and begins anew. Where there is none, or one that keeps nothing,
  * nobody else would: it is tried on, once a second. Without anything that is kept there is nothing to be careful of, and no reason to try again.
  *
- * Told to end while there is none, or one that dies of it, where nobody else keeps anything: another is started to end,
- * since a storescand alone can answer those who wait. One that can't be run is not waited for.
+ * Told to end while there is none, or one that ends without letting go of the group, where nobody else keeps
+ * anything: another is started to end, since a storescand alone can answer those who wait. One that can't be run is
+ * not waited for. How the one before ended says nothing: whom somebody else told to end, as who tells all
+ * processes does, leaves those who wait to the next one.
  *
  * The end of the last that holds the group lets all who wait through, so that it is what relay_close() does
  * last, behind all that could still need it.
@@ -177,7 +179,7 @@ static _Noreturn void become(const struct keeper *k, pid_t parent) {
         /* What a terminal sends to a whole group reaches us alone, so that it knows who ends it. */
         (void)setpgid(0, 0);
         (void)unsetenv(KEEPER_ALONE);
-        if (!k->managed && setenv(KEEPER_ALONE, "yes", 1) < 0)
+        if (!k->managed && setenv(KEEPER_ALONE, k->last ? KEEPER_LAST : "yes", 1) < 0)
                 _exit(NOT_RUN);
         have_in_effect(UINT32_MAX);
         (void)sigemptyset(&set);
@@ -216,9 +218,14 @@ static void start(struct keeper *k) {
                 relay_tell(&k->relay, "WATCHDOG=1");
 }
 
+/* Somebody may wait, whom the end of the last that holds the group would let through. */
+static bool has_openers(const struct relay *relay) {
+        return relay_keeps(relay, KEEP_GATE_NAME) || relay_keeps(relay, KEEP_BEFORE_NAME);
+}
+
 /* Whether there is still to be one, behind which the stores are open. */
 static bool start_last(struct keeper *k, uint64_t now) {
-        if (k->managed || k->aborts || k->last || k->relay.n_kept == 0)
+        if (k->managed || k->aborts || k->last || !has_openers(&k->relay))
                 return false;
         k->last = k->stopped = true;
         k->start_usec = now;
@@ -230,7 +237,7 @@ static void decide(struct keeper *k, uint64_t now) {
         bool wait = false;
         char text[64];
 
-        if (k->relay.ends && k->status != 0 && start_last(k, now)) {
+        if (k->relay.ends && start_last(k, now)) {
                 k->wait_until = now + LEFT_USEC;
                 say(LOG_WARNING, "storescand %s; it is started again, to answer who waits.",
                     how(k->status, text));

@@ -500,6 +500,50 @@ kill -TERM "$KEEPER_PID"
 ended 0
 export STORESCAN_WORKER=$BUILD/daemon/worker/storescan-worker
 
+say 'storescand is told to end by others than its keeper, and so is that: who waits is not let through'
+# As by pkill, or by who shuts a machine down: each process gets a signal, in any order.
+is_dead() { [[ $(awk '/^State:/ { print $2 }' "/proc/$1/status") == Z ]]; }
+# took_term PID: SIGTERM does not wait for it.
+took_term() { ((!(0x$(awk '/^ShdPnd:/ { print $2 }' "/proc/$1/status") & 1 << 14))); }
+keeper_first() {
+    kill -TERM "$KEEPER_PID"
+    kill -TERM "$1"
+}
+# The kernel keeps one of two that wait.
+merged() {
+    kill -STOP "$1"
+    kill -TERM "$1"
+    kill -TERM "$KEEPER_PID"
+    wait_until 20 took_term "$KEEPER_PID" || fail 'the keeper takes no signal'
+    kill -CONT "$1"
+}
+while_it_ends() {
+    kill -TERM "$1"
+    wait_until 20 took_term "$1" || fail 'storescand takes no signal'
+    kill -TERM "$KEEPER_PID"
+}
+when_it_has_ended() {
+    kill -STOP "$KEEPER_PID"
+    kill -TERM "$1"
+    wait_until 20 is_dead "$1" || fail 'storescand goes on'
+    kill -TERM "$KEEPER_PID"
+    kill -CONT "$KEEPER_PID"
+}
+for order in keeper_first merged while_it_ends when_it_has_ended; do
+    run_keeper
+    stop_workers "$(gate)"
+    { cat "$WORK/mail/infected" && echo "$order"; } >"$WORK/store/infected/tmp/$order"
+    mv "$WORK/store/infected/tmp/$order" "$WORK/store/infected/new/$order"
+    begin_reading "$WORK/store/infected/new/$order"
+    "$order" "$(gate)"
+    ! wait "$INFECTED" || breach "infected mail was read: $order"
+    [[ ! -s $WORK/mail/evil ]] || breach "some of infected mail was read: $order"
+    ended 0
+    wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
+    expect_equal "$(count_lines '^storescand: stopped: Stores are open from here on')" 1 "ends that open the stores: $order"
+    detects || fail 'the store is not open'
+done
+
 say 'the keeper is killed: storescand does not go on unsupervised'
 run_keeper
 FOLDER=$(socket_folder)

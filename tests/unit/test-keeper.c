@@ -229,9 +229,10 @@ START_TEST(test_keeps_and_passes) {
         tell("FDSTOREREMOVE=1\nFDNAME=other");
         listen_to(getpid());
         ck_assert(has_writer(p[0]));
+        ck_assert(relay_keeps(&relay, "gate") && !relay_keeps(&relay, "gat"));
         tell("FDSTOREREMOVE=1\nFDNAME=gate");
         listen_to(getpid());
-        ck_assert(!has_writer(p[0]));
+        ck_assert(!has_writer(p[0]) && !relay_keeps(&relay, "gate"));
         ck_assert_uint_eq(relay.n_kept, 0);
         close(p[0]);
         ck_assert_uint_eq(open_fds(), before);
