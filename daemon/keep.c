@@ -25,6 +25,7 @@ void keep_take(struct keep *keep) {
         int n = sd_listen_fds_with_names(1, &given);
 
         *keep = (struct keep){ .kept = getenv("NOTIFY_SOCKET") != NULL,
+                               .keeper = getenv(KEEPER) != NULL,
                                .alone = alone != NULL,
                                .last = alone && streq(alone, KEEPER_LAST) };
         for (int i = 0; i < _KEEP_MAX; i++)
@@ -87,7 +88,7 @@ void keep_let_go(const struct keep *keep, const struct notify *notify) {
 }
 
 void keep_finish(struct keep *keep) {
-        if (keep->kept && keep->put)
+        if (keep->kept && keep->put && !keep->keeper)
                 keep->kept = sd_notify_barrier(0, BARRIER_USEC) > 0;
         keep->put = false;
 }

@@ -24,16 +24,20 @@ enum keep_what {
 #define KEEP_GATE_NAME   "gate"
 #define KEEP_BEFORE_NAME "gate-before"
 
+/* Set by a keeper: it has what it was given, whatever a service manager behind it does. */
+#define KEEPER "STORESCAN_KEEPER"
+
 /* Set by a keeper behind which nobody else keeps anything: to KEEPER_LAST for who is started to answer those who
  * wait, and to end. */
 #define KEEPER_ALONE "STORESCAN_KEEPER_ALONE"
 #define KEEPER_LAST  "last"
 
 struct keep {
-        bool put;           /* it was given something since keep_finish() */
-        bool kept;          /* there is a service manager, and it took what it was given */
-        bool alone;         /* it is a keeper, which opens the stores when it is told to end */
-        bool last;          /* and it was: nobody comes after us, whoever ends us */
+        bool put;    /* it was given something since keep_finish() */
+        bool kept;   /* there is a service manager or a keeper, and it took what it was given */
+        bool keeper; /* it is a keeper */
+        bool alone;  /* it is a keeper, which opens the stores when it is told to end */
+        bool last;   /* and it was: nobody comes after us, whoever ends us */
         int fds[_KEEP_MAX]; /* of the process before; -EBADF: none. Whoever takes one sets that */
 };
 
@@ -53,7 +57,8 @@ void keep_drop(const struct keep *keep, const struct notify *notify, enum keep_w
  * process answer those who wait. */
 void keep_let_go(const struct keep *keep, const struct notify *notify);
 
-/* Sleeps, for a limited time, until the manager has all that it was given. */
+/* Sleeps, for a limited time, until the manager has all that it was given; else it is not known to keep it. A keeper
+ * has it at once, and sees to it that the manager gets it before its own end. */
 void keep_finish(struct keep *keep);
 
 /* Closes those that nobody took. */

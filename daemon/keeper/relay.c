@@ -118,6 +118,7 @@ static void put(struct relay *relay, const char *text, size_t size, int *fds, si
                 q = malloc(sizeof(*q) + size);
         if (!q) {
                 relay->not_passed += relay->manager.sock >= 0;
+                relay->lost = relay->lost || (n_fds > 0 && relay->manager.sock >= 0);
                 close_fds(fds, n_fds);
                 return;
         }
@@ -171,8 +172,10 @@ void relay_pass(struct relay *relay) {
                         r = send_to_manager(relay, q);
                 if (r == -EAGAIN || r == -EINTR)
                         return;
-                if (r < 0)
+                if (r < 0) {
                         relay->not_passed++;
+                        relay->lost = relay->lost || q->n_fds > 0;
+                }
                 relay->first = q->next;
                 if (!relay->first)
                         relay->last = &relay->first;
@@ -335,7 +338,7 @@ static bool has_fds(const struct relay *relay) {
 
 /* What the manager is to keep goes with us otherwise. It may wait for an open itself, which our end would let
  * through: so not for ever. */
-static void deliver(struct relay *relay) {
+bool relay_deliver(struct relay *relay) {
         uint64_t now = now_usec(), until = now + DELIVER_USEC;
 
         relay_pass(relay);
@@ -346,12 +349,13 @@ static void deliver(struct relay *relay) {
                 relay_pass(relay);
                 now = now_usec();
         }
+        return !relay->lost && !has_fds(relay);
 }
 
 void relay_close(struct relay *relay) {
         struct relay_queued *q;
 
-        deliver(relay);
+        (void)relay_deliver(relay);
         while ((q = relay->first)) {
                 relay->first = q->next;
                 close_fds(q->fds, q->n_fds);

@@ -38,14 +38,15 @@ struct relay {
         bool ready;          /* the storescand of now has said that it is */
         unsigned refused;    /* messages and fds that were not taken */
         unsigned not_passed; /* that the manager could not be given */
+        bool lost;           /* some of them with what it was to keep */
 };
 
 /* Takes what the manager has kept, and makes the socket; of the environment only what is storescand's is left.
  * 0, or negative errno: nothing of it is left to be closed. */
 int relay_open(struct relay *relay);
 
-/* Closes what is kept, too: the last step. Waits a little for a manager that has not been given yet all that it is
- * to keep: nobody is left whom that could keep waiting, but those who are let through else. */
+/* Closes what is kept, too: the last step, and relay_deliver() before: nobody is left whom that could keep waiting,
+ * but those who are let through else. */
 void relay_close(struct relay *relay);
 
 /* Whether it is time to listen. */
@@ -61,6 +62,10 @@ bool relay_keeps(const struct relay *relay, const char *name);
 
 /* Passes on as much as the manager takes now. */
 void relay_pass(struct relay *relay);
+
+/* The same, and waits a little for a manager that has not been given yet all that it is to keep. Whether it has been:
+ * else our end lets through who waits. */
+bool relay_deliver(struct relay *relay);
 
 /* Passes on words of our own. */
 void relay_tell(struct relay *relay, const char *text);

@@ -14,8 +14,9 @@
  *
  * Told to end while there is none, or one that ends without letting go of the group, where nobody else keeps
  * anything: another is started to end, since a storescand alone can answer those who wait. One that can't be run is
- * not waited for. How the one before ended says nothing: whom somebody else told to end, as who tells all
- * processes does, leaves those who wait to the next one.
+ * not waited for. The same holds where the service manager can't be given what it is to keep. How the one before
+ * ended says nothing: whom somebody else told to end, as who tells all processes does, leaves those who wait to the
+ * next one.
  *
  * The end of the last that holds the group lets all who wait through, so that it is what relay_close() does
  * last, behind all that could still need it.
@@ -179,7 +180,9 @@ static _Noreturn void become(const struct keeper *k, pid_t parent) {
         /* What a terminal sends to a whole group reaches us alone, so that it knows who ends it. */
         (void)setpgid(0, 0);
         (void)unsetenv(KEEPER_ALONE);
-        if (!k->managed && setenv(KEEPER_ALONE, k->last ? KEEPER_LAST : "yes", 1) < 0)
+        if (setenv(KEEPER, "yes", 1) < 0 ||
+            ((!k->managed || k->last) &&
+             setenv(KEEPER_ALONE, k->last ? KEEPER_LAST : "yes", 1) < 0))
                 _exit(NOT_RUN);
         have_in_effect(UINT32_MAX);
         (void)sigemptyset(&set);
@@ -225,7 +228,8 @@ static bool has_openers(const struct relay *relay) {
 
 /* Whether there is still to be one, behind which the stores are open. */
 static bool start_last(struct keeper *k, uint64_t now) {
-        if (k->managed || k->aborts || k->last || !has_openers(&k->relay))
+        if (k->aborts || k->last || !has_openers(&k->relay) ||
+            (k->managed && relay_deliver(&k->relay)))
                 return false;
         k->last = k->stopped = true;
         k->start_usec = now;
@@ -385,7 +389,7 @@ static void tell_end(const struct keeper *k) {
 
         if (k->relay.n_kept == 0)
                 return;
-        if (!k->managed)
+        if (!k->managed || k->last)
                 say(k->relay.ends ? LOG_NOTICE : LOG_ERR,
                     "storescand %s: the stores are OPEN from here on.", how(k->status, text));
         else if (WIFEXITED(k->status) && WEXITSTATUS(k->status) == EX_CONFIG)

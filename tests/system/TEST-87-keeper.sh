@@ -299,7 +299,6 @@ HOW=(--manager)
 run_keeper env "NOTIFY_SOCKET=$WORK/notify" WATCHDOG_USEC=30000000
 wait_until 20 grep -q '^READY=1' "$WORK/told" || fail "the manager was told: $(<"$WORK/told")"
 expect_equal "$(grep -c '^FDSTORE=1' "$WORK/told")" 5 'fds that the manager was given'
-grep -q '^BARRIER=1' "$WORK/told" || fail 'the manager was not asked whether it has all'
 kill -KILL "$(gate)"
 wait_until 20 started 2 || fail 'it did not come back'
 wait_until 20 grep -q '^STATUS=storescand is started again' "$WORK/told" || fail 'the manager was not told of the kill'
@@ -330,6 +329,24 @@ for _ in 1 2 3; do
     expect_readable "$WORK/store/clean/cur/fixed-1"
 done
 
+say 'nor is a store opened by the restart of a storescand that began when the service manager did not read'
+kill -KILL "$KEEPER_PID" "$MANAGER"
+ended 137
+start_manager
+kill -STOP "$MANAGER"
+run_keeper env "NOTIFY_SOCKET=$WORK/notify"
+! grep 'not-kept' "$LOG" >&2 || fail 'it says that nobody keeps the marks'
+before=$(gate)
+stop_workers "$before"
+{ cat "$WORK/mail/infected" && echo restart; } >"$WORK/store/infected/tmp/restart"
+mv "$WORK/store/infected/tmp/restart" "$WORK/store/infected/new/restart"
+begin_reading "$WORK/store/infected/new/restart"
+kill -TERM "$before"
+until started 2; do expect_denied "$WORK/store/infected/cur/fixed-1"; done
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+! grep 'are open from here on$' "$LOG" >&2 || fail 'it has opened the stores'
+
 say 'aborted, as by the watchdog: storescand goes, even one that hangs, and the keeper as well'
 kill -STOP "$(gate)"
 kill -ABRT "$KEEPER_PID"
@@ -342,7 +359,7 @@ start_manager
 : >"$WORK/told"
 kill -STOP "$MANAGER"
 # All that its socket holds.
-python3 - "$WORK/notify" <<'PYTHON'
+cat >"$WORK/fill.py" <<'PYTHON'
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.setblocking(False)
@@ -352,6 +369,8 @@ try:
 except BlockingIOError:
     pass
 PYTHON
+fill() { python3 "$WORK/fill.py" "$WORK/notify"; }
+fill
 run_keeper env "NOTIFY_SOCKET=$WORK/notify"
 kill -ABRT "$KEEPER_PID"
 is_ending() { ! gate; }
@@ -359,6 +378,23 @@ wait_until 10 is_ending || fail 'storescand goes on'
 kill -CONT "$MANAGER"
 ended 134
 wait_until 5 fds_told 5 || fail "the manager was told: $(<"$WORK/told")"
+kill -KILL "$MANAGER"
+wait "$MANAGER" 2>/dev/null || true
+
+say 'stopped where the service manager can not be given what it is to keep: who waits is not let through'
+start_manager
+kill -STOP "$MANAGER"
+fill
+run_keeper env "NOTIFY_SOCKET=$WORK/notify"
+stop_workers "$(gate)"
+{ cat "$WORK/mail/infected" && echo full; } >"$WORK/store/infected/tmp/full"
+mv "$WORK/store/infected/tmp/full" "$WORK/store/infected/new/full"
+begin_reading "$WORK/store/infected/new/full"
+kill -TERM "$KEEPER_PID"
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+ended 0
+wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
 kill -KILL "$MANAGER"
 wait "$MANAGER" 2>/dev/null || true
 

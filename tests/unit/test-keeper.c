@@ -375,6 +375,31 @@ START_TEST(test_new_manager) {
 }
 END_TEST
 
+/* Whether our end would let through who waits. */
+START_TEST(test_delivered) {
+        int p[2];
+
+        begin(true);
+        ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+        tell_with("FDSTORE=1\nFDNAME=gate", &p[1], 1);
+        listen_to(getpid());
+        ck_assert(relay_deliver(&relay));
+        close(manager);
+        unlink(manager_path);
+        manager = -1;
+        tell("STATUS=x");
+        tell_with("FDSTORE=1\nFDNAME=news", &p[1], 1);
+        setenv("NOTIFY_SOCKET", manager_path, 1);
+        relay_receive(&relay, getpid(), false);
+        relay_pass(&relay);
+        ck_assert_uint_eq(relay.not_passed, 2);
+        ck_assert(relay_keeps(&relay, "news") && !relay_deliver(&relay));
+        close(p[0]);
+        close(p[1]);
+        done();
+}
+END_TEST
+
 /* What a manager kept is there for the child, and what that adds is for the next. */
 START_TEST(test_handed_over) {
         char pid[16];
@@ -427,4 +452,4 @@ END_TEST
 
 UNIT_MAIN("keeper", test_passed_on, test_meaning, test_left_out, test_refused,
           test_keeps_and_passes, test_bounded, test_strangers, test_barrier, test_never_blocks,
-          test_new_manager, test_handed_over, test_private);
+          test_new_manager, test_delivered, test_handed_over, test_private);
