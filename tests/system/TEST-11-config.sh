@@ -92,9 +92,9 @@ DAEMON_PID=
 expect_equal "$status" 78 'exit status (EX_CONFIG: systemd must not start it again)'
 grep -Eq "^$CONF:2: " "$LOG" || fail 'the mistake is not in the log'
 
-# refused PATTERN: it must not start, and say why.
+# refused PATTERN [PREFIX-COMMAND...]: it must not start, and say why.
 refused() {
-    daemon_refuses
+    daemon_refuses "${@:2}"
     grep -Eq -- "$1" "$LOG" || fail "does not say '$1'"
     expect_equal "$DAEMON_STATUS" 78 'exit status (EX_CONFIG: systemd must not start it again)'
     ! grep -q '^storescand: started' "$LOG" || fail 'it said that it started'
@@ -162,6 +162,20 @@ if [[ -e $IO_URING ]]; then
 else
     say "(this kernel has no $IO_URING)"
 fi
+
+say 'a kernel that does not do what guards mail: each check that fails is named, and the fix'
+# wrong WHAT CHECK HAPPENED: storescanctl doctor names it as well, which TEST-26 shows.
+wrong() {
+    refused "^This kernel does not do what guards mail: .*; but $3\\. \\('$2'; see storescanctl doctor\\.\\)" \
+        "$BUILD/tests/system/wrong-kernel" "$1"
+    grep -qx 'Infected mail could be served, so storescand does not start. Boot another kernel.' "$LOG" ||
+        fail 'does not say what to do'
+    ! grep -q 'store-guarded' "$LOG" || fail 'it said that a store is guarded'
+}
+for check in lease-opening lease-writer lease-mapping; do wrong lease-granted $check 'it is granted'; done
+wrong lease-granted lease-break "the writer's open succeeds"
+wrong lease-refused lease 'it is refused: .*'
+wrong changes-untold modify 'nothing is queued'
 
 say 'SIGHUP takes no mistakes'
 start_storescand

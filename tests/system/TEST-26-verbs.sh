@@ -104,6 +104,14 @@ expect stats-json+ 0 --json stats
 expect metrics+ 0 metrics
 expect doctor 1 --config "$CONF" doctor
 expect doctor-json 1 --json --config "$CONF" doctor
+# Where a check of the kernel fails, all else being as it was.
+status=0
+"$BUILD/tests/system/wrong-kernel" lease-granted "$STORESCANCTL" --json --config "$CONF" doctor >"$WORK/doctor" || status=$?
+expect_equal "$status" 2 'doctor of a kernel that lets writers pass; its exit status'
+expect_equal "$(jq -r 'select(.result == "critical") | .check + " " + (.text | split(":")[0])' "$WORK/doctor")" \
+    "$(printf 'kernel %s\n' lease-opening lease-writer lease-mapping lease-break)" 'what is critical'
+expect_equal "$(jq -r 'select(.result == "critical") | .advice' "$WORK/doctor" | sort -u)" \
+    'Boot another kernel; storescand does not start on this one.' 'its advice'
 expect reload 0 reload
 expect reload-json 0 --json reload
 wait_for_line '^storescand: config-reloaded: '
