@@ -32,6 +32,12 @@ denied_in unshare --mount cat "$root/user/cur/virus-1"
 allowed_in unshare --mount cat "$root/user/cur/mail-1"
 expect_stamp "$root/user/cur/mail-1" c
 
+say 'another process namespace, where the opener has another number'
+denied_in unshare --pid --fork --mount-proc cat "$root/user/cur/virus-6"
+allowed_in unshare --pid --fork --mount-proc cat "$root/user/cur/mail-6"
+wait_for_line "blocked: Denied open of '$root/user/cur/virus-6' by [^ ]+\[[0-9]{3,}\] \(uid 0\)"
+expect_stamp "$root/user/cur/mail-6" c
+
 say 'a bind mount in another mount namespace'
 denied_in unshare --mount bash -c 'mount --bind "$1/user/cur" "$2" && cat "$2/virus-2"' x "$root" "$WORK/bind"
 allowed_in unshare --mount bash -c 'mount --bind "$1/user/cur" "$2" && cat "$2/mail-2"' x "$root" "$WORK/bind"
