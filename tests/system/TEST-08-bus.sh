@@ -64,10 +64,30 @@ as_nobody "$WORK/storescanctl" status >/dev/null || fail 'status for a user'
 say 'what root may ask, and nobody else'
 "$STORESCANCTL" reload >/dev/null || fail 'reload'
 wait_for_line ' config-reloaded: '
-status=0
-output=$(as_nobody "$WORK/storescanctl" reload 2>&1) || status=$?
-expect_equal "$status" 2 'reload for a user'
-[[ $output == *'for root'* ]] || fail "does not say who may: $output"
+# refused_to_user VERB...: and who may is said.
+refused_to_user() {
+    local status=0 output
+    output=$(as_nobody "$WORK/storescanctl" "$@" 2>&1) || status=$?
+    expect_equal "$status" 2 "$* for a user"
+    [[ $output == *'for root'* ]] || fail "$*: does not say who may: $output"
+}
+# Nothing of it is done.
+all_refused_to_user() {
+    refused_to_user reload
+    refused_to_user pause 1min
+    refused_to_user resume
+    refused_to_user store detach odd.name
+    refused_to_user store attach odd.name
+    refused_to_user sweep start odd.name
+    refused_to_user sweep stop odd.name
+    refused_to_user poison clear
+    expect_equal "$(property Paused)" 'b false' 'Paused'
+    expect_equal "$(busctl get-property org.storescan /org/storescan/store/odd_2ename org.storescan.Store State)" \
+        's "guarded"' 'state of the store'
+    ! grep -Eq '^storescand: (store-detached|sweep-started|paused)' "$LOG" || fail 'a user was obeyed'
+    expect_denied "$WORK/store/alice/cur/bad:2,S"
+}
+all_refused_to_user
 
 say 'errors have names'
 error=$(SYSTEMD_LOG_LEVEL=debug busctl call org.storescan /org/storescan org.storescan.Manager SweepStart s nobody 2>&1) &&
@@ -76,9 +96,6 @@ error=$(SYSTEMD_LOG_LEVEL=debug busctl call org.storescan /org/storescan org.sto
 
 say 'a pause, which root orders and which ends'
 expect_denied "$WORK/store/alice/cur/bad:2,S"
-status=0
-output=$(as_nobody "$WORK/storescanctl" pause 1min 2>&1) || status=$?
-expect_equal "$status" 2 'pause for a user'
 for time in 0s 25h forever; do
     status=0
     output=$("$STORESCANCTL" pause "$time" 2>&1) || status=$?
@@ -94,6 +111,8 @@ status=0
 output=$("$STORESCANCTL" status) || status=$?
 expect_equal "$status" 1 'status in a pause'
 [[ $output == *PAUSED* ]] || fail "does not tell of the pause: $output"
+refused_to_user resume
+expect_equal "$(property Paused)" 'b true' 'Paused, when a user wanted its end'
 "$STORESCANCTL" resume || fail 'resume'
 expect_told /org/storescan Paused false
 expect_denied "$WORK/store/alice/cur/bad:2,S"
@@ -133,10 +152,8 @@ expect_readable "$WORK/store/alice/cur"/*clean*
 sed -i 's|<include>.*|<policy context="default"><allow own="*"/><allow send_destination="*"/></policy>|' "$WORK/bus.conf"
 start_bus
 wait_until 30 has_name || fail 'not on the second bus'
-status=0
-output=$(as_nobody "$WORK/storescanctl" reload 2>&1) || status=$?
-expect_equal "$status" 2 'reload for a user, by a bus without a policy'
-[[ $output == *'for root'* ]] || fail "does not say who may: $output"
+: >"$LOG"
+all_refused_to_user
 "$STORESCANCTL" reload >/dev/null || fail 'reload on the second bus'
 stop_storescand
 # shellcheck disable=SC2317 # wait_until calls it
