@@ -14,6 +14,11 @@ ROOT=$WORK/mail
 BOX=$ROOT/alice/cur
 MADE=$WORK/made # where messages are made: nothing but what is judged is opened in the store
 mkdir "$MADE"
+source "$(dirname "$0")/../bus.sh"
+start_bus
+# What each storescand says is kept until the end.
+LOGS=0
+next_log() { LOG=$WORK/said-$((++LOGS)); }
 
 key() { "$STORESCANCTL" --keys "$KEYS" key "$@"; }
 
@@ -53,6 +58,8 @@ grep -q "$KEYS/hub1: there is a key of this id" "$WORK/error" || fail 'no word o
 expect_equal "$(stat -c %a "$KEYS/hub1")" 600 'mode of a key'
 expect_equal "$(key public hub2)" "$(cat "$WORK/public")" 'public half'
 key generate --keys "$WORK/other-keys" hub1
+mkdir -m 0700 "$WORK/secrets"
+cp "$KEYS"/hub[12] "$WORK/secrets"
 
 make_fs mail ext4
 mkdir "$ROOT/mbox" "$ROOT/mdbox"
@@ -69,14 +76,18 @@ add_store old "$ROOT/old" stamp_max_age=10h marks=directories
 
 say 'a key that others can read'
 chmod 0644 "$KEYS/later"
+next_log
 daemon_refuses
 grep -q "$KEYS/later: others may read the secret key; chmod" "$LOG" || fail 'no word on the key'
 chmod 0600 "$KEYS/later"
-: >"$KEYS/broken"
+{ cat "$KEYS/hub1" && echo more; } >"$KEYS/broken"
+chmod 0600 "$KEYS/broken"
+next_log
 daemon_refuses
 grep -q "$KEYS/broken: not a key; make one with" "$LOG" || fail 'no word on what is no key'
 rm "$KEYS/broken"
 
+next_log
 start_storescand
 
 say 'stamped mail is served without a scan, byte by byte as it is'
@@ -184,6 +195,7 @@ box() {
 # A file that rests is looked at once more, and nothing of it is scanned twice.
 stop_storescand
 CACHE_CONF=
+next_log
 start_storescand
 seed=100
 for format in mbox mdbox; do
@@ -344,10 +356,34 @@ expect_status 75 tool --xattr "$BOX/arrived"
 exec {writer}>&-
 expect_status 2 tool --xattr "$MADE/plain"
 "$STORESCANCTL" stamp verify "$BOX/arrived" >"$WORK/out" || fail "stamp of --xattr: $(cat "$WORK/out")"
+next_log
 start_storescand
 expect_readable "$BOX/arrived"
 expect_denied "$BOX/arrived-infected"
 expect_equal "$(counter scans)" 0 'scans of files that were stamped before'
+
+say 'what tells of keys'
+wait_until 20 has_name || fail "storescand is not on the bus: $(<"$WORK/bus.log")"
+# asked COMMAND...: all that it says is kept as well, whatever it means.
+asked() {
+    local said
+    LOGS=$((LOGS + 1))
+    said=$WORK/said-$LOGS
+    "$@" >"$said" 2>&1 || [[ -s $said ]] || fail "says nothing: ${*@Q}"
+}
+for json in '' --json; do
+    for verb in status stats pending doctor "explain $BOX/good2" "stamp show $BOX/good2" "stamp verify $BOX/good2" \
+        'store list' 'sweep status' 'quarantine list' "check-config $CONF" version; do
+        # shellcheck disable=SC2086 # words
+        asked "$STORESCANCTL" $json --config "$CONF" $verb
+    done
+    # shellcheck disable=SC2086
+    asked "$STORESCANCTL" $json --keys "$KEYS" key list
+done
+asked "$STORESCANCTL" metrics
+asked "$STORESCAND" --config "$CONF" --print-config
+asked busctl call org.storescan /org/storescan org.freedesktop.DBus.Properties GetAll s org.storescan.Manager
+asked cat "/proc/$DAEMON_PID/cmdline" "/proc/$DAEMON_PID/environ"
 
 say 'a hub whose key was taken away is not believed any more'
 stop_storescand
@@ -355,6 +391,7 @@ message | stamp late
 cp "$MADE/late" "$BOX/late"
 rm "$KEYS/hub1"
 cp "$WORK/public" "$KEYS/hub2"
+next_log
 start_storescand
 expect_readable "$BOX/late"
 expect_equal "$(counter hub_key)" 1 'stamps by a key that is gone'
@@ -366,3 +403,30 @@ expect_stamp "$BOX/by-public" ch
 expect_status 2 tool --key hub2 sign <"$MADE/plain"
 grep -q 'this key is public' "$WORK/error" || fail "no word on a public key: $(cat "$WORK/error")"
 stop_storescand
+
+say 'no key was told, in any form'
+cat >"$WORK/secrets.py" <<'END'
+# FOLDER FILE...: the files that have a part of a secret key from FOLDER: as text, base64, hexadecimal, bytes.
+import base64, pathlib, sys
+parts = set()
+for key in pathlib.Path(sys.argv[1]).iterdir():
+    text = key.read_bytes().split()[2]
+    raw = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    assert len(raw) >= 32, key
+    base = base64.b64encode(raw)
+    for form, size in (text, 16), (base, 16), (raw.hex().encode(), 16), (raw.hex().upper().encode(), 16), (raw, 8):
+        parts |= {form[i:i + size] for i in range(len(form) - size + 1)}
+for name in sys.argv[2:]:
+    data = pathlib.Path(name).read_bytes()
+    if any(part in data for part in parts):
+        print(name)
+END
+expect_equal "$(python3 "$WORK/secrets.py" "$WORK/secrets" "$WORK"/said-* "$WORK/out" "$WORK/error")" '' 'where a key was told'
+secret=$(awk '{ print $3 }' "$WORK/secrets/hub1")
+bytes() { python3 -c 'import base64, sys; sys.stdout.buffer.write(base64.urlsafe_b64decode(sys.argv[1] + "==="))' "$secret"; }
+printf 'a key: %s.\n' "${secret:5:20}" >"$WORK/told-text"
+bytes | base64 -w 0 | cut -c 3-24 >"$WORK/told-base64"
+bytes | xxd -p -c 256 | cut -c 4-30 >"$WORK/told-hex"
+bytes | xxd -p -u -c 256 | cut -c 4-30 >"$WORK/told-HEX"
+bytes | tail -c +9 >"$WORK/told-raw"
+expect_equal "$(python3 "$WORK/secrets.py" "$WORK/secrets" "$WORK"/told-* | wc -l)" 5 'forms of a key that would be found'
