@@ -154,9 +154,8 @@ static int lock_by_file(struct store_lock *lock, const char *path, pid_t reader)
         (void)snprintf(text, sizeof(text), "%d:%s", (int)getpid(), host.nodename);
         /* Should we die, the next one takes it away. */
         r = vault_note_dotlock(lock->vault, file, text);
-        if (r < 0)
-                return r;
-        r = make_dotlock(lock, name, text, reader);
+        if (r >= 0)
+                r = make_dotlock(lock, name, text, reader);
         if (lock->dotlock[0] == '\0')
                 vault_forget_dotlock(lock->vault);
         return r;
