@@ -130,16 +130,29 @@ static int read_file(struct release *r) {
         return RELEASE_DONE;
 }
 
+/* The notice stands there. What can't be recorded is completed, so that its plan stays. */
+static int record_replaced(struct release *r) {
+        int k;
+
+        r->q.state = QUARANTINE_REPLACED;
+        k = vault_record(&r->vault, r->id, &r->q);
+        if (k >= 0)
+                vault_drop_plan(&r->vault, r->id);
+        return k;
+}
+
 /* As a replacement is: noted first, so that whatever happens one of both stands there in the end. */
 static int write_file(struct release *r) {
         size_t size = (size_t)r->q.size;
         int k = vault_plan(&r->vault, r->id, r->planned, size);
 
+        if (k < 0)
+                return says(r, RELEASE_ERROR, "%s: %s", r->directory, error_text(-k));
         r->q.state = QUARANTINE_REPLACING;
-        if (k >= 0)
-                k = vault_record(&r->vault, r->id, &r->q);
+        k = vault_record(&r->vault, r->id, &r->q);
         if (k < 0) {
-                vault_drop_plan(&r->vault, r->id);
+                /* It may be recorded all the same, if only not known to be on the disk. */
+                (void)record_replaced(r);
                 return says(r, RELEASE_ERROR, "%s: %s", r->directory, error_text(-k));
         }
         k = target_write(&r->target, r->q.offset, r->planned, r->original, size, true);
@@ -147,16 +160,14 @@ static int write_file(struct release *r) {
                 int error = k;
 
                 k = target_write(&r->target, r->q.offset, r->original, r->planned, size, true);
-                r->q.state = QUARANTINE_REPLACED;
                 if (k >= 0)
-                        k = vault_record(&r->vault, r->id, &r->q);
+                        k = record_replaced(r);
                 if (k < 0)
                         return says(r, RELEASE_ERROR,
                                     "%s can't be written: %s; some of the original may stand "
                                     "there, and the notice is put back when storescand starts "
                                     "again: systemctl restart storescand",
                                     r->q.path, error_text(-error));
-                vault_drop_plan(&r->vault, r->id);
                 return says(r, RELEASE_ERROR, "%s can't be written: %s", r->q.path,
                             error_text(-error));
         }
