@@ -72,7 +72,9 @@ static int complete(struct recovery *r, enum store_format format) {
                 return 0;
         }
         restore_times(target, r->q, format);
-        return target_write(target, r->q->offset, data, r->planned, (size_t)r->q->size, false) < 0
+        /* What reads as new may never have got to the disk: pages that a sync failed for are clean. */
+        return target_write(target, r->q->offset, r->original, r->planned, (size_t)r->q->size,
+                            false) < 0
                        ? -EAGAIN
                        : 1;
 }
@@ -108,16 +110,19 @@ static bool recover(struct vault *vault, const char *id, struct quarantine *q,
                 .vault = vault, .id = id, .q = q, .dev = (dev_t)q->dev, .ino = (ino_t)q->ino
         };
         int k = decide(&r);
+        bool decided = k >= 0;
 
         free(r.original);
         free(r.planned);
-        if (k >= 0) {
+        if (decided) {
                 q->state = k > 0 ? QUARANTINE_REPLACED : QUARANTINE_LEFT;
                 if (vault_record(vault, id, q) < 0)
                         k = -EAGAIN;
         }
         if (k < 0) {
-                listener->waiting(listener->userdata, r.dev, r.ino, q);
+                /* What only can't be recorded is no reason to keep readers from it. */
+                if (!decided)
+                        listener->waiting(listener->userdata, r.dev, r.ino, q);
                 return true;
         }
         vault_drop_plan(vault, id);
