@@ -29,7 +29,7 @@ struct driver {
         pid_t pid;
         union remedy_message job;
         int fds[REMEDY_FDS];
-        bool has_job, sent, waited;
+        bool has_job, sent;
 };
 
 static _Noreturn void die(const char *what) {
@@ -161,8 +161,7 @@ static bool take(struct driver *d) {
                     remedy_send(d->sock, &d->job, d->fds, REMEDY_FDS, true) < 0)
                         die("send");
                 d->sent = true;
-                d->waited = d->waited || m.ready.waiting > 0;
-                return d->has_job || d->waited;
+                return d->has_job || m.ready.waiting > 0;
         case REMEDY_DONE:
                 printf("done %s %s%s%s%s\n",
                        remedy_outcome_name((enum remedy_outcome)m.done.outcome), m.done.item,
