@@ -141,6 +141,38 @@ stop_storescand
 expect_intact "$CLEAN" "$VIRUS"
 saw 'no difference; with room there are stamps'
 
+say 'a store with copy on write is full: nothing can be written to what stands there'
+make_fs cow btrfs
+make_maildir "$WORK/cow/user"
+add_store cow "$WORK/cow" on_infected=replace
+mail_in "$WORK/cow/user/cur"
+KEPT=$VIRUS
+for _ in 1 2 3; do
+    sync -f "$WORK/cow"
+    fill "$WORK/cow"
+done
+! printf x | dd of="$CLEAN" conv=notrunc status=none 2>/dev/null || fail 'it can be written to: nothing is tested'
+start_storescand
+for _ in 1 2 3; do
+    expect_served "$CLEAN"
+    expect_denied "$KEPT"
+done
+wait_for_line "remedy-failed: .*'$KEPT'.*No space left"
+stop_storescand
+expect_intact "$CLEAN" "$KEPT"
+start_storescand
+expect_denied "$KEPT"
+free_up "$WORK/cow"
+sync -f "$WORK/cow"
+wait_until 60 has_notice "$KEPT" || fail 'with room, it is not replaced'
+expect_served "$CLEAN"
+grep -lF "$KEPT" "$WORK/quarantine/"*.meta >"$WORK/metas" || fail 'it is not in quarantine'
+expect_equal "$(wc -l <"$WORK/metas")" 1 'items of it in quarantine'
+META=$(<"$WORK/metas")
+cmp "${META%.meta}.item" "$WORK/originals/${KEPT##*/}" || breach 'the original was lost'
+stop_storescand
+saw 'clean mail; EPERM for what could not be replaced, which is as it was; with room its notice'
+
 say 'rotten blocks: what can not be read is not clean'
 make_fs rotten btrfs
 make_maildir "$WORK/rotten/user"
@@ -238,3 +270,56 @@ expect_stamp "$BLOCK/clean-$((N - 2))" c
 wait_until 20 has_notice "$KEPT" || fail 'thawed, it is not replaced'
 saw 'no difference, but EPERM for what could not be replaced in time; thawed, stamps and the notice'
 stop_storescand
+
+say 'frozen while readers and a writer wait at the gate'
+cp "$BUILD/tests/system/fake-worker" "$WORK/fake-worker"
+chmod 0755 "$WORK/fake-worker"
+start_storescand env STORESCAN_WORKER="$WORK/fake-worker"
+wait_until 20 workers_are 3 || fail 'there are not three workers'
+for n in {1..4}; do
+    echo "clean $n" >"$WORK/originals/flight-clean-$n"
+    echo "INFECTED $n" >"$WORK/originals/flight-virus-$n"
+done
+echo 'clean, to be written anew' >"$WORK/originals/flight-writer"
+hold_workers
+cp "$WORK/originals/"flight-* "$BLOCK"
+READERS=()
+for n in {1..4}; do
+    for kind in clean virus; do
+        cat "$BLOCK/flight-$kind-$n" >"$WORK/got-$kind-$n" 2>/dev/null &
+        READERS+=("$!")
+    done
+done
+(: >"$BLOCK/flight-writer") &
+WRITER=$!
+PIDS+=("${READERS[@]}" "$WRITER")
+for pid in "${READERS[@]}" "$WRITER"; do wait_until 20 waits_at_gate "$pid" || fail 'somebody does not wait'; done
+fsfreeze --freeze "$WORK/mail" &
+FREEZER=$!
+PIDS+=("$FREEZER")
+# It waits for the writer, who has begun to write to the file system when he opens the file.
+freezer_waits() { WCHAN=$(cat "/proc/$FREEZER/wchan") && [[ $WCHAN == percpu_* || $WCHAN == *freeze* ]]; }
+wait_until 5 freezer_waits || fail "it does not wait for the writer, but in $WCHAN"
+counter events >/dev/null # it says so while they wait
+SINCE=$SECONDS
+free_workers
+for n in {1..4}; do
+    wait "${READERS[n * 2 - 2]}" || fail "clean mail was refused: $n"
+    cmp "$WORK/got-clean-$n" "$WORK/originals/flight-clean-$n" || fail "not byte by byte: $n"
+    ! wait "${READERS[n * 2 - 1]}" || breach "what is infected was served: $n"
+    [[ ! -s $WORK/got-virus-$n ]] || breach "some of what is infected was served: $n"
+done
+wait "$WRITER" || fail 'the writer was refused'
+wait "$FREEZER" || fail 'it could not be frozen'
+((SECONDS - SINCE < 20 * PATIENCE)) || fail "they waited for $((SECONDS - SINCE)) s"
+counter events >/dev/null
+! timeout $((20 * PATIENCE)) cat "$BLOCK/flight-virus-1" >"$WORK/got" 2>/dev/null || breach 'what is infected was served'
+expect_no_stamp "$BLOCK/flight-virus-2"
+fsfreeze --unfreeze "$WORK/mail"
+for n in {1..4}; do
+    expect_stamp "$BLOCK/flight-clean-$n" c
+    expect_denied "$BLOCK/flight-virus-$n"
+done
+[[ ! -s $BLOCK/flight-writer ]] || fail 'the writer did not write'
+stop_storescand
+saw 'each its answer, the freeze behind the writer; thawed, stamps'
