@@ -154,8 +154,15 @@ static bool check_store(struct config_builder *b, size_t i) {
                 b->no_memory = true;
                 return false;
         }
-        if (!real && errno == ENOENT && b->former)
-                return true; /* its path was resolved before */
+        /* It was resolved before, and a store that is away must not keep the others from being guarded; what
+         * a link there leads to now is not what ran. But for one that could not be written resolved. */
+        if (b->former) {
+                if (real && !config_can_be_written(store_path(i).key, real)) {
+                        free(store->path);
+                        store->path = TAKE_PTR(real);
+                }
+                return true;
+        }
         if (!real && errno == ENOENT) {
                 subject_error(b, store_path(i),
                               "'%s' does not exist; mount or create it, or correct the path",

@@ -15,8 +15,8 @@
 /* inih's shortest line, less newline and NUL: what every build of it can read. */
 #define LINE_LENGTH_MAX (INI_MAX_LINE - 2)
 
-/* Whether inih would give the text back as it is. A resolved path may hold anything. */
-static bool can_be_written(const struct config_key *key, const char *text) {
+/* Whether inih would give the text back as it is. */
+bool config_can_be_written(const struct config_key *key, const char *text) {
         size_t n = strlen(text);
 
         if (strlen(key->name) + strlen("=") + n > LINE_LENGTH_MAX ||
@@ -52,7 +52,7 @@ static void put_value(const struct config *config, const struct config_key *key,
                 found = config_format_found(&config->stores[store]);
 
         /* As it was configured it stands in a file that could be read, and resolves to the same. */
-        if (origin->text && !key->list && !can_be_written(key, text))
+        if (origin->text && !key->list && !config_can_be_written(key, text))
                 text = origin->text;
 
         length = strlen(key->name) + strlen(" = ") + strlen(text);
@@ -112,11 +112,23 @@ void config_print(const struct config *config, FILE *out) {
 }
 
 int config_text(const struct config *config, char **ret, size_t *ret_size) {
-        FILE *out = open_memstream(ret, ret_size);
+        _cleanup_free_ struct config_store *stores = calloc(config->n_stores + 1, sizeof(*stores));
+        struct config found = *config;
+        FILE *out;
 
+        if (!stores)
+                return -ENOMEM;
+        for (size_t i = 0; i < config->n_stores; i++) {
+                stores[i] = config->stores[i];
+                if (stores[i].format_by)
+                        stores[i].format_choice = stores[i].format;
+                stores[i].format_by = NULL;
+        }
+        found.stores = stores;
+        out = open_memstream(ret, ret_size);
         if (!out)
                 return -ENOMEM;
-        config_print(config, out);
+        config_print(&found, out);
         if (fclose(out) == 0)
                 return 0;
         free(*ret);

@@ -181,7 +181,7 @@ struct config_builder {
         size_t n_errors;
         bool no_memory;
         bool hub;    /* stores are not ours to look at */
-        bool former; /* it was in force: what is not there now may come back */
+        bool former; /* it was in force: what is not there now, or is something else, may come back */
         /* A file or a section was refused, and what it set is unknown: nothing is missed then. */
         bool incomplete;
         char *main_file; /* owned: where mistakes in defaults are reported; NULL: none read */
@@ -217,6 +217,9 @@ int config_check(struct config_builder *b);
 /* Reads and checks the notice's template; the built-in one where there is none. Mistakes are counted. 0
  * or -ENOMEM. */
 int config_read_notice(struct config_builder *b);
+
+/* Whether a value's text can stand in a file, and is read as it is. A resolved path may hold anything. */
+bool config_can_be_written(const struct config_key *key, const char *text);
 
 /* ": found mdbox, by '/srv/mail/a/storage/m.1'", of a store of format = auto that was looked into;
  * else NULL, without memory too. Owned by the caller. */

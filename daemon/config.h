@@ -197,7 +197,7 @@ struct config {
 int config_load(const char *path, FILE *errors, struct config **ret);
 
 /* The same of config_text() of a configuration that was in force: signatures, stores and the notice need not
- * be there now. name stands for a file in messages. */
+ * be there now, and paths of stores are taken as they are. name stands for a file in messages. */
 int config_load_former(const char *name, const char *data, size_t size, FILE *errors,
                        struct config **ret);
 
@@ -258,7 +258,8 @@ int config_find_formats(struct config *config, FILE *errors, FILE *notes);
  * "FILE:LINE") as a comment behind it. */
 void config_print(const struct config *config, FILE *out);
 
-/* The same as text, the caller's. 0 or -ENOMEM. */
+/* The same as text, the caller's, with the formats that auto has found in its place: what a store looks like
+ * later is not what ran. 0 or -ENOMEM. */
 int config_text(const struct config *config, char **ret, size_t *ret_size);
 
 #define CONFIG_PROBLEM_MAX 640 /* "what is wrong; the fix" of one value */

@@ -37,7 +37,7 @@ struct legacy_engine {
 void legacy_note_engine(struct legacy *legacy, const struct legacy_engine *engine);
 bool legacy_engine(const struct legacy *legacy, struct legacy_engine *ret);
 
-/* The text of the configuration that is in force, as config_print() writes it. One that is too long is
+/* The text of the configuration that is in force, as config_text() writes it. One that is too long is
  * none. legacy_config() gives a copy, -ENOENT: there is none. */
 void legacy_note_config(struct legacy *legacy, const char *text, size_t size);
 int legacy_config(const struct legacy *legacy, char **ret, size_t *ret_size);

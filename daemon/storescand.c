@@ -68,7 +68,8 @@ static int load(const char *path, FILE *errors, struct config **ret) {
         return r;
 }
 
-/* A restart must not open the stores for a mistake: as with a reload, what ran goes on. */
+/* A restart must not open the stores for a mistake, nor for one store that looks different now: as with a
+ * reload, what ran goes on. */
 static int load_former(const struct legacy *legacy, struct config **ret) {
         _cleanup_(config_freep) struct config *config = NULL;
         _cleanup_free_ char *text = NULL;

@@ -179,6 +179,56 @@ wait_for_line 'could not start by it'
 expect_denied "$WORK/store/infected/cur/fixed-0"
 write_config
 
+say 'killed, when one store looks odd to it or is away: that opens no other one'
+former_goes_on() { # former_goes_on PATTERN: what the log says of the one that is odd.
+    local n
+    n=$(count_lines '^storescand: started')
+    kill -KILL "$(gate)"
+    wait_until 20 started $((n + 1)) || fail 'it did not come back'
+    wait_for_line "config-refused: The configuration on disk has mistakes.* $1"
+    expect_denied "$WORK/store/infected/cur/fixed-0"
+    expect_readable "$WORK/store/clean/cur/fixed-0"
+}
+make_fs other ext4
+make_maildir "$WORK/other/user"
+cp "$WORK/mail/infected" "$WORK/other/user/cur/"
+cp "$WORK/mail/clean" "$WORK/other/user/cur/"
+chown "$TEST_USER" "$WORK/other/user"
+STORES_CONF_BEFORE=$STORES_CONF
+n=$(count_lines '^storescand: config-reloaded')
+add_store other "$WORK/other" format=auto
+write_config
+kill -HUP "$KEEPER_PID"
+is_reloaded() { (($(count_lines '^storescand: config-reloaded') > n)); }
+wait_until 20 is_reloaded || fail 'the configuration was not taken'
+expect_denied "$WORK/other/user/cur/infected"
+# By the owner of one of its mailboxes.
+setpriv --reuid "$TEST_USER" --clear-groups touch "$WORK/other/user/.mh_sequences"
+former_goes_on '.*format: auto finds .* and '
+expect_denied "$WORK/other/user/cur/infected"
+former_goes_on '.*format: auto finds .* and '
+rm "$WORK/other/user/.mh_sequences"
+umount "$WORK/other"
+former_goes_on '.*format: auto finds nothing'
+rmdir "$WORK/other"
+former_goes_on ".*path: '$WORK/other' does not exist"
+wait_for_line "store-lost: Store 'other' is not guarded"
+echo >"$WORK/other"
+former_goes_on ".*path: '$WORK/other' is not a folder"
+rm "$WORK/other"
+mkdir "$WORK/other"
+mount_fs other
+guards_other() { ! read_file "$WORK/other/user/cur/infected" >/dev/null 2>&1; }
+wait_until 20 guards_other || breach 'a store that is back is not guarded'
+expect_denied "$WORK/other/user/cur/infected"
+expect_readable "$WORK/other/user/cur/clean"
+STORES_CONF=$STORES_CONF_BEFORE
+n=$(count_lines '^storescand: config-reloaded')
+write_config
+kill -HUP "$KEEPER_PID"
+wait_until 20 is_reloaded || fail 'the configuration was not taken'
+umount "$WORK/other"
+
 say 'stopped: who waits is not let through, the stores are open, and nothing is left'
 stop_workers "$(gate)"
 { cat "$WORK/mail/infected" && echo more; } >"$WORK/store/infected/tmp/later"

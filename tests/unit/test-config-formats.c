@@ -114,6 +114,24 @@ START_TEST(found) {
 }
 END_TEST
 
+/* What is left to the next process has what was found, and loads without a look. */
+START_TEST(kept) {
+        _cleanup_(config_freep) struct config *c = NULL, *again = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+
+        make("@/a/storage/m.1");
+        c = find(DATABASE AUTO, "",
+                 "[store a] format = auto: found mdbox, by '@/a/storage/m.1'.\n");
+        ck_assert_int_eq(config_text(c, &text, &size), 0);
+        ck_assert_ptr_null(strstr(text, "found"));
+        make("@/a/u/Maildir/cur/1795470147.M1P2.vm:2,S");
+        ck_assert_int_eq(config_load_former("kept", text, size, stderr, &again), 0);
+        ck_assert_int_eq(config_find_formats(again, stderr, stderr), 0);
+        ck_assert_int_eq(again->stores[0].format, STORE_FORMAT_MDBOX);
+}
+END_TEST
+
 /* Until somebody has looked, everything is mail. */
 START_TEST(not_looked_into) {
         _cleanup_(config_freep) struct config *c = load_good(DATABASE AUTO);
@@ -225,8 +243,8 @@ START_TEST(gone) {
 END_TEST
 
 int main(void) {
-        const TTest *const tests[] = { mbox_spool,    not_looked_into, nothing,      two,
-                                       hostile_names, large_folders,   deep_folders, gone };
+        const TTest *const tests[] = { mbox_spool,    not_looked_into, nothing, two, hostile_names,
+                                       large_folders, deep_folders,    gone,    kept };
         Suite *suite = suite_create("config-formats");
         TCase *tcase = tcase_create("config-formats");
 

@@ -484,8 +484,7 @@ START_TEST(lists) {
 }
 END_TEST
 
-/* What was in force loads again though what it names is not there; not though it is something else now, nor
- * any text. */
+/* What was in force loads again though what it names is not there, or is something else now; not any text. */
 START_TEST(former) {
         _cleanup_(config_freep) struct config *c = NULL, *again = NULL, *none = NULL;
         _cleanup_free_ char *text = NULL, *path = NULL, *said = NULL;
@@ -513,10 +512,47 @@ START_TEST(former) {
         ck_assert_str_ne(again->notice_text, "");
 
         write_file("@/a", "no folder\n");
-        ck_assert_int_eq(config_load_former("former", text, strlen(text), errors, &none), -EINVAL);
+        again = config_free(again);
+        ck_assert_int_eq(config_load_former("former", text, strlen(text), errors, &again), 0);
+        ck_assert_str_eq(again->stores[0].path, c->stores[0].path);
         ck_assert_int_eq(config_load_former("former", "\n", 1, errors, &none), -EINVAL);
         ck_assert_ptr_null(none);
         ck_assert_int_eq(fclose(errors), 0);
+}
+END_TEST
+
+/* A store that is a link to another one now, as whoever owns the folder that it lies in can have it. */
+START_TEST(former_link) {
+        _cleanup_(config_freep) struct config *c = NULL, *again = NULL, *none = NULL;
+        _cleanup_free_ char *text = NULL, *inner = expand("@/a/sub"), *said = NULL;
+        size_t size = 0;
+        FILE *errors;
+
+        c = load_good(VALID "[store b]\npath = @/a/sub\n");
+        text = print(c);
+        ck_assert_int_eq(remove(inner), 0);
+        make_link("@/a", "@/a/sub");
+        errors = open_memstream(&said, &size);
+        ck_assert_ptr_nonnull(errors);
+        ck_assert_int_eq(config_load_text("former", text, strlen(text), errors, &none), -EINVAL);
+        ck_assert_int_eq(config_load_former("former", text, strlen(text), errors, &again), 0);
+        ck_assert_str_eq(again->stores[1].path, inner);
+        ck_assert_int_eq(fclose(errors), 0);
+}
+END_TEST
+
+/* A path that can't be written resolved was written as the link that it is. */
+START_TEST(former_unwritable) {
+        _cleanup_(config_freep) struct config *c = NULL, *again = NULL;
+        _cleanup_free_ char *text = NULL, *real = expand("@/x\ny");
+
+        ck_assert_int_eq(mkdir(real, 0755), 0);
+        make_link("@/x\ny", "@/link");
+        c = load_good(DATABASE "[store a]\npath = @/link\n");
+        ck_assert_str_eq(c->stores[0].path, real);
+        text = print(c);
+        ck_assert_int_eq(config_load_former("former", text, strlen(text), stderr, &again), 0);
+        ck_assert_str_eq(again->stores[0].path, real);
 }
 END_TEST
 
@@ -825,6 +861,8 @@ int main(void) {
                 dropins_alone,
                 one_file,
                 former,
+                former_link,
+                former_unwritable,
                 workers,
                 printed_text,
                 lists,
