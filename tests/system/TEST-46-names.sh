@@ -122,3 +122,99 @@ wait_until 20 ended_lines || fail 'records were lost at the end'
 kill -CONT "${workers[@]}" 2>/dev/null || true
 wait_until 30 daemon_is_gone || fail 'storescand did not stop'
 DAEMON_PID=
+
+# ---- Hostile names ----
+
+# What the journal is sent comes to a socket that stands in its place.
+cat >"$WORK/journal.py" <<'END'
+# SOCKET FILE: a line of JSON for each record, a list of its fields in their order.
+import json, socket, struct, sys
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+journal.bind(sys.argv[1])
+with open(sys.argv[2], "w", buffering=1) as out:
+    while True:
+        data, fields = journal.recv(1 << 20), []
+        while data:
+            line, data = data.split(b"\n", 1)
+            name, equals, value = line.partition(b"=")
+            if not equals:
+                size, = struct.unpack("<Q", data[:8])
+                value, data = data[8:8 + size], data[8 + size + 1:]
+            fields.append((name.decode(), value.decode()))
+        out.write(json.dumps(fields) + "\n")
+END
+# hostile KIND: an infected message that is called what no message should be.
+cat >"$WORK/hostile.py" <<'END'
+import base64, re, sys
+kind, mail = sys.argv[1], sys.stdin.buffer.read()
+evil = ("Hello\nMESSAGE_ID=00000000000000000000000000000000\nPRIORITY=0\nMESSAGE=forged\n"
+        "storescand: forged: this\r\x1b[31m\x07\x00\x7f\u0085\u009b2J\u2028\u2029\u202eend")
+if kind == "encoded":
+    word = b"=?UTF-8?B?" + base64.b64encode(evil.encode()) + b"?="
+elif kind == "raw":
+    word = re.sub(rb"\n", b"\n ", evil.encode()) + b"\xff\xc0\xaf"
+else:
+    word = b"Hello" + b"\xe2\x80\xa8x" * 200000
+for name in (b"Subject", b"From", b"Message-ID"):
+    mail = re.sub(rb"(?m)^" + name + rb": .*$", lambda m: name + b": " + word, mail, count=1)
+sys.stdout.buffer.write(mail)
+END
+make_mail "$WORK/infected" eicar-base64 --seed 77
+for kind in encoded raw long; do python3 "$WORK/hostile.py" $kind <"$WORK/infected" >"$MAIL/cur/hostile-$kind"; done
+
+say 'a name that would forge lines and fields: one event, one line of text'
+start_storescand
+expect_denied "$MAIL"/cur/hostile-*
+for kind in encoded raw long; do
+    wait_for_line "^storescand: blocked: .*cur/hostile-$kind' .*Hello"
+    expect_equal "$(count_lines "hostile-$kind")" 1 "lines of a message called $kind"
+done
+wait_for_line "^storescand: blocked: .*subject 'Hello.*MESSAGE_ID=0"
+# clean_text FILE: no character that ends a line, moves a cursor or turns the direction.
+clean_text() {
+    python3 - "$1" <<'END'
+import sys, unicodedata
+for line in open(sys.argv[1], encoding="utf-8", newline="\n"):
+    bad = [c for c in line[:-1] if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs")]
+    if bad or len(line) > 8300 or line.startswith(("MESSAGE", "PRIORITY", "storescand: forged")):
+        raise SystemExit(f"{bad!r} in {line[:200]!r}")
+END
+}
+clean_text "$LOG" || fail 'not fit for a log'
+printf 'a\xe2\x80\xa8b\n' >"$WORK/unfit"
+! clean_text "$WORK/unfit" 2>/dev/null || fail 'the look at the log finds nothing'
+stop_storescand
+
+say 'and to the journal: each field once'
+mkdir "$WORK/journal"
+python3 "$WORK/journal.py" "$WORK/journal/socket" "$WORK/records" &
+PIDS+=($!)
+wait_until 20 test -S "$WORK/journal/socket" || fail 'no journal'
+# shellcheck disable=SC2016 # of the other shell
+run_storescand unshare --mount --propagation private bash -c 'mount -t tmpfs run /run && mkdir -p /run/systemd/journal &&
+    mount --bind "$1" /run/systemd/journal && JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "${@:2}"' journal "$WORK/journal"
+wait_until 60 grep -q '"STORESCAN_EVENT", "started"' "$WORK/records" || fail "nothing comes to the journal: $(<"$LOG")"
+expect_denied "$MAIL"/cur/hostile-*
+records_are() { (($(grep -c 'hostile-' "$WORK/records") == $1)); }
+wait_until 20 records_are 3 || fail "$(grep -c 'hostile-' "$WORK/records") records of three messages"
+stop_storescand
+records_are 3 || fail "$(grep -c 'hostile-' "$WORK/records") records of three messages"
+python3 - "$WORK/records" <<'END' || fail 'a field was forged'
+import json, sys, unicodedata
+for line in open(sys.argv[1]):
+    fields = json.loads(line)
+    names = [name for name, _ in fields]
+    assert len(names) == len(set(names)), names
+    values = dict(fields)
+    if "hostile-" not in values.get("STORESCAN_PATH", ""):
+        continue
+    assert values["STORESCAN_EVENT"] == "blocked" and values["PRIORITY"] != "0", values
+    assert values["MESSAGE_ID"].strip("0") and values["MESSAGE"] != "forged", values
+    assert values["STORESCAN_FROM"].startswith("Hello"), values
+    # Behind the first name that is so long nothing is looked at.
+    assert values.get("STORESCAN_SUBJECT", "Hello").startswith("Hello"), values
+    for name, value in fields:
+        bad = [c for c in value if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs")]
+        assert not bad, (name, bad)
+END
