@@ -179,34 +179,66 @@ make_maildir "$WORK/rotten/user"
 mail_in "$WORK/rotten/user/cur" eicar-base64
 ROTTEN=("$CLEAN" "$VIRUS")
 mail_in "$WORK/rotten/user/cur"
+# Larger than what workers share with us, and in the midst of a mailbox.
+BIG=$WORK/rotten/user/cur/big BOX=$WORK/rotten/box/mail
+mkdir "$WORK/rotten/box"
+make_mail "$WORK/originals/big" clean --seed 901 -s 3000000
+for n in 902 903 904; do make_mail "$WORK/originals/part-$n" clean --seed $n -s 20000; done
+"$SOURCE/tests/data/make-store-formats" mbox "$WORK/originals/mail" "$WORK/originals/part-"* >"$WORK/layout"
+cp "$WORK/originals/big" "$BIG"
+cp "$WORK/originals/mail" "$BOX"
 unmount rotten
-# One byte of each of two messages, wherever it lies; data has checksums.
-python3 - "$WORK/rotten.image" "${ROTTEN[@]/#"$WORK/rotten/user/cur"/"$WORK/originals"}" <<'END'
+# flip FILE:OFFSET...: one byte at each place, or back, wherever it lies; data has checksums.
+flip() {
+    python3 - "$WORK/rotten.image" "$@" <<'END'
 import mmap, sys
 with open(sys.argv[1], "r+b") as f:
     image = mmap.mmap(f.fileno(), 0)
     for path in sys.argv[2:]:
+        path, offset = path.split(":")
         with open(path, "rb") as mail:
-            part = mail.read()[8192:8192 + 512]
+            part = mail.read()[int(offset) + 1:int(offset) + 512]
         at = image.find(part)
-        assert at >= 0, path
-        while at >= 0:
-            image[at] ^= 1
+        assert at > 0, path
+        while at > 0:
+            image[at - 1] ^= 1
             at = image.find(part, at + 1)
 END
+}
+PLACES=("$WORK/originals/${ROTTEN[0]##*/}:8192" "$WORK/originals/${ROTTEN[1]##*/}:8192" "$WORK/originals/big:2500000"
+    "$WORK/originals/mail:30000")
+flip "${PLACES[@]}"
 wait_until 20 mount_fs rotten || fail 'it can not be mounted'
-! error=$(read_file "${ROTTEN[0]}" 2>&1 >/dev/null) || fail 'unguarded, it can be read: nothing is tested'
-[[ $error == *'Input/output error'* ]] || fail "unguarded, it fails otherwise: $error"
-add_store rotten "$WORK/rotten"
+for file in "${ROTTEN[0]}" "$BIG" "$BOX"; do
+    ! error=$(read_file "$file" 2>&1 >/dev/null) || fail "unguarded, it can be read, so nothing is tested: $file"
+    [[ $error == *'Input/output error'* ]] || fail "unguarded, it fails otherwise: $file: $error"
+done
+add_store rotten "$WORK/rotten/user"
+add_store rotten-box "$WORK/rotten/box" format=mbox
 start_storescand
-expect_denied "${ROTTEN[@]}"
+# Twice: nothing is remembered of it.
+for _ in 1 2; do expect_denied "${ROTTEN[@]}" "$BIG" "$BOX"; done
+wait_for_line "undecided: .*'$BIG'"
+wait_for_line "undecided: .*'$BOX'"
+expect_no_stamp "$BIG" "$BOX"
 wait_for_line "undecided: .*'${ROTTEN[0]}'"
 expect_no_stamp "${ROTTEN[@]}"
 expect_served "$CLEAN"
 expect_denied "$VIRUS"
 expect_equal "$(counter workers_died)" 0 'workers that died of it'
+expect_equal "$(counter workers_hung)" 0 'workers that hung over it'
 stop_storescand
-saw 'EPERM for what can not be read, by on_error; of the others each its verdict'
+unmount rotten
+flip "${PLACES[@]}"
+wait_until 20 mount_fs rotten || fail 'it can not be mounted'
+start_storescand
+expect_served "${ROTTEN[0]}"
+expect_denied "${ROTTEN[1]}"
+expect_served "$BIG"
+expect_served "$BOX"
+expect_stamp "$BIG" c
+stop_storescand
+saw 'EPERM for what can not be read, by on_error; of the others each its verdict, of all when they can be read'
 
 say 'a store that dies under its readers'
 # shut_down FOLDER: as after the first error of a dying disk (EXT4_IOC_SHUTDOWN, without a last sync).
