@@ -7,8 +7,8 @@
  *     ID CALL NUMBER ERRNO HOW
  *
  * CALL is write, pwrite, sync, rename or create; NUMBER counts from 1, anew with each ID. HOW is once; on:
- * each one from there on; or short: half of it is written, and the next one fails. What was called is appended
- * to PROGRAM.trace, if there is one:
+ * each one from there on; short: half of it is written, and the next one fails; or torn: each one behind it.
+ * What was called is appended to PROGRAM.trace, if there is one:
  *
  *     start
  *     CALL DEVICE:INODE OFFSET SIZE RESULT NAME
@@ -91,10 +91,12 @@ static enum how ask(const char *call, int *ret_errno) {
                 count = 0;
         fault_id = id;
         count++;
-        if (streq(how, "short") && count == number)
-                return HOW_SHORT;
-        if (streq(how, "short") ? count != number + 1
-                                : count != number && !(streq(how, "on") && count > number))
+        if (streq(how, "short") || streq(how, "torn")) {
+                if (count == number)
+                        return HOW_SHORT;
+                number++;
+        }
+        if (count != number && (count < number || (!streq(how, "on") && !streq(how, "torn"))))
                 return HOW_WELL;
         trace("fault\n");
         return HOW_FAILED;

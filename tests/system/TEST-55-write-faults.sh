@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Each write, sync, rename and new file of storescan-remedy fails, one at a time and for good, with EIO and
-# ENOSPC. Invariants: in the file stands what stood there or the whole replacement, or else the remedy says so and
-# completes it; no original is lost, nothing is taken for written that is not on the disk; the reason is told.
+# ENOSPC, by itself and below storescand. Invariants: in the file stands what stood there or the whole replacement,
+# or else nobody is let at it until that is so; no original is lost, nothing is taken for written that is not on
+# the disk; the log tells of it once, with the reason.
 
 source "$(dirname "$0")/../lib.sh"
 setup
+need_program jq
 DRIVER=$BUILD/tests/system/remedy-driver
+MAKE_FILES=$SOURCE/tests/data/make-store-formats
+NOTICE='Infected content was removed'
 QUARANTINE=$WORK/fast/quarantine
 REMEDY=$WORK/remedy
 cp "$BUILD/daemon/remedy/crashing-remedy" "$REMEDY"
@@ -23,13 +27,13 @@ fault() {
     echo "$FAULT $*" >"$REMEDY.fault"
 }
 no_fault() { : >"$REMEDY.fault"; }
-reached() { [[ $(<"$REMEDY.trace") == *$'\nfault\n'* ]]; }
+reached() { [[ $'\n'$(<"$REMEDY.trace")$'\n' == *$'\nfault\n'* ]]; }
 
 # What the faults of a test are: each once, a disk that is full in the middle of a write, and one that stays so;
 # those of the quarantine, which are the same for each format, not each time in each way.
-KINDS=('write 5 once' 'pwrite 5 once' 'pwrite 28 short' 'pwrite 28 on' 'sync 28 once' 'sync 5 on' 'rename 5 once'
+KINDS=('write 5 once' 'pwrite 5 once' 'pwrite 28 short' 'pwrite 28 torn' 'sync 28 once' 'sync 5 on' 'rename 5 once'
     'create 28 once')
-MORE_KINDS=('write 28 short' 'write 28 on' 'rename 28 on' 'create 5 on')
+MORE_KINDS=('pwrite 28 on' 'write 28 short' 'write 28 on' 'rename 28 on' 'create 5 on')
 REASON='Input/output error|No space left on device'
 
 # each_fault WHAT TRY CHECK [KIND...]: TRY with the fault at the first call, at the second and so on, until there is
@@ -257,6 +261,146 @@ for FORMAT in maildir mbox mdbox; do
     done
     say "$FORMAT: completed at the next start"
     [[ -n ${SKIP:-} ]] || each_fault "$FORMAT, completed" try_recover check_recover 'write 5 once' 'pwrite 28 short' 'sync 5 once' 'rename 5 once' 'create 28 once'
+    [[ $FORMAT == mbox ]] || continue
     say "$FORMAT: released"
     each_fault "$FORMAT, released" try_release check_release "${ALL[@]}"
+done
+
+# ---- Below storescand ----
+
+QUARANTINE=$WORK/fast/kept
+QUARANTINE_CONF="directory = $QUARANTINE"
+export STORESCAN_REMEDY=$REMEDY
+make_fs store ext4 128M
+mkdir "$WORK/originals"
+for FORMAT in maildir mbox mdbox; do
+    mkdir -p "$WORK/store/$FORMAT"
+    add_store "$FORMAT" "$WORK/store/$FORMAT" "format=$FORMAT" on_infected=replace
+done
+make_maildir "$WORK/store/maildir/user"
+mkdir -p "$WORK/store/mdbox/storage"
+
+# next_mail: another file with the same infected mail, as it is in $WORK/originals.
+N=0
+make_mail "$WORK/mail" eicar-text --seed 1 --size 6000
+next_mail() {
+    N=$((N + 1))
+    case $FORMAT in
+    maildir) MAIL=$WORK/store/maildir/user/cur/$N.M1P1.vm:2,S ;;
+    mbox) MAIL=$WORK/store/mbox/box-$N ;;
+    mdbox) MAIL=$WORK/store/mdbox/storage/m.$N ;;
+    esac
+    ORIGINAL=$WORK/originals/$FORMAT
+    if [[ ! -e $ORIGINAL ]]; then
+        case $FORMAT in
+        maildir) cp "$WORK/mail" "$ORIGINAL" ;;
+        mbox) { echo 'From a@example.org Mon Nov 23 10:00:00 2026' && cat "$WORK/mail" && echo; } >"$ORIGINAL" ;;
+        mdbox) "$MAKE_FILES" mdbox "$ORIGINAL" "$WORK/mail" >/dev/null ;;
+        esac
+    fi
+    cp "$ORIGINAL" "$WORK/store/fresh"
+    touch -d '1 minute ago' "$WORK/store/fresh" # nobody may be appending to it
+    mv "$WORK/store/fresh" "$MAIL"
+}
+
+# reads FILE GOT: whether it is served; what was denied has nothing infected either.
+reads() {
+    local status=0
+    read_file "$1" >"$2" 2>/dev/null || status=1
+    ! grep -Fq "$VIRUS" "$2" || breach "$AT: the virus was served"
+    ((status == 0)) || return 1
+    grep -Fq "$NOTICE" "$2" || breach "$AT: something else than the notice was served"
+}
+VIRUS=$(eicar)
+serves() { reads "$MAIL" "$WORK/got"; }
+
+# Three readers, who wait for the same replacement, of which either all get the notice or none gets anything.
+try_serve() {
+    local readers=() n status
+    fault "$@"
+    next_mail
+    for n in 1 2 3; do
+        reads "$MAIL" "$WORK/got-$n" &
+        readers+=("$!")
+    done
+    SERVED=0
+    for n in 1 2 3; do
+        status=0
+        wait "${readers[n - 1]}" || status=$?
+        ((status <= 1)) || fail "$AT: a reader ended with $status"
+        if ((status == 0)); then SERVED=$((SERVED + 1)); else rm "$WORK/got-$n"; fi
+    done
+}
+said_of() { grep -E "remedy-failed: Could not replace .*'$MAIL'" "$LOG"; }
+told() { (($(said_of | wc -l) == 1)); }
+# What was written and could not be recorded, or be undone, is looked at again.
+settled() { ! compgen -G "$QUARANTINE/*.plan"; }
+check_serve() {
+    local n
+    wait_until 60 settled || fail "$AT: it is not completed"
+    if ((SERVED > 0)); then
+        for n in 1 2 3; do
+            [[ ! -e $WORK/got-$n ]] || cmp "$WORK/got-$n" "$MAIL" || breach "$AT: not the notice that stands there"
+        done
+        DONE+=("$MAIL")
+        SEEN[served]=1
+        return
+    fi
+    # Whether it was left as it was is looked at when nobody guards it.
+    wait_until 20 told || fail "$AT: it is not told once"
+    [[ $(said_of) =~ $REASON ]] || fail "$AT: the reason is not told"
+    DENIED+=("$MAIL")
+}
+
+# expect_kept FILE...: what stands there is the notice, and what stood there is in quarantine.
+expect_kept() {
+    local file id
+    for file; do
+        AT=$file MAIL=$file
+        serves || fail "can't be read: $file"
+        cmp "$WORK/got" "$file" || breach "not what stands there: $file"
+        expect_equal "$(stat -c %s "$file")" "$(stat -c %s "$ORIGINAL")" "size of $file"
+        id=$(jq -r --arg path "$file" 'select(.path == $path and .state == "replaced") | .id' "$WORK/list")
+        [[ -n $id && $id != *$'\n'* ]] || fail "in quarantine of $file is '$id'"
+        python3 -c 'import sys; a, b = (open(p, "rb").read() for p in sys.argv[1:]); sys.exit(a not in b)' \
+            "$QUARANTINE/$id.item" "$ORIGINAL" || breach "the original was lost: $file"
+        [[ ! -e $QUARANTINE/$id.plan && ! -e $file.lock ]] || fail "something was left of $file"
+    done
+}
+
+# Neither the replacement, nor its undoing, nor what completes it.
+is_tried_again() { (($(grep -c '^fault$' "$REMEDY.trace") >= 3)); }
+
+declare -A SEEN=()
+for FORMAT in maildir mbox mdbox; do
+    say "$FORMAT: read while the disk fails"
+    DONE=() DENIED=() SEEN=()
+    start_storescand
+    each_fault "$FORMAT, read" try_serve check_serve "${KINDS[@]}"
+    # Of what nobody could write, the disk fails for a while.
+    AT="$FORMAT, for a while"
+    fault pwrite 1 5 torn
+    next_mail
+    ! serves || breach "$AT: it is served"
+    wait_until 20 is_tried_again || fail "$AT: it is not tried again"
+    ! serves || breach "$AT: it is served while half of it is old"
+    no_fault
+    wait_until 60 serves || fail "$AT: it was not completed"
+    DONE+=("$MAIL")
+    stop_storescand
+    for file in "${DENIED[@]}"; do
+        if cmp -s "$file" "$ORIGINAL"; then
+            SEEN[denied]=1
+        else
+            grep -q "replaced: .*'$file'.*It had been interrupted before" "$LOG" || breach "changed, though it was denied: $file"
+            SEEN[completed]=1
+        fi
+    done
+    for outcome in served denied completed; do [[ -v SEEN[$outcome] ]] || fail "$FORMAT: nothing was $outcome"; done
+    say "$FORMAT: and when it fails no more"
+    start_storescand
+    for MAIL in "${DENIED[@]}"; do wait_until 20 serves || fail "it is not replaced: $MAIL"; done
+    "$STORESCANCTL" --config "$CONF" --json quarantine list >"$WORK/list"
+    expect_kept "${DONE[@]}" "${DENIED[@]}"
+    stop_storescand
 done
