@@ -23,6 +23,7 @@
 
 #include "daemon/autogroup.h"
 #include "daemon/child.h"
+#include "daemon/lasting.h"
 #include "daemon/program.h"
 
 #define WORKER_PROGRAM "storescan-worker"
@@ -84,7 +85,7 @@ static int prepare_tmpdir(const char *path, uid_t uid, gid_t gid, FILE *errors) 
 }
 
 int loader_settings_find(const struct config *config, FILE *errors, struct loader_settings *ret) {
-        const struct passwd *pw = config->user ? getpwnam(config->user) : NULL;
+        const struct passwd *pw;
         struct loader_settings settings = { .config = config, .own_user = !config->user };
         int r;
 
@@ -100,6 +101,14 @@ int loader_settings_find(const struct config *config, FILE *errors, struct loade
                         return settings.program_fd;
                 *ret = settings;
                 return 0;
+        }
+        errno = 0;
+        pw = getpwnam(config->user);
+        if (!pw && errno != 0 && !is_lasting(-errno)) {
+                r = -errno;
+                fprintf(errors, "[scanner] user: '%s' can't be looked up: %s.\n", config->user,
+                        error_text(-r));
+                return r;
         }
         if (!pw) {
                 fprintf(errors,

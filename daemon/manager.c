@@ -40,6 +40,7 @@
 #include "daemon/judge.h"
 #include "daemon/keep.h"
 #include "daemon/keys.h"
+#include "daemon/lasting.h"
 #include "daemon/late-close.h"
 #include "daemon/legacy.h"
 #include "daemon/marker.h"
@@ -1328,7 +1329,8 @@ int manager_run(const struct manager_start *begin, FILE *errors) {
                 warn_of_policies(&m);
                 r = turn_until(&m, &never);
         }
-        if (r < 0 && !m.guarding && r != -EPIPE && r != -ENOMEM)
+        /* What may pass is tried again by whoever keeps the marks, and who waits does so until then. */
+        if (r < 0 && !m.guarding && (m.taken_over ? is_lasting(r) : r != -EPIPE && r != -ENOMEM))
                 r = may_fall_back(&m) ? -EAGAIN : -ENOEXEC;
         end(&m);
         if (m.journal) {

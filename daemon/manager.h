@@ -27,5 +27,6 @@ struct manager_start {
 
 /* Runs until SIGTERM or SIGINT. What keeps it from starting goes to errors as sentences with the fix. 0
  * after an orderly end; -ENOEXEC when this configuration, these signatures or this kernel can't do, so
- * that trying again is of no use; another negative errno for failures that may pass. */
+ * that trying again is of no use; another negative errno for failures that may pass, which, where marks were
+ * taken over, are all but those of lasting.h. */
 int manager_run(const struct manager_start *begin, FILE *errors);

@@ -108,9 +108,13 @@ static int run(const char *path) {
         int r;
 
         keep_take(&keep);
-        if (keep.fds[KEEP_LEGACY] >= 0 && keep.fds[KEEP_GATE] >= 0 &&
-            legacy_take(keep.fds[KEEP_LEGACY], &legacy) >= 0)
-                keep.fds[KEEP_LEGACY] = close_fd(keep.fds[KEEP_LEGACY]);
+        if (keep.fds[KEEP_LEGACY] >= 0 && keep.fds[KEEP_GATE] >= 0) {
+                r = legacy_take(keep.fds[KEEP_LEGACY], &legacy);
+                if (r == -ENOMEM)
+                        return r;
+                if (r >= 0)
+                        keep.fds[KEEP_LEGACY] = close_fd(keep.fds[KEEP_LEGACY]);
+        }
         errors = open_memstream(&mistakes, &size);
         if (!errors)
                 return -ENOMEM;
@@ -129,8 +133,11 @@ static int run(const char *path) {
         if (r < 0) {
                 int k = load_former(legacy, &config);
 
+                /* Short of memory: the next one may be able to read it. */
+                if (k == -ENOMEM && keep.fds[KEEP_GATE] >= 0)
+                        r = k;
                 /* What the service manager has kept goes with a service that is not started again. */
-                if (k < 0 && keep.fds[KEEP_GATE] >= 0)
+                else if (k < 0 && keep.fds[KEEP_GATE] >= 0)
                         fprintf(stderr, "storescand: its stores are OPEN from here on, until it is "
                                         "started without mistakes.\n");
                 if (k < 0) {

@@ -199,8 +199,8 @@ n=$(count_lines '^storescand: config-reloaded')
 add_store other "$WORK/other" format=auto
 write_config
 kill -HUP "$KEEPER_PID"
-is_reloaded() { (($(count_lines '^storescand: config-reloaded') > n)); }
-wait_until 20 is_reloaded || fail 'the configuration was not taken'
+is_reloaded() { (($(count_lines '^storescand: config-reloaded') > $1)); }
+wait_until 20 is_reloaded "$n" || fail 'the configuration was not taken'
 expect_denied "$WORK/other/user/cur/infected"
 # By the owner of one of its mailboxes.
 setpriv --reuid "$TEST_USER" --clear-groups touch "$WORK/other/user/.mh_sequences"
@@ -208,7 +208,7 @@ former_goes_on '.*format: auto finds .* and '
 expect_denied "$WORK/other/user/cur/infected"
 former_goes_on '.*format: auto finds .* and '
 rm "$WORK/other/user/.mh_sequences"
-umount "$WORK/other"
+wait_until 20 umount "$WORK/other" || fail 'a store can not be unmounted'
 former_goes_on '.*format: auto finds nothing'
 rmdir "$WORK/other"
 former_goes_on ".*path: '$WORK/other' does not exist"
@@ -226,8 +226,39 @@ STORES_CONF=$STORES_CONF_BEFORE
 n=$(count_lines '^storescand: config-reloaded')
 write_config
 kill -HUP "$KEEPER_PID"
-wait_until 20 is_reloaded || fail 'the configuration was not taken'
-umount "$WORK/other"
+wait_until 20 is_reloaded "$n" || fail 'the configuration was not taken'
+wait_until 20 umount "$WORK/other" || fail 'a store can not be unmounted'
+
+say 'started in vain for what may pass: it is tried until it does, and who waits, waits'
+kill -TERM "$KEEPER_PID"
+ended 0
+PROGRAM=$WORK/storescand
+cat >"$PROGRAM" <<END
+#!/bin/bash
+[[ ! -e $WORK/few ]] || ulimit -n 300
+exec "$STORESCAND" "\$@"
+END
+chmod 0755 "$PROGRAM"
+run_keeper
+touch "$WORK/few"
+kill -KILL "$(gate)"
+wait_for_line '^RLIMIT_NOFILE is too small'
+begin_reading "$WORK/store/infected/cur/fixed-0"
+tried_in_vain() { (($(count_lines 'storescand ended with status 1 again before it was ready') >= $1)); }
+n=$(count_lines 'storescand ended with status 1 again before it was ready')
+wait_until 20 tried_in_vain $((n + 2)) || fail 'it is not tried on'
+waits_at_gate "$INFECTED" || breach 'an open of infected mail does not wait any more'
+rm "$WORK/few"
+! wait "$INFECTED" || breach 'infected mail was read'
+[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+wait_until 20 started 2 || fail 'it did not come back'
+! grep 'could not start by it' "$LOG" >&2 || fail 'the configuration was taken for the reason'
+kill -TERM "$KEEPER_PID"
+ended 0
+rm "$PROGRAM"
+PROGRAM=$STORESCAND
+run_keeper
+FOLDER=$(socket_folder)
 
 say 'stopped: who waits is not let through, the stores are open, and nothing is left'
 stop_workers "$(gate)"
