@@ -406,6 +406,8 @@ static int load_text(const char *name, const char *data, size_t size, bool forme
                 r = config_read_text(&b, name, data, size);
         if (r == 0)
                 r = finish(&b, ret);
+        if (r == 0)
+                (*ret)->former = former;
         config_builder_done(&b);
         return r;
 }

@@ -125,6 +125,7 @@ struct config_hub {
 };
 
 struct config {
+        bool former; /* config_load_former() */
         /* [scanner] */
         char *database; /* signature folder or file, absolute */
         enum engine_kind engine;

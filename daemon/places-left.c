@@ -111,6 +111,11 @@ void places_drop_left(struct places *m, const struct config *former) {
         struct left left = { .places = m };
         _cleanup_free_ char *text = NULL;
 
+        /* A store that could not be marked lives by those. */
+        for (size_t i = 0; i < m->n_stores; i++)
+                if (m->stores[i].state == STORE_STATE_FAILED)
+                        return;
+
         if (!gate_is_kept(m->gate) || fdinfo_read(gate_group(m->gate), &text) < 0 ||
             scope_mounts_read(NULL, &left.mounts) < 0)
                 return;

@@ -310,11 +310,19 @@ void places_watch_above(struct places *m, const char *path) {
         }
 }
 
+/* What is short in the system, and so at the next store as well. */
+static bool may_pass(int error) {
+        return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN ||
+               error == -EINTR || error == -ENOSPC;
+}
+
 int places_round(struct places *m, FILE *errors) {
+        bool goes_on = errors && m->config->former;
         struct scope_mounts mounts;
         int r = 0;
 
-        m->errors = errors;
+        /* It was guarded by, and one store that is not as it was then opens no other one. */
+        m->errors = goes_on ? NULL : errors;
 
         for (size_t i = 0; i < m->n_stores; i++)
                 places_watch_above(m, m->stores[i].config->path);
@@ -329,6 +337,12 @@ int places_round(struct places *m, FILE *errors) {
 
                 if (k < 0 && !m->errors)
                         places_mark_failed(m, m->stores[i].config->path, -k);
+                if (goes_on && k < 0 && !may_pass(k))
+                        k = 0;
+                else if (goes_on && k < 0)
+                        fprintf(errors, "[store %s] path: failed to mark %s: %s.\n",
+                                m->stores[i].config->name, m->stores[i].config->path,
+                                error_text(-k));
                 if (r >= 0)
                         r = k;
         }

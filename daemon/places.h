@@ -61,7 +61,8 @@ int places_newcomers_fd(const struct places *places);
 int places_mounts_fd(const struct places *places);
 
 /* Brings marks in line with what is there now. Failures of single folders and lost stores are
- * logged. Negative: a store can't be guarded at all; explained in errors, or logged if NULL. */
+ * logged. Negative: a store can't be guarded at all; explained in errors, or logged if NULL. By a former
+ * configuration (config.h) that is logged, too, unless the system lacks something. */
 int places_round(struct places *places, FILE *errors);
 
 /* Takes off what a process before has marked in the gate's group, and nothing needs: after a round. former:

@@ -222,12 +222,33 @@ guards_other() { ! read_file "$WORK/other/user/cur/infected" >/dev/null 2>&1; }
 wait_until 20 guards_other || breach 'a store that is back is not guarded'
 expect_denied "$WORK/other/user/cur/infected"
 expect_readable "$WORK/other/user/cur/clean"
+# One that is to be marked as a whole, and is not mounted.
+STORES_CONF=$STORES_CONF_BEFORE
+make_fs whole ext4
+make_maildir "$WORK/whole/user"
+cp "$WORK/mail/infected" "$WORK/whole/user/cur/"
+add_store whole "$WORK/whole" marks=filesystem
+n=$(count_lines '^storescand: config-reloaded')
+write_config
+kill -HUP "$KEEPER_PID"
+wait_until 20 is_reloaded "$n" || fail 'the configuration was not taken'
+expect_denied "$WORK/whole/user/cur/infected"
+wait_until 20 umount "$WORK/whole" || fail 'a store can not be unmounted'
+n=$(count_lines '^storescand: started')
+kill -KILL "$(gate)"
+wait_until 20 started $((n + 1)) || fail 'it did not come back'
+wait_for_line "could not start by it"
+expect_denied "$WORK/store/infected/cur/fixed-0"
+mount_fs whole
+guards_whole() { ! read_file "$WORK/whole/user/cur/infected" >/dev/null 2>&1; }
+wait_until 20 guards_whole || breach 'a store that is mounted again is not guarded'
 STORES_CONF=$STORES_CONF_BEFORE
 n=$(count_lines '^storescand: config-reloaded')
 write_config
 kill -HUP "$KEEPER_PID"
 wait_until 20 is_reloaded "$n" || fail 'the configuration was not taken'
 wait_until 20 umount "$WORK/other" || fail 'a store can not be unmounted'
+wait_until 20 umount "$WORK/whole" || fail 'a store can not be unmounted'
 
 say 'started in vain for what may pass: it is tried until it does, and who waits, waits'
 kill -TERM "$KEEPER_PID"
@@ -331,8 +352,8 @@ kill -KILL "$(gate)"
 wait_for_line 'again before it was ready; it is started once a second'
 begin_reading "$WORK/store/infected/cur/fixed-0"
 n=$(count_lines 'it is started once a second')
-tried_on() { (($(count_lines 'it is started once a second') > n)); }
-wait_until 20 tried_on || fail 'it is not tried on'
+tried_on() { (($(count_lines 'it is started once a second') > $1)); } # wait_until has an n of its own
+wait_until 20 tried_on "$n" || fail 'it is not tried on'
 wait_until 20 waits_at_gate "$INFECTED" || fail 'an open of infected mail does not wait any more'
 mv "$WORK/away" "$PROGRAM"
 ! wait "$INFECTED" || breach 'infected mail was read'
@@ -340,10 +361,10 @@ mv "$WORK/away" "$PROGRAM"
 n=$(count_lines 'it is started once a second')
 mv "$PROGRAM" "$WORK/away"
 kill -KILL "$(gate)"
-wait_until 20 tried_on || fail 'it is not tried on'
+wait_until 20 tried_on "$n" || fail 'it is not tried on'
 begin_reading "$WORK/store/infected/cur/fixed-0"
 n=$(count_lines 'it is started once a second')
-wait_until 20 tried_on || fail 'it is not tried on'
+wait_until 20 tried_on "$n" || fail 'it is not tried on'
 mv "$WORK/away" "$PROGRAM"
 kill -TERM "$KEEPER_PID"
 ! wait "$INFECTED" || breach 'infected mail was read'
