@@ -70,6 +70,17 @@ begin_reading() {
     PIDS+=("$INFECTED")
     wait_until 20 waits_at_gate "$INFECTED" || fail "an open of infected mail does not wait: $1"
 }
+# begin_reading_new NAME: of such mail that nobody has seen yet; the name stands in it, too.
+begin_reading_new() {
+    { cat "$WORK/mail/infected" && echo "$1"; } >"$WORK/store/infected/tmp/$1"
+    mv "$WORK/store/infected/tmp/$1" "$WORK/store/infected/new/$1"
+    begin_reading "$WORK/store/infected/new/$1"
+}
+# expect_not_let_through [WHEN]: $INFECTED is denied in the end.
+expect_not_let_through() {
+    ! wait "$INFECTED" || breach "infected mail was read${1:+: $1}"
+    [[ ! -s $WORK/mail/evil ]] || breach "some of infected mail was read${1:+: $1}"
+}
 
 make_fs store ext4
 mkdir "$WORK/mail"
@@ -132,8 +143,7 @@ wait_until 20 waits_at_gate "$CLEAN" || fail 'the reader of clean mail does not 
 kill -KILL "$before"
 wait "$CLEAN" || fail 'the reader was refused'
 cmp "$WORK/mail/got" "$WORK/mail/clean" || fail 'it is not as it was'
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 for pid in $left; do wait_until 20 test ! -e "/proc/$pid" || fail "a process of the killed one goes on: $pid"; done
 
 say 'crashed'
@@ -270,8 +280,7 @@ n=$(count_lines 'storescand ended with status 1 again before it was ready')
 wait_until 20 tried_in_vain $((n + 2)) || fail 'it is not tried on'
 waits_at_gate "$INFECTED" || breach 'an open of infected mail does not wait any more'
 rm "$WORK/few"
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 wait_until 20 started 2 || fail 'it did not come back'
 ! grep 'could not start by it' "$LOG" >&2 || fail 'the configuration was taken for the reason'
 kill -TERM "$KEEPER_PID"
@@ -283,12 +292,9 @@ FOLDER=$(socket_folder)
 
 say 'stopped: who waits is not let through, the stores are open, and nothing is left'
 stop_workers "$(gate)"
-{ cat "$WORK/mail/infected" && echo more; } >"$WORK/store/infected/tmp/later"
-mv "$WORK/store/infected/tmp/later" "$WORK/store/infected/new/later"
-begin_reading "$WORK/store/infected/new/later"
+begin_reading_new later
 kill -TERM "$KEEPER_PID"
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 ended 0
 wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
 detects || fail 'the store is not open'
@@ -297,9 +303,7 @@ detects || fail 'the store is not open'
 say 'stopped while the file of who has waited since a kill is not found yet: he is not let through'
 run_keeper
 stop_workers "$(gate)"
-{ cat "$WORK/mail/infected" && echo last; } >"$WORK/store/infected/tmp/last"
-mv "$WORK/store/infected/tmp/last" "$WORK/store/infected/new/last"
-begin_reading "$WORK/store/infected/new/last"
+begin_reading_new last
 # Of a file system that hangs, where files of stores are looked for.
 mkdir "$WORK/store/hangs"
 exec {FUSE}<>/dev/fuse
@@ -307,8 +311,7 @@ mount -i -t fuse -o "fd=$FUSE,rootmode=40000,user_id=0,group_id=0" storescan-han
 kill -KILL "$(gate)"
 wait_for_line '^storescand: taken-over: .* 1 are judged again'
 kill -TERM "$KEEPER_PID"
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 ended 0
 wait_for_line '^storescand: orphans-refused: 1 opens .* were denied'
 umount -l "$WORK/store/hangs"
@@ -317,15 +320,12 @@ exec {FUSE}>&-
 say 'stopped in the very moment in which storescand dies: who waits is not let through'
 run_keeper
 stop_workers "$(gate)"
-{ cat "$WORK/mail/infected" && echo moment; } >"$WORK/store/infected/tmp/moment"
-mv "$WORK/store/infected/tmp/moment" "$WORK/store/infected/new/moment"
-begin_reading "$WORK/store/infected/new/moment"
+begin_reading_new moment
 kill -STOP "$KEEPER_PID"
 kill -KILL "$(gate)"
 kill -TERM "$KEEPER_PID"
 kill -CONT "$KEEPER_PID"
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 ended 0
 wait_for_line 'storescan-keeper: storescand was ended by SIGKILL; it is started again, to answer who waits'
 wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
@@ -367,8 +367,7 @@ n=$(count_lines 'it is started once a second')
 wait_until 20 tried_on "$n" || fail 'it is not tried on'
 mv "$WORK/away" "$PROGRAM"
 kill -TERM "$KEEPER_PID"
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 ended 0
 
 say 'with a service manager: it is told what storescand tells, keeps as well, and sees what is tried in vain'
@@ -440,13 +439,10 @@ run_keeper env "NOTIFY_SOCKET=$WORK/notify"
 ! grep 'not-kept' "$LOG" >&2 || fail 'it says that nobody keeps the marks'
 before=$(gate)
 stop_workers "$before"
-{ cat "$WORK/mail/infected" && echo restart; } >"$WORK/store/infected/tmp/restart"
-mv "$WORK/store/infected/tmp/restart" "$WORK/store/infected/new/restart"
-begin_reading "$WORK/store/infected/new/restart"
+begin_reading_new restart
 kill -TERM "$before"
 until started 2; do expect_denied "$WORK/store/infected/cur/fixed-1"; done
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 ! grep 'are open from here on$' "$LOG" >&2 || fail 'it has opened the stores'
 
 say 'aborted, as by the watchdog: storescand goes, even one that hangs, and the keeper as well'
@@ -489,12 +485,9 @@ kill -STOP "$MANAGER"
 fill
 run_keeper env "NOTIFY_SOCKET=$WORK/notify"
 stop_workers "$(gate)"
-{ cat "$WORK/mail/infected" && echo full; } >"$WORK/store/infected/tmp/full"
-mv "$WORK/store/infected/tmp/full" "$WORK/store/infected/new/full"
-begin_reading "$WORK/store/infected/new/full"
+begin_reading_new full
 kill -TERM "$KEEPER_PID"
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 ended 0
 wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
 kill -KILL "$MANAGER"
@@ -575,8 +568,7 @@ done
 rm "$WORK/fake-worker.hold"
 wait_until 60 started 1 || fail 'it did not come to be ready'
 wait "$SERVER" || fail "a mail server was denied its index: $(<"$WORK/said")"
-! wait "$INFECTED" || breach 'infected mail was read'
-[[ ! -s $WORK/mail/evil ]] || breach 'some of infected mail was read'
+expect_not_let_through
 wait_until 20 test ! -e "/proc/$BOX_READER" || fail 'the reader of the mailbox waits for ever'
 grep -q '^refused$' "$WORK/mail/box" || breach "an infected mailbox was read: $(<"$WORK/mail/box")"
 wait_until 20 keeps 3 || fail "the keeper has $(groups) groups"
@@ -670,12 +662,9 @@ when_it_has_ended() {
 for order in keeper_first merged while_it_ends when_it_has_ended; do
     run_keeper
     stop_workers "$(gate)"
-    { cat "$WORK/mail/infected" && echo "$order"; } >"$WORK/store/infected/tmp/$order"
-    mv "$WORK/store/infected/tmp/$order" "$WORK/store/infected/new/$order"
-    begin_reading "$WORK/store/infected/new/$order"
+    begin_reading_new "$order"
     "$order" "$(gate)"
-    ! wait "$INFECTED" || breach "infected mail was read: $order"
-    [[ ! -s $WORK/mail/evil ]] || breach "some of infected mail was read: $order"
+    expect_not_let_through "$order"
     ended 0
     wait_for_line 'storescan-keeper: storescand ended with status 0: the stores are OPEN from here on'
     expect_equal "$(count_lines '^storescand: stopped: Stores are open from here on')" 1 "ends that open the stores: $order"
